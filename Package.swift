@@ -1,0 +1,35 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Targets are listed in the direction in which data flows; each may import only what stands above it.
+let settings: [SwiftSetting] = [.enableUpcomingFeature("ExistentialAny")]
+
+let package = Package(
+    name: "vfioscope",
+    products: [.executable(name: "vfioscope", targets: ["vfioscope"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    ],
+    targets: [
+        .target(name: "CRecords"),
+        .systemLibrary(name: "CLibbpf"),
+        .systemLibrary(name: "CZlib"),
+        .target(name: "Events", dependencies: ["CRecords", "CZlib"], swiftSettings: settings),
+        .target(name: "MappingGraph", dependencies: ["Events"], swiftSettings: settings),
+        .target(name: "Findings", dependencies: ["MappingGraph", "Events"], swiftSettings: settings),
+        .target(name: "Outputs", dependencies: ["Findings", "MappingGraph", "Events"], swiftSettings: settings),
+        .executableTarget(name: "embed-bpf", path: "Plugins/embed-bpf"),
+        .plugin(name: "CompileBPF", capability: .buildTool(), dependencies: ["embed-bpf"]),
+        .target(name: "Kernel", dependencies: ["Events", "CRecords", "CLibbpf"], swiftSettings: settings, plugins: ["CompileBPF"]),
+        .executableTarget(
+            name: "vfioscope",
+            dependencies: ["Kernel", "Outputs", "Findings", "MappingGraph", "Events", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: settings),
+        .testTarget(name: "EventsTests", dependencies: ["Events"]),
+        .testTarget(name: "MappingGraphTests", dependencies: ["MappingGraph", "Events"]),
+        .testTarget(name: "FindingsTests", dependencies: ["Findings", "MappingGraph", "Events"]),
+        .testTarget(name: "OutputsTests", dependencies: ["Outputs", "Findings", "MappingGraph", "Events"]),
+        .testTarget(name: "KernelTests", dependencies: ["Kernel", "Events", "CRecords"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * THE record layout: what bpf/ writes into the ring, what a recording stores, and what Swift imports. There is no second copy.
+ *
+ * Every record is a multiple of 8 bytes, begins with struct vs_header, and holds only fixed-width fields, so that a recording made on
+ * one machine reads on any other of the same byte order. Times are nanoseconds since boot (CLOCK_BOOTTIME); sizes are bytes; kernel
+ * addresses serve as keys and never leave the tool. A new field goes at the end of its record: readers take a longer record of a known
+ * type, and fill a shorter one with zeros.
+ */
+#ifndef VFIOSCOPE_RECORDS_H
+#define VFIOSCOPE_RECORDS_H
+
+#ifdef __bpf__
+#include "kernel_ints.h"
+#else
+#include <stdint.h>
+#endif
+
+#define VS_COMM_BYTES 16
+#define VS_DRIVER_BYTES 32
+#define VS_TEXT_BYTES 128
+#define VS_BARS 7 /* six BARs and the expansion ROM, as in pci_dev.resource[0..6] */
+#define VS_MODULE_BYTES 56
+#define VS_COUNTERS 64 /* room for one counter a record type */
+
+/* Values are stored in recordings: append, never renumber. */
+enum vs_type {
+	VS_CONTAINER_OPEN = 1,
+	VS_CONTAINER_CLOSE = 2,
+	VS_IOMMU_OPEN = 3,
+	VS_IOMMU_RELEASE = 4,
+	VS_IOMMU_ATTACH = 5,
+	VS_IOMMU_DETACH = 6,
+	VS_GROUP_OPEN = 7,
+	VS_GROUP_CLOSE = 8,
+	VS_GROUP_ATTACH = 9,
+	VS_GROUP_DETACH = 10,
+	VS_DEVICE_OPEN = 11,
+	VS_DEVICE_CLOSE = 12,
+	VS_DEVICE_ENABLE = 13,
+	VS_DEVICE_DISABLE = 14,
+	VS_BAR_MMAP = 15,
+	VS_MAP = 16,
+	VS_EXTENT = 17,
+	VS_REMOVE = 18,
+	VS_UNMAP = 19,
+	VS_MEMORY = 20,
+	VS_RESET = 21,
+	VS_POWER = 22,
+	VS_DRIVER = 23,
+	VS_PCI_REMOVE = 24,
+	VS_EXIT = 25,
+	VS_MODULE = 26,
+	/* Made in user space, so that a recording is self-contained. */
+	VS_DEVICE_INFO = 40,
+	VS_PROCESS_INFO = 41,
+	VS_LOSS = 42,
+	VS_TYPE_MAX = 63,
+};
+
+enum vs_phase { VS_BEGIN = 1, VS_END = 2 };
+enum vs_origin { VS_BY_VFIO = 1, VS_BY_HOST = 2 };
+enum vs_driver_action { VS_BOUND = 1, VS_UNBOUND = 2 };
+enum vs_remove_flags { VS_REMOVE_FAILED_MAP = 1 };
+/* The map's facts are the user's own words, not the kernel's: it failed before there was a vfio_dma to read them from. */
+enum vs_map_flags { VS_MAP_FROM_USER = 1, VS_MAP_MORE_EXTENTS = 2, VS_MAP_VADDR_ONLY = 4 };
+
+struct vs_header {
+	uint16_t type; /* enum vs_type */
+	uint16_t size; /* bytes, this header included */
+	uint32_t tid;
+	uint64_t time;
+	uint64_t start; /* of the thread group's leader, with tgid the identity of a process */
+	uint64_t cgroup;
+	uint32_t tgid;
+	uint32_t uid;
+	char comm[VS_COMM_BYTES];
+};
+
+/* A PCI address packed as domain << 16 | bus << 8 | device << 3 | function; VS_NO_PCI for what is not a PCI device. */
+#define VS_NO_PCI 0xffffffffffffffffULL
+
+struct vs_container {
+	struct vs_header h;
+	uint64_t container;
+};
+
+/* VS_IOMMU_OPEN: `value` is the type that SET_IOMMU asked for; ATTACH and DETACH: the IOMMU group's number. */
+struct vs_iommu {
+	struct vs_header h;
+	uint64_t iommu;
+	uint32_t value;
+	int32_t ret;
+	uint32_t phase; /* enum vs_phase, for DETACH and RELEASE */
+	uint32_t reserved;
+};
+
+struct vs_group {
+	struct vs_header h;
+	uint64_t group;
+	uint64_t container; /* 0 for open and close */
+	uint32_t number;    /* the IOMMU group's */
+	int32_t ret;
+};
+
+/* open and close of one descriptor; enable (first open) and disable (last close) of the device */
+struct vs_device {
+	struct vs_header h;
+	uint64_t device; /* struct vfio_device */
+	uint64_t pci;
+	uint32_t number;     /* the IOMMU group's, 0xffffffff when not known here */
+	uint32_t open_count; /* as the kernel has it afterwards, 0xffffffff when not known here */
+	uint32_t command;    /* PCI COMMAND as the user sees it, for enable */
+	uint32_t reserved;
+};
+
+struct vs_bar_mmap {
+	struct vs_header h;
+	uint64_t pci;
+	uint64_t vaddr;
+	uint64_t size;
+	uint64_t phys;
+};
+
+struct vs_map {
+	struct vs_header h;
+	uint64_t iommu;
+	uint64_t dma; /* struct vfio_dma, 0 when there is none */
+	uint64_t iova;
+	uint64_t vaddr;
+	uint64_t size;
+	uint64_t device_bytes; /* of `size`: bytes whose pages lie in a PCI window */
+	uint64_t begin;        /* when the first page was pinned, under the iommu's lock; 0 when none was */
+	int32_t ret;
+	uint16_t prot;    /* IOMMU_READ 1, IOMMU_WRITE 2 */
+	uint16_t flags;   /* enum vs_map_flags */
+	uint32_t extents; /* how many VS_EXTENT records of this dma came before */
+	uint32_t chunks;  /* physically contiguous runs that the kernel pinned */
+};
+
+/* One contiguous run of device memory of the mapping under way in this thread; comes before its VS_MAP. */
+struct vs_extent {
+	struct vs_header h;
+	uint64_t dma;
+	uint64_t iova;
+	uint64_t phys;
+	uint64_t bytes;
+};
+
+struct vs_remove {
+	struct vs_header h;
+	uint64_t iommu;
+	uint64_t dma;
+	uint64_t iova;
+	uint64_t size;
+	uint32_t flags; /* enum vs_remove_flags */
+	uint32_t reserved;
+};
+
+struct vs_unmap {
+	struct vs_header h;
+	uint64_t iommu;
+	uint64_t iova;
+	uint64_t size; /* as the kernel returned it */
+	int32_t ret;
+	uint32_t flags; /* VFIO_DMA_UNMAP_FLAG_* */
+};
+
+/* PCI state: VS_MEMORY, VS_RESET, VS_POWER, VS_PCI_REMOVE */
+struct vs_pci {
+	struct vs_header h;
+	uint64_t pci;
+	uint32_t value; /* MEMORY: COMMAND; RESET: enum vs_phase; POWER: pci_power_t */
+	int32_t ret;
+	uint32_t origin; /* enum vs_origin */
+	uint32_t whole_bus;
+};
+
+struct vs_bar {
+	uint64_t address;
+	uint64_t size;
+};
+
+/* VS_DRIVER (bind, unbind) and VS_DEVICE_INFO (found in sysfs) */
+struct vs_driver {
+	struct vs_header h;
+	uint64_t pci;
+	uint32_t action; /* enum vs_driver_action; 0 for VS_DEVICE_INFO */
+	uint32_t number; /* the IOMMU group's, 0xffffffff when not known here */
+	uint16_t vendor;
+	uint16_t device;
+	uint32_t class_code;
+	char driver[VS_DRIVER_BYTES];
+	struct vs_bar bars[VS_BARS];
+};
+
+struct vs_exit {
+	struct vs_header h;
+};
+
+struct vs_module {
+	struct vs_header h;
+	char name[VS_MODULE_BYTES];
+};
+
+struct vs_process_info {
+	struct vs_header h;
+	char exe[VS_TEXT_BYTES];
+	char vm[VS_TEXT_BYTES];
+};
+
+/* `lost` records were never delivered, somewhere after `since` and before this record's own time. */
+struct vs_loss {
+	struct vs_header h;
+	uint64_t since;
+	uint64_t lost;
+};
+
+/* One a record type, per CPU: delivered = attempted - dropped, exactly. */
+struct vs_counter {
+	uint64_t attempted;
+	uint64_t dropped;
+};
+
+#ifdef __cplusplus
+#define VS_ASSERT(what) static_assert(what, #what)
+#else
+#define VS_ASSERT(what) _Static_assert(what, #what)
+#endif
+VS_ASSERT(sizeof(struct vs_header) == 56);
+VS_ASSERT(sizeof(struct vs_container) == 64);
+VS_ASSERT(sizeof(struct vs_iommu) == 80);
+VS_ASSERT(sizeof(struct vs_group) == 80);
+VS_ASSERT(sizeof(struct vs_device) == 88);
+VS_ASSERT(sizeof(struct vs_bar_mmap) == 88);
+VS_ASSERT(sizeof(struct vs_map) == 128);
+VS_ASSERT(sizeof(struct vs_extent) == 88);
+VS_ASSERT(sizeof(struct vs_remove) == 96);
+VS_ASSERT(sizeof(struct vs_unmap) == 88);
+VS_ASSERT(sizeof(struct vs_pci) == 80);
+VS_ASSERT(sizeof(struct vs_driver) == 224);
+VS_ASSERT(sizeof(struct vs_module) == 112);
+VS_ASSERT(sizeof(struct vs_process_info) == 312);
+VS_ASSERT(sizeof(struct vs_loss) == 72);
+VS_ASSERT(VS_TYPE_MAX < VS_COUNTERS);
+
+#endif

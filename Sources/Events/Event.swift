@@ -1,0 +1,103 @@
+/// One thing that happened, as every later stage sees it: live, replayed from a recording, or read back from a timeline.
+///
+/// A plain value without references: copying one allocates nothing. Kernel addresses appear only as keys (`ContainerKey`, `IOMMUKey`),
+/// which the kernel reuses; MappingGraph gives them generations.
+public struct Event: Sendable {
+    /// Nanoseconds since boot (CLOCK_BOOTTIME).
+    public var time: UInt64
+    public var actor: Actor
+    public var kind: Kind
+
+    public init(time: UInt64, actor: Actor = Actor(), kind: Kind) {
+        self.time = time
+        self.actor = actor
+        self.kind = kind
+    }
+
+    public enum Kind: Sendable {
+        case containerOpen(ContainerKey)
+        case containerClose(ContainerKey)
+        /// The container's IOMMU side exists from here on. From the kernel it comes without its container, which the graph finds by group.
+        case iommuOpen(IOMMUKey, type: UInt32, container: ContainerKey?)
+        case iommuRelease(IOMMUKey)
+        case iommuAttach(IOMMUKey, group: UInt32, result: Int32)
+        case groupOpen(UInt32)
+        case groupClose(UInt32)
+        case groupAttach(UInt32, ContainerKey)
+        case groupDetach(UInt32, ContainerKey)
+        case deviceOpen(DeviceUse)
+        case deviceClose(DeviceUse)
+        case deviceFirstOpen(DeviceUse)
+        case deviceLastClose(DeviceUse)
+        case barMmap(BarMmap)
+        case deviceInfo(DeviceInfo)
+        case driverBind(DeviceInfo)
+        case driverUnbind(DeviceInfo)
+        case deviceRemove(PCIAddress)
+        case map(Map)
+        /// One run of device memory of the mapping that its thread is making; its `map` follows.
+        case extent(Extent)
+        case mappingRemoved(MappingRemoved)
+        case unmapRequest(UnmapRequest)
+        case memoryDecode(PCIAddress, enabled: Bool, by: Origin)
+        case reset(PCIAddress, phase: Phase, wholeBus: Bool)
+        case power(PCIAddress, state: PowerState, by: Origin)
+        case processInfo(ProcessInfo)
+        case processExit
+        case loss(since: UInt64, lost: UInt64)
+    }
+}
+
+/// Who did it.
+public struct Actor: Hashable, Sendable {
+    public var process: ProcessKey
+    public var tid: UInt32
+    public var uid: UInt32
+    /// The cgroup v2 id.
+    public var cgroup: UInt64
+    public var comm: Comm
+
+    public init(process: ProcessKey = ProcessKey(), tid: UInt32 = 0, uid: UInt32 = 0, cgroup: UInt64 = 0, comm: Comm = Comm()) {
+        self.process = process
+        self.tid = tid
+        self.uid = uid
+        self.cgroup = cgroup
+        self.comm = comm
+    }
+}
+
+/// One process for ever: a pid alone is reused.
+public struct ProcessKey: Hashable, Sendable {
+    /// The thread group (what user space calls the pid).
+    public var pid: UInt32
+    /// When its leader started, nanoseconds since boot.
+    public var start: UInt64
+
+    public init(pid: UInt32 = 0, start: UInt64 = 0) {
+        self.pid = pid
+        self.start = start
+    }
+}
+
+public struct ContainerKey: Hashable, Sendable {
+    public var raw: UInt64
+    public init(_ raw: UInt64) { self.raw = raw }
+}
+
+public struct IOMMUKey: Hashable, Sendable {
+    public var raw: UInt64
+    public init(_ raw: UInt64) { self.raw = raw }
+}
+
+public enum Origin: UInt8, Sendable { case vfio = 1, host = 2 }
+public enum Phase: UInt8, Sendable { case begin = 1, end = 2 }
+
+/// The kernel's pci_power_t.
+public enum PowerState: UInt8, Sendable, CaseIterable {
+    case d0 = 0, d1, d2, d3hot, d3cold, unknown
+}
+
+public enum Provenance: UInt8, Sendable { case observed = 0, snapshot = 1, inferred = 2 }
+
+/// Why a mapping went away.
+public enum RemovalCause: UInt8, Sendable { case request = 0, teardown = 1, failedMap = 2 }

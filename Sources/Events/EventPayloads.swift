@@ -1,0 +1,169 @@
+/// A descriptor of a device, or the device itself, opened or closed.
+public struct DeviceUse: Sendable {
+    /// nil for a device that is not on the PCI bus.
+    public var device: PCIAddress?
+    public var group: UInt32?
+    /// Descriptors open afterwards, as the kernel counts them; nil where it does not say.
+    public var openCount: UInt32?
+    /// Whether memory decode is on, for a first open.
+    public var memoryEnabled: Bool?
+
+    public init(device: PCIAddress?, group: UInt32? = nil, openCount: UInt32? = nil, memoryEnabled: Bool? = nil) {
+        self.device = device
+        self.group = group
+        self.openCount = openCount
+        self.memoryEnabled = memoryEnabled
+    }
+}
+
+/// A part of a BAR mapped into a process.
+public struct BarMmap: Sendable {
+    public var device: PCIAddress
+    public var vaddr: UInt64
+    public var size: UInt64
+    /// The physical address of its first byte; 0 when not known.
+    public var address: UInt64
+
+    public init(device: PCIAddress, vaddr: UInt64, size: UInt64, address: UInt64) {
+        self.device = device
+        self.vaddr = vaddr
+        self.size = size
+        self.address = address
+    }
+}
+
+/// A base address register: a power of two of physical addresses, or nothing (`size` 0).
+public struct Bar: Hashable, Sendable {
+    public var address: UInt64
+    public var size: UInt64
+
+    public init(address: UInt64 = 0, size: UInt64 = 0) {
+        self.address = address
+        self.size = size
+    }
+
+    /// The last byte; only for `size` > 0.
+    public var last: UInt64 { address &+ size &- 1 }
+}
+
+/// What a PCI device is and whose it is. `bars` are BAR 0–5 and the expansion ROM.
+public struct DeviceInfo: Sendable {
+    public var device: PCIAddress
+    public var group: UInt32?
+    public var vendorID: UInt16
+    public var deviceID: UInt16
+    public var classCode: UInt32
+    public var driver: DriverName
+    public var bars: InlineArray<7, Bar>
+
+    public init(device: PCIAddress, group: UInt32? = nil, vendorID: UInt16 = 0, deviceID: UInt16 = 0, classCode: UInt32 = 0, driver: DriverName = DriverName(),
+                bars: InlineArray<7, Bar> = InlineArray(repeating: Bar())) {
+        self.device = device
+        self.group = group
+        self.vendorID = vendorID
+        self.deviceID = deviceID
+        self.classCode = classCode
+        self.driver = driver
+        self.bars = bars
+    }
+}
+
+/// A VFIO_IOMMU_MAP_DMA that returned.
+public struct Map: Sendable {
+    public var iommu: IOMMUKey
+    public var iova: UInt64
+    public var vaddr: UInt64
+    /// Bytes; the range is `iova` … `iova + size - 1`, which can end at 2⁶⁴-1.
+    public var size: UInt64
+    public var readable: Bool
+    public var writable: Bool
+    /// 0, or a negative errno: then the mapping was never in force.
+    public var result: Int32
+    /// Of `size`: bytes of device memory.
+    public var deviceBytes: UInt64
+    /// How many `extent` events of this mapping came before.
+    public var extentCount: UInt32
+    /// More runs than extents: some targets are known by their bytes only.
+    public var moreExtents: Bool
+    /// When the first page was pinned, or 0: a removal between then and `Event.time` removed this mapping.
+    public var began: UInt64
+    /// A VFIO_DMA_MAP_FLAG_VADDR call: the mapping exists already and gets a new vaddr.
+    public var vaddrOnly: Bool
+    public var provenance: Provenance
+
+    public init(iommu: IOMMUKey, iova: UInt64, vaddr: UInt64 = 0, size: UInt64, readable: Bool = true, writable: Bool = true, result: Int32 = 0,
+                deviceBytes: UInt64 = 0, extentCount: UInt32 = 0, moreExtents: Bool = false, began: UInt64 = 0, vaddrOnly: Bool = false,
+                provenance: Provenance = .observed) {
+        self.iommu = iommu
+        self.iova = iova
+        self.vaddr = vaddr
+        self.size = size
+        self.readable = readable
+        self.writable = writable
+        self.result = result
+        self.deviceBytes = deviceBytes
+        self.extentCount = extentCount
+        self.moreExtents = moreExtents
+        self.began = began
+        self.vaddrOnly = vaddrOnly
+        self.provenance = provenance
+    }
+}
+
+/// A physically contiguous run of device memory in a mapping.
+public struct Extent: Sendable {
+    public var iova: UInt64
+    /// Physical address.
+    public var address: UInt64
+    public var size: UInt64
+
+    public init(iova: UInt64, address: UInt64, size: UInt64) {
+        self.iova = iova
+        self.address = address
+        self.size = size
+    }
+}
+
+public struct MappingRemoved: Sendable {
+    public var iommu: IOMMUKey
+    public var iova: UInt64
+    public var size: UInt64
+    public var cause: RemovalCause
+
+    public init(iommu: IOMMUKey, iova: UInt64, size: UInt64, cause: RemovalCause) {
+        self.iommu = iommu
+        self.iova = iova
+        self.size = size
+        self.cause = cause
+    }
+}
+
+/// A VFIO_IOMMU_UNMAP_DMA that returned; `size` as the kernel wrote it back.
+public struct UnmapRequest: Sendable {
+    public var iommu: IOMMUKey
+    public var iova: UInt64
+    public var size: UInt64
+    public var flags: UInt32
+    public var result: Int32
+
+    public init(iommu: IOMMUKey, iova: UInt64, size: UInt64, flags: UInt32, result: Int32) {
+        self.iommu = iommu
+        self.iova = iova
+        self.size = size
+        self.flags = flags
+        self.result = result
+    }
+}
+
+/// What /proc says about the process that acts in this event.
+public struct ProcessInfo: Sendable {
+    /// The executable's path.
+    public var exe: ShortText
+    /// The VM's name, from QEMU's or libvirt's command line; empty for anything else.
+    public var vm: ShortText
+
+    public init(exe: ShortText, vm: ShortText) {
+        self.exe = exe
+        self.vm = vm
+    }
+}

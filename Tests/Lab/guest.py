@@ -1,0 +1,64 @@
+"""Boots one guest under QEMU's software emulation and brings its results back."""
+
+import shutil
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+
+RESULTS_BYTES = 1 << 30  # sparse
+
+
+def command(kernel, initramfs, results, console):
+    """Four devices, each behind a root port of its own, so that each is an IOMMU group of its own."""
+    devices = ["ivshmem-plain,memdev=shared", "edu", "pci-testdev,membar=2M", "e1000e"]
+    line = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1536",
+            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", f"file:{console}",
+            "-device", "intel-iommu,intremap=on,caching-mode=on",
+            "-object", "memory-backend-ram,id=shared,size=2M,share=on"]
+    for number, device in enumerate(devices, 1):
+        line += ["-device", f"pcie-root-port,id=port{number},chassis={number},slot={number}",
+                 "-device", f"{device},bus=port{number}"]
+    line += ["-drive", f"if=none,id=results,format=raw,file={results}", "-device", "virtio-blk-pci,drive=results",
+             "-kernel", str(kernel.vmlinuz), "-initrd", str(initramfs),
+             "-append", "console=ttyS0 intel_iommu=on panic=-1 quiet loglevel=3 random.trust_cpu=on"]
+    return line
+
+
+def boot(kernel, initramfs, directory, timeout):
+    """One try: the seconds it took, or None when no results came back."""
+    results, console = directory / "results.tar", directory / "console.log"
+    with open(results, "wb") as file:
+        file.truncate(RESULTS_BYTES)
+    begun = time.monotonic()
+    emulator = subprocess.Popen(command(kernel, initramfs, results, console), stdin=subprocess.DEVNULL)
+    try:
+        emulator.wait(timeout)
+    except subprocess.TimeoutExpired:
+        emulator.kill()
+        emulator.wait()
+    except BaseException:
+        emulator.kill()
+        raise
+    seconds = time.monotonic() - begun
+    try:
+        with tarfile.open(results, "r:") as archive:
+            archive.extractall(directory / "out")
+    except tarfile.TarError:
+        return None
+    finally:
+        results.unlink()
+    return seconds
+
+
+def run(kernel, initramfs, directory, timeout):
+    """Boots, a second time if the first one fails: (seconds or None, tries, what to say about it)."""
+    shutil.rmtree(directory, ignore_errors=True)
+    Path(directory).mkdir(parents=True)
+    for attempt in (1, 2):
+        seconds = boot(kernel, initramfs, directory, timeout)
+        if seconds is not None:
+            return seconds, attempt
+        last = (directory / "console.log").read_text(errors="replace").strip().splitlines()[-3:]
+        print(f"lab: Linux {kernel.release}: try {attempt} brought no results (last words: {' / '.join(last)})", flush=True)
+    return None, 2

@@ -1,0 +1,174 @@
+"""Finds, downloads and unpacks the newest Debian kernel of each series of the matrix.
+
+The packages are unpacked, never installed, and the machine's own apt setup is left alone: apt runs with a
+configuration, package lists and a cache of its own below .lab/apt.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import modules
+
+# Series, and the suites in which Debian carries it. Suites of the security archive are used where reachable.
+MATRIX = {
+    "5.10": ["bullseye", "bullseye-security"],
+    "6.1": ["bookworm", "bookworm-security"],
+    "6.12": ["bookworm-backports"],
+    "6.18": ["trixie-backports"],
+    "7.3": ["trixie-backports"],
+}
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+# What a guest inserts, in this order, each after what it depends on. e1000e is inserted later: it is the host
+# driver that takes a device back.
+WANTED = ["virtio_pci", "virtio_blk", "irqbypass", "vfio", "vfio_iommu_type1", "vfio_virqfd", "vfio-pci-core", "vfio-pci"]
+LATE = ["e1000e"]
+
+
+class LabError(Exception):
+    """Something the user has to know, in one sentence."""
+
+
+@dataclass
+class Kernel:
+    series: str
+    release: str      # uname -r
+    package: str      # name and version, for provenance
+    vmlinuz: Path
+    modules: list     # paths of plain .ko files, in the order of insertion
+    late: list        # the same, for the drivers inserted once vfio-pci holds the devices
+
+
+def run(*command, **options):
+    return subprocess.run(command, check=True, text=True, capture_output=True, **options).stdout
+
+
+def version_key(text):
+    """Sorts 5.10.0-32 after 5.10.0-9 and 6.12.95+deb12 after 6.12.94."""
+    return [int(n) for n in re.findall(r"\d+", text)]
+
+
+class PrivateApt:
+    """apt-get and apt-cache with state below one directory."""
+
+    def __init__(self, root, series):
+        self.root = root
+        for directory in ("lists/partial", "cache/archives/partial", "state"):
+            (root / directory).mkdir(parents=True, exist_ok=True)
+        (root / "state/status").touch()
+        (root / "sources.list").write_text("".join(self.sources(series)))
+        config = root / "apt.conf"
+        config.write_text(
+            f'Dir::Etc::sourcelist "{root}/sources.list";\nDir::Etc::sourceparts "-";\n'
+            f'Dir::State "{root}/state";\nDir::State::lists "{root}/lists";\n'
+            f'Dir::State::status "{root}/state/status";\nDir::Cache "{root}/cache";\n'
+            'Acquire::Check-Valid-Until "false";\nAcquire::Languages "none";\nAPT::Architecture "amd64";\n'
+            'APT::Sandbox::User "root";\n')
+        self.environment = dict(os.environ, APT_CONFIG=str(config), LC_ALL="C")
+
+    @staticmethod
+    def sources(series):
+        main, security = archive_uris()
+        suites = sorted({suite for name in series for suite in MATRIX[name]})
+        for suite in suites:
+            uri = security if suite.endswith("-security") else main
+            if uri:
+                yield f"deb [signed-by={KEYRING}] {uri} {suite} main\n"
+
+    def update(self):
+        # A suite that cannot be reached is a warning here; a kernel that is missing for it is reported by name.
+        subprocess.run(["apt-get", "update", "-qq"], env=self.environment, capture_output=True)
+
+    def names(self, prefix):
+        return run("apt-cache", "pkgnames", prefix, env=self.environment).split()
+
+    def version(self, package):
+        shown = run("apt-cache", "show", "--no-all-versions", package, env=self.environment)
+        return re.search(r"^Version: (.*)$", shown, re.M).group(1)
+
+    def download(self, package, directory):
+        """The path of the package file, downloaded unless it is there."""
+        wanted = f"{package}_{self.version(package).replace(':', '%3a')}_amd64.deb"
+        if not (directory / wanted).exists():
+            directory.mkdir(parents=True, exist_ok=True)
+            run("apt-get", "download", "-qq", package, env=self.environment, cwd=directory)
+        return directory / wanted
+
+
+def archive_uris():
+    """The Debian archive and its security archive, as the machine's own apt knows them."""
+    lines = run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").split()
+    uris = [line.rstrip("/") for line in lines]
+    main = next((uri for uri in uris if uri.endswith("/debian")), None)
+    security = next((uri for uri in uris if uri.endswith("debian-security")), None)
+    if main is None:
+        raise LabError("no Debian archive in the machine's apt configuration: add one and run apt-get update")
+    return main, security
+
+
+def candidates(apt, series):
+    """Package sets that may hold a bootable kernel of the series, newest release first."""
+    number = re.escape(series)
+    found = []
+    for name in apt.names(f"linux-image-{series}.") + apt.names(f"linux-binary-{series}."):
+        match = re.fullmatch(rf"linux-(image|binary)-({number}\.[0-9][^-]*(?:-[0-9.]+)?-amd64)(-unsigned)?", name)
+        if not match:
+            continue  # cloud and rt flavours, debug symbols
+        kind, release, unsigned = match.groups()
+        packages = [name] if kind == "image" else [name, f"linux-modules-{release}"]
+        # From 7.2 linux-image depends on linux-binary, which has the kernel; before, an image is complete.
+        found.append((version_key(release.removesuffix("-amd64")), kind == "binary", not unsigned, release, packages))
+    return [(release, packages) for *_, release, packages in sorted(found, reverse=True)]
+
+
+def unpack(apt, lab, release, packages):
+    """Unpacks into .lab/kernels/RELEASE what a guest needs of it: (vmlinuz, all modules' directory) or None."""
+    scratch = lab / "unpack" / release
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    for package in packages:
+        run("dpkg-deb", "-x", str(apt.download(package, lab / "debs")), str(scratch))
+    images = [p for p in scratch.rglob("vmlinuz*") if p.is_file()]
+    trees = [p for p in scratch.glob("**/lib/modules/" + release) if (p / "kernel").is_dir()]
+    return (images[0], trees[0], scratch) if images and trees else None
+
+
+def prepare(apt, lab, series):
+    """The newest kernel of a series, ready to boot."""
+    for release, packages in candidates(apt, series):
+        target = lab / "kernels" / release
+        stamp = target / "package"
+        source = f"{packages[0]} {apt.version(packages[0])}"
+        if not (stamp.exists() and stamp.read_text() == source):
+            found = unpack(apt, lab, release, packages)
+            if found is None:
+                continue
+            image, tree, scratch = found
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir(parents=True)
+            shutil.copy(image, target / "vmlinuz")
+            modules.collect(tree, target, {"order": WANTED, "late": LATE})
+            shutil.rmtree(scratch)
+            stamp.write_text(source)
+        listed = {kind: [target / n for n in (target / kind).read_text().split()] for kind in ("order", "late")}
+        return Kernel(series, release, source, target / "vmlinuz", listed["order"], listed["late"])
+    raise LabError(f"Linux {series}: no kernel package in {', '.join(MATRIX[series])}")
+
+
+def prepare_all(lab, wanted):
+    """The kernels that could be had, and a sentence for each that could not."""
+    apt = PrivateApt(lab / "apt", wanted)
+    apt.update()
+    kernels, problems = [], []
+    for series in wanted:
+        try:
+            kernels.append(prepare(apt, lab, series))
+        except LabError as problem:
+            problems.append(str(problem))
+        except subprocess.CalledProcessError as failure:
+            problems.append(f"Linux {series}: {failure.cmd[0]} failed: {failure.stderr.strip().splitlines()[-1:]}")
+    return kernels, problems

@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Runs the lab: real kernels, real VFIO, scenarios whose truth is known, and the tool's account held against it."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+
+import checks
+import fixtures
+import guest
+import initramfs
+import kernels
+import workload
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+LAB = ROOT / ".lab"
+LEAST_KERNELS = 3  # of the whole matrix; fewer prove too little
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kernel", action="append", choices=[*kernels.MATRIX, "all", "newest"], help="default: all; may repeat")
+    parser.add_argument("--scenario", action="append", help="default: all; may repeat")
+    parser.add_argument("--tool", type=Path, default=ROOT / ".build/release/vfioscope", help="the static vfioscope")
+    parser.add_argument("--no-tool", action="store_true", help="workload and oracles only")
+    parser.add_argument("--out", type=Path, default=LAB / "out")
+    parser.add_argument("--fixtures", type=Path, help="copy each recording to DIR/SERIES/SCENARIO.vfs")
+    parser.add_argument("--exec", help="run a shell command in the guest and print its output; no scenarios unless --scenario is given")
+    parser.add_argument("--include", type=Path, action="append", default=[], help="put FILE in the guest as /extra/NAME")
+    parser.add_argument("--timeout", type=int, default=1200, help="seconds for one boot")
+    parser.add_argument("--recheck", action="store_true", help="boot nothing: check what the last run left in --out")
+    parser.add_argument("--list", action="store_true", help="list kernels and scenarios")
+    return parser.parse_args()
+
+
+def chosen_series(options):
+    wanted = options.kernel or ["all"]
+    if "all" in wanted:
+        return list(kernels.MATRIX)
+    newest = list(kernels.MATRIX)[-1]
+    return sorted({newest if name == "newest" else name for name in wanted}, key=kernels.version_key)
+
+
+def chosen_scenarios(options):
+    known = workload.names(HERE)
+    if options.exec and not options.scenario:
+        return []
+    wanted = options.scenario or ["all"]
+    unknown = set(wanted) - set(known) - {"all"}
+    if unknown:
+        raise kernels.LabError(f"no scenario {', '.join(sorted(unknown))}; --list shows them")
+    return known if "all" in wanted else [name for name in known if name in wanted]
+
+
+def boot(kernel, options, scenarios, directory):
+    """Boots one kernel with the scenarios; True when results came back."""
+    image = LAB / "initramfs.cpio"
+    tool = None if options.no_tool else options.tool
+    initramfs.build(image, kernel, HERE, workload.build(HERE, LAB), tool, scenarios, options.exec, options.include)
+    seconds, tries = guest.run(kernel, image, directory, options.timeout)
+    if seconds is None:
+        return False
+    about = {"series": kernel.series, "release": kernel.release, "package": kernel.package, "seconds": round(seconds, 1),
+             "tries": tries, "tool": bool(tool)}
+    (directory / "boot.json").write_text(json.dumps(about, indent=1) + "\n")
+    print(f"lab: Linux {kernel.release} ran {len(scenarios)} scenarios in {seconds:.0f} s" + (" at the second try" if tries > 1 else ""), flush=True)
+    if options.exec:
+        print((directory / "out/exec.stdout").read_text(errors="replace"), end="", flush=True)
+    return True
+
+
+def main():
+    options = arguments()
+    if options.list:
+        print("kernels:  ", *kernels.MATRIX)
+        print("scenarios:", *workload.names(HERE))
+        return 0
+    series, scenarios = chosen_series(options), chosen_scenarios(options)
+    if not options.no_tool and not options.tool.exists():
+        raise kernels.LabError(f"{options.tool} does not exist: build it, or use --no-tool")
+
+    tally = checks.Tally()
+    begun = time.monotonic()
+    if options.recheck:
+        available, problems = [name for name in series if (options.out / name / "boot.json").exists()], []
+    else:
+        available, problems = kernels.prepare_all(LAB, series)
+    for problem in problems:
+        print(f"lab: {problem}")
+    if len(series) == len(kernels.MATRIX):
+        tally.check("matrix", f"at least {LEAST_KERNELS} kernels are to be had", len(available) >= LEAST_KERNELS)
+    elif problems:
+        tally.check("matrix", "every kernel asked for is to be had", False)
+
+    for kernel in available:
+        name = kernel if options.recheck else kernel.series
+        directory = options.out / name
+        if not options.recheck and not boot(kernel, options, scenarios, directory):
+            tally.check(name, "boots and brings results", False)
+            continue
+        checks.check_boot(tally, name, directory, scenarios, None if options.no_tool else options.tool)
+        if options.exec:
+            tally.check(name, "the command succeeds", (directory / "out/exec.status").read_text().strip() == "0")
+        if options.fixtures:
+            fixtures.copy(directory, scenarios, options.fixtures / name)
+    print(f"lab: {time.monotonic() - begun:.0f} s in all")
+    print(f"lab: {tally.passed} passed, {tally.failed} failed")
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except kernels.LabError as problem:
+        print(f"lab: {problem}", file=sys.stderr)
+        sys.exit(3)

@@ -1,0 +1,122 @@
+/* The lab's devices, found by PCI id, and their drivers through sysfs. */
+#include "devices.h"
+#include "oracle.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct device edu = { .name = "edu", .fd = -1, .group_fd = -1 };
+struct device ivshmem = { .name = "ivshmem", .fd = -1, .group_fd = -1 };
+struct device testdev = { .name = "testdev", .fd = -1, .group_fd = -1 };
+struct device e1000e = { .name = "e1000e", .fd = -1, .group_fd = -1 };
+
+static const struct { unsigned id; struct device *device; } known[] = {
+	{ 0x123411e8, &edu }, { 0x1af41110, &ivshmem }, { 0x1b360005, &testdev }, { 0x808610d3, &e1000e },
+};
+
+static unsigned read_number(const char *bdf, const char *name)
+{
+	char path[96], text[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, name);
+	file = fopen(path, "r");
+	if (!file || !fgets(text, sizeof(text), file))
+		give_up(path, errno);
+	fclose(file);
+	return strtoul(text, NULL, 16);
+}
+
+static int link_number(const char *bdf, const char *name)
+{
+	char path[96], target[256];
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, name);
+	length = readlink(path, target, sizeof(target) - 1);
+	if (length < 0)
+		return -1;
+	target[length] = 0;
+	return atoi(basename(target));
+}
+
+void devices_find(void)
+{
+	DIR *directory = opendir("/sys/bus/pci/devices");
+	struct dirent *entry;
+
+	while (directory && (entry = readdir(directory))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		unsigned id = read_number(entry->d_name, "vendor") << 16 | read_number(entry->d_name, "device");
+
+		for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if (known[i].id == id) {
+				struct device *d = known[i].device;
+
+				snprintf(d->bdf, sizeof(d->bdf), "%.15s", entry->d_name);
+				d->group = link_number(d->bdf, "iommu_group");
+				oracle("device", "\"device\":\"%s\",\"name\":\"%s\",\"group\":%d", d->bdf, d->name, d->group);
+			}
+	}
+	if (directory)
+		closedir(directory);
+	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (!known[i].device->bdf[0])
+			give_up(known[i].device->name, ENODEV);
+}
+
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	ssize_t result = fd < 0 ? -1 : write(fd, text, strlen(text));
+	int error = result < 0 ? errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	return -error;
+}
+
+const char *driver_of(struct device *d)
+{
+	static char target[256];
+	char path[96];
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", d->bdf);
+	length = readlink(path, target, sizeof(target) - 1);
+	if (length < 0)
+		return "";
+	target[length] = 0;
+	return basename(target);
+}
+
+void driver_unbind(struct device *d)
+{
+	char path[96], driver[64];
+	uint64_t before = boot_ns();
+	int result;
+
+	snprintf(driver, sizeof(driver), "%s", driver_of(d));
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver/unbind", d->bdf);
+	result = write_file(path, d->bdf);
+	oracle("unbind", "\"device\":\"%s\",\"driver\":\"%s\",\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", d->bdf, driver, result, before, boot_ns());
+}
+
+void driver_bind(struct device *d, const char *driver)
+{
+	char path[96];
+	uint64_t before = boot_ns();
+	int result;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override", d->bdf);
+	write_file(path, driver);
+	result = write_file("/sys/bus/pci/drivers_probe", d->bdf);
+	oracle("bind", "\"device\":\"%s\",\"driver\":\"%s\",\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", d->bdf, driver_of(d), result, before, boot_ns());
+}

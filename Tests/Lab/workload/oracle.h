@@ -1,0 +1,22 @@
+/* What the kernel answered, as NDJSON: one line a step, written in one write(2) so that processes can share the file. */
+#ifndef LAB_ORACLE_H
+#define LAB_ORACLE_H
+
+#include <stdint.h>
+
+/* Opens $ORACLE (or standard output) for appending; children inherit it. */
+void oracle_open(void);
+
+/* CLOCK_BOOTTIME in nanoseconds: the clock of the timeline. */
+uint64_t boot_ns(void);
+
+/* One line: {"op":OP,"pid":…,FIELDS}. `fields` is a printf format of JSON members; strings are the caller's to quote. */
+void oracle(const char *op, const char *fields, ...) __attribute__((format(printf, 2, 3)));
+
+/* The scenario cannot go on: says why in the oracle and exits with status 1. */
+void give_up(const char *what, int error) __attribute__((noreturn));
+
+/* Sleeps long enough for a finding with a 500 ms debounce to open (or for one not to). */
+void settle(void);
+
+#endif

@@ -1,0 +1,199 @@
+#include "vfio.h"
+#include "oracle.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vfio.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static int answer(int result)
+{
+	return result < 0 ? -errno : result;
+}
+
+struct container container_open(const char *name)
+{
+	struct container c = { .name = name };
+	uint64_t before = boot_ns();
+
+	c.fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	oracle("container-open", "\"container\":\"%s\",\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", name, answer(c.fd) < 0 ? -errno : 0, before, boot_ns());
+	if (c.fd < 0)
+		give_up("open /dev/vfio/vfio", errno);
+	return c;
+}
+
+void container_close(struct container *c)
+{
+	uint64_t before = boot_ns();
+	int result = answer(close(c->fd));
+
+	c->fd = -1;
+	oracle("container-close", "\"container\":\"%s\",\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", c->name, result, before, boot_ns());
+}
+
+int set_iommu(struct container *c)
+{
+	uint64_t before = boot_ns();
+	int result = answer(ioctl(c->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+
+	oracle("set-iommu", "\"container\":\"%s\",\"type\":%d,\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", c->name, VFIO_TYPE1v2_IOMMU, result, before, boot_ns());
+	return result;
+}
+
+void group_attach(struct device *d, struct container *c)
+{
+	char path[32];
+	uint64_t before = boot_ns();
+	int result, tries = 0;
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", d->group);
+	/* A group that another process has just left, or a device just bound, may take a moment. */
+	while ((d->group_fd = open(path, O_RDWR | O_CLOEXEC)) < 0 && (errno == EBUSY || errno == ENOENT) && tries++ < 100)
+		usleep(20000);
+	oracle("group-open", "\"group\":%d,\"device\":\"%s\",\"ret\":%d,\"tries\":%d,\"t_before\":%lu,\"t_after\":%lu", d->group, d->bdf, d->group_fd < 0 ? -errno : 0, tries + 1, before, boot_ns());
+	if (d->group_fd < 0)
+		give_up(path, errno);
+
+	before = boot_ns();
+	result = answer(ioctl(d->group_fd, VFIO_GROUP_SET_CONTAINER, &c->fd));
+	oracle("set-container", "\"group\":%d,\"container\":\"%s\",\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", d->group, c->name, result, before, boot_ns());
+	if (result)
+		give_up("VFIO_GROUP_SET_CONTAINER", -result);
+}
+
+void group_close(struct device *d)
+{
+	uint64_t before = boot_ns();
+	int result = answer(close(d->group_fd));
+
+	d->group_fd = -1;
+	oracle("group-close", "\"group\":%d,\"device\":\"%s\",\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", d->group, d->bdf, result, before, boot_ns());
+}
+
+void device_open(struct device *d)
+{
+	uint64_t before = boot_ns();
+
+	d->fd = ioctl(d->group_fd, VFIO_GROUP_GET_DEVICE_FD, d->bdf);
+	oracle("device-open", "\"device\":\"%s\",\"name\":\"%s\",\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", d->bdf, d->name, d->fd < 0 ? -errno : 0, before, boot_ns());
+	if (d->fd < 0)
+		give_up("VFIO_GROUP_GET_DEVICE_FD", errno);
+
+	for (unsigned i = 0; i <= VFIO_PCI_CONFIG_REGION_INDEX; i++) {
+		struct vfio_region_info region = { .argsz = sizeof(region), .index = i };
+
+		if (ioctl(d->fd, VFIO_DEVICE_GET_REGION_INFO, &region))
+			continue;
+		if (i == VFIO_PCI_CONFIG_REGION_INDEX)
+			d->config = region.offset;
+		else if (i < BARS) {
+			d->bar[i].offset = region.offset;
+			d->bar[i].size = region.size;
+		}
+	}
+	config_write(d, 4, 2, config_read(d, 4, 2) | 0x6);
+}
+
+void device_close(struct device *d)
+{
+	uint64_t before = boot_ns();
+	int result = answer(close(d->fd));
+
+	d->fd = -1;
+	oracle("device-close", "\"device\":\"%s\",\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", d->bdf, result, before, boot_ns());
+}
+
+struct container container_with(const char *name, struct device *d)
+{
+	struct container c = container_open(name);
+
+	group_attach(d, &c);
+	if (set_iommu(&c))
+		give_up("VFIO_SET_IOMMU", errno);
+	device_open(d);
+	return c;
+}
+
+uint64_t release_begin(void)
+{
+	return boot_ns();
+}
+
+void release_end(struct device *d, uint64_t begun)
+{
+	oracle("release", "\"device\":\"%s\",\"t_before\":%lu,\"t_after\":%lu", d->bdf, begun, boot_ns());
+}
+
+void device_release(struct device *d)
+{
+	uint64_t begun = release_begin();
+
+	device_close(d);
+	release_end(d, begun);
+}
+
+uint32_t config_read(struct device *d, unsigned offset, unsigned size)
+{
+	uint32_t value = 0;
+
+	if (pread(d->fd, &value, size, d->config + offset) != (ssize_t)size)
+		give_up("read config space", errno);
+	return value;
+}
+
+int config_write(struct device *d, unsigned offset, unsigned size, uint32_t value)
+{
+	uint64_t before = boot_ns();
+	ssize_t result = answer(pwrite(d->fd, &value, size, d->config + offset));
+
+	oracle(offset == 4 ? "command-write" : "config-write",
+	       "\"device\":\"%s\",\"offset\":%u,\"size\":%u,\"value\":%u,\"ret\":%zd,\"t_before\":%lu,\"t_after\":%lu", d->bdf, offset, size, value,
+	       result == (ssize_t)size ? 0 : result, before, boot_ns());
+	return result == (ssize_t)size ? 0 : result;
+}
+
+void memory_decode(struct device *d, int on)
+{
+	uint32_t command = config_read(d, 4, 2);
+
+	config_write(d, 4, 2, on ? command | 2 : command & ~2u);
+}
+
+unsigned find_capability(struct device *d, unsigned id)
+{
+	unsigned at = config_read(d, 0x34, 1) & 0xfc;
+
+	for (int hops = 0; at && hops < 48; hops++, at = config_read(d, at + 1, 1) & 0xfc)
+		if (config_read(d, at, 1) == id)
+			return at;
+	return 0;
+}
+
+static sigjmp_buf bus_error;
+
+static void on_bus_error(int number)
+{
+	(void)number;
+	siglongjmp(bus_error, 1);
+}
+
+void cpu_read(const char *meaning, volatile uint32_t *address)
+{
+	struct sigaction handler = { .sa_handler = on_bus_error }, old;
+
+	sigaction(SIGBUS, &handler, &old);
+	if (sigsetjmp(bus_error, 1))
+		oracle("cpu-read", "\"result\":\"sigbus\",\"meaning\":\"%s\"", meaning);
+	else {
+		uint32_t value = *address;
+
+		oracle("cpu-read", "\"result\":\"ok\",\"value\":\"0x%x\",\"meaning\":\"%s\"", value, meaning);
+	}
+	sigaction(SIGBUS, &old, NULL);
+}

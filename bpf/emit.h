@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The only user of the ring: reserve, fill, submit, count. A record that finds no room is counted as dropped, so that for each type
+ * attempted = delivered + dropped, exactly; a failure before the reservation counts the same way.
+ */
+#pragma once
+#include "maps.h"
+
+static __always_inline struct vs_counter *count_attempt(uint32_t type)
+{
+	struct vs_counter *counter = bpf_map_lookup_elem(&counters, &type);
+
+	/* Atomic, because a program can be preempted by another on its own CPU. */
+	if (counter)
+		__sync_fetch_and_add(&counter->attempted, 1);
+	return counter;
+}
+
+static __always_inline void count_drop(struct vs_counter *counter)
+{
+	if (counter)
+		__sync_fetch_and_add(&counter->dropped, 1);
+}
+
+static __always_inline void count_failure(uint32_t type)
+{
+	count_drop(count_attempt(type));
+}
+
+static __always_inline void fill_header(struct vs_header *h, uint32_t type, uint32_t size)
+{
+	uint64_t id = bpf_get_current_pid_tgid();
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct task_struct *leader = READ(task, group_leader);
+
+	h->type = type;
+	h->size = size;
+	h->tid = (uint32_t)id;
+	h->tgid = id >> 32;
+	h->time = bpf_ktime_get_boot_ns();
+	h->start = READ(leader, start_boottime);
+	h->cgroup = bpf_get_current_cgroup_id();
+	h->uid = (uint32_t)bpf_get_current_uid_gid();
+	bpf_get_current_comm(h->comm, sizeof(h->comm));
+}
+
+static __always_inline void *reserve(uint32_t type, uint32_t size)
+{
+	struct vs_counter *counter = count_attempt(type);
+	void *record;
+
+	if (inject_loss && bpf_get_prandom_u32() % inject_loss == 0) {
+		count_drop(counter);
+		return 0;
+	}
+	record = bpf_ringbuf_reserve(&ring, size, 0);
+	if (!record) {
+		count_drop(counter);
+		return 0;
+	}
+	/* Ring memory is not zeroed, and what is not written would leak what was there. */
+	__builtin_memset(record, 0, size);
+	fill_header(record, type, size);
+	return record;
+}
+
+static __always_inline void submit(void *record, uint32_t size)
+{
+	/* Wake only as the fill level crosses the mark: a wake-up costs the traced thread more than the record does. */
+	uint64_t waiting = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
+	uint64_t room = size + BPF_RINGBUF_HDR_SZ;
+
+	bpf_ringbuf_submit(record, waiting >= wakeup_bytes && waiting < wakeup_bytes + 2 * room ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+}
+
+/* EMIT(TYPE, struct, name) { name->field = …; }: the block runs when there is room, and the record is submitted after it. */
+#define EMIT(type, kind, name)                                                                                       \
+	for (struct kind *name = reserve(type, sizeof(struct kind)); name; submit(name, sizeof(struct kind)), name = 0)
+
+static __always_inline void mark_owner(void)
+{
+	uint32_t tgid = bpf_get_current_pid_tgid() >> 32;
+	uint64_t now = 1;
+
+	bpf_map_update_elem(&owners, &tgid, &now, BPF_ANY);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Which driver a PCI device belongs to: bound, unbound, and the device taken away. */
+#pragma once
+#include "hook.h"
+#include "pci.h"
+
+static __always_inline void driver_change(struct device *dev, uint32_t action)
+{
+	struct pci_dev *pdev = pci_of_device(dev);
+	struct device_driver *driver;
+	struct iommu_group *group;
+
+	if (!pdev)
+		return;
+	driver = READ(dev, driver);
+	group = READ(dev, iommu_group);
+	EMIT(VS_DRIVER, vs_driver, r) {
+		r->pci = pci_address(pdev);
+		r->action = action;
+		r->number = group_number(group);
+		r->vendor = READ(pdev, vendor);
+		r->device = READ(pdev, device);
+		r->class_code = READ(pdev, class);
+		if (driver)
+			bpf_probe_read_kernel_str(r->driver, sizeof(r->driver), READ(driver, name));
+		fill_bars(r, pdev);
+	}
+}
+
+static __always_inline void bound(uint64_t *arg, bool probed)
+{
+	driver_change((void *)arg[0], VS_BOUND);
+}
+HOOK_ENTRY(driver_bound, bound)
+
+/* 6.1 and later: after the driver's remove, and after a probe that failed. */
+static __always_inline void unbound(uint64_t *arg, bool probed)
+{
+	driver_change((void *)arg[0], VS_UNBOUND);
+}
+SEC("fentry/device_unbind_cleanup") int fentry_device_unbind_cleanup(uint64_t *ctx)
+{
+	unbound(ctx, false);
+	return 0;
+}
+
+static __always_inline void released(uint64_t *arg, long ret, bool probed)
+{
+	driver_change((void *)arg[0], VS_UNBOUND);
+}
+HOOK_EXIT_PROBE(__device_release_driver, HOOK_UNBIND, VS_DRIVER, released)
+
+static __always_inline void pci_removed(uint64_t *arg, bool probed)
+{
+	struct pci_dev *pdev = (void *)arg[0];
+
+	EMIT(VS_PCI_REMOVE, vs_pci, r)
+		r->pci = pci_address(pdev);
+}
+HOOK_ENTRY(pci_stop_bus_device, pci_removed)

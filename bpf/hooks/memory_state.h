@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Whether a BAR answers: memory decode by way of vfio and of the host, resets, power state. */
+#pragma once
+#include "hooks/device.h"
+
+#define PCI_COMMAND 4
+
+static __always_inline void emit_pci(uint32_t type, struct pci_dev *pdev, uint32_t value, int ret, uint32_t origin, uint32_t whole_bus)
+{
+	EMIT(type, vs_pci, r) {
+		r->pci = pci_address(pdev);
+		r->value = value;
+		r->ret = ret;
+		r->origin = origin;
+		r->whole_bus = whole_bus;
+	}
+}
+
+/* (vdev, pos, count, perm, offset, val): offset 4 is COMMAND; the result is read from vconfig. */
+static __always_inline void config_write(uint64_t *arg, long ret, bool probed)
+{
+	struct vfio_pci_core_device *vdev = (void *)arg[0];
+
+	if ((int)arg[4] != PCI_COMMAND)
+		return;
+	emit_pci(VS_MEMORY, READ_VFIO(probed, vdev, pdev, OFF_PCI_PDEV), user_command(vdev, probed), 0, VS_BY_VFIO, 0);
+}
+HOOK_EXIT(vfio_basic_config_write, HOOK_CONFIG_WRITE, VS_MEMORY, config_write)
+
+/* setpci and the like, which vfio does not see: (pdev, pos, val) */
+static __always_inline void host_write(uint64_t *arg, long ret, bool probed)
+{
+	if ((int)arg[1] != PCI_COMMAND || (int)ret)
+		return;
+	emit_pci(VS_MEMORY, (void *)arg[0], (uint32_t)arg[2] & 0xffff, 0, VS_BY_HOST, 0);
+}
+HOOK_EXIT(pci_user_write_config_byte, HOOK_HOST_WRITE_BYTE, VS_MEMORY, host_write)
+HOOK_EXIT(pci_user_write_config_word, HOOK_HOST_WRITE_WORD, VS_MEMORY, host_write)
+HOOK_EXIT(pci_user_write_config_dword, HOOK_HOST_WRITE_DWORD, VS_MEMORY, host_write)
+
+#define RESET_HOOK(fn, id, whole_bus)                                                                                \
+	static __always_inline void begin_##fn(uint64_t *arg, bool probed)                                           \
+	{                                                                                                            \
+		emit_pci(VS_RESET, (void *)arg[0], VS_BEGIN, 0, VS_BY_VFIO, whole_bus);                              \
+	}                                                                                                            \
+	HOOK_ENTRY(fn, begin_##fn)                                                                                   \
+	static __always_inline void end_##fn(uint64_t *arg, long ret, bool probed)                                   \
+	{                                                                                                            \
+		emit_pci(VS_RESET, (void *)arg[0], VS_END, ret, VS_BY_VFIO, whole_bus);                              \
+	}                                                                                                            \
+	HOOK_EXIT(fn, id, VS_RESET, end_##fn)
+
+RESET_HOOK(pci_try_reset_function, HOOK_RESET_TRY, 0)
+RESET_HOOK(__pci_reset_function_locked, HOOK_RESET_LOCKED, 0)
+RESET_HOOK(pci_reset_bus, HOOK_RESET_BUS, 1)
+
+static __always_inline void vfio_power(uint64_t *arg, long ret, bool probed)
+{
+	struct vfio_pci_core_device *vdev = (void *)arg[0];
+	struct pci_dev *pdev = READ_VFIO(probed, vdev, pdev, OFF_PCI_PDEV);
+
+	emit_pci(VS_POWER, pdev, READ(pdev, current_state), ret, VS_BY_VFIO, 0);
+}
+HOOK_EXIT(vfio_pci_set_power_state, HOOK_VFIO_POWER, VS_POWER, vfio_power)
+
+static __always_inline void host_power(uint64_t *arg, long ret, bool probed)
+{
+	struct pci_dev *pdev = (void *)arg[0];
+
+	emit_pci(VS_POWER, pdev, READ(pdev, current_state), ret, VS_BY_HOST, 0);
+}
+HOOK_EXIT(pci_set_power_state, HOOK_POWER, VS_POWER, host_power)
+HOOK_EXIT(pci_power_up, HOOK_POWER_UP, VS_POWER, host_power)

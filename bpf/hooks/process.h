@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The end of a process that used VFIO, and modules that arrive after the tool. */
+#pragma once
+#include "emit.h"
+
+SEC("raw_tp/sched_process_exit") int on_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	uint32_t tgid = bpf_get_current_pid_tgid() >> 32;
+	struct signal_struct *signal;
+
+	if (!bpf_map_lookup_elem(&owners, &tgid))
+		return 0;
+	signal = READ(task, signal);
+	if (READ(signal, live.counter))
+		return 0;
+	bpf_map_delete_elem(&owners, &tgid);
+	EMIT(VS_EXIT, vs_exit, r)
+		;
+	return 0;
+}
+
+SEC("raw_tp/module_load") int on_module(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct module *module = (void *)ctx->args[0];
+	char name[VS_MODULE_BYTES] = {};
+
+	bpf_probe_read_kernel_str(name, sizeof(name), &module->name);
+	if (name[0] != 'v' || name[1] != 'f' || name[2] != 'i' || name[3] != 'o')
+		return 0;
+	EMIT(VS_MODULE, vs_module, r)
+		__builtin_memcpy(r->name, name, sizeof(name));
+	return 0;
+}

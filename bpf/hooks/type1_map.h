@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * DMA mappings made. The facts come from the kernel's own vfio_dma, read while the iommu's lock is held: a user who changes the ioctl's
+ * arguments meanwhile changes nothing here. Physically contiguous runs of device memory are folded into extents; RAM is only counted.
+ */
+#pragma once
+#include "hook.h"
+
+#define VFIO_IOMMU_MAP_DMA 0x3b71
+#define VFIO_IOMMU_UNMAP_DMA 0x3b72
+#define VFIO_DMA_MAP_FLAG_VADDR 4
+#define MAX_EXTENTS 256 /* a mapping of more runs than this keeps its byte counts and says VS_MAP_MORE_EXTENTS */
+
+struct user_map {
+	uint32_t argsz, flags;
+	uint64_t vaddr, iova, size;
+};
+
+static __always_inline struct map_state *map_state(bool create, bool probed)
+{
+	struct map_state empty = {};
+	uint32_t tid;
+
+	if (!probed) {
+		struct map_state *state = bpf_task_storage_get(&map_states, bpf_get_current_task_btf(), 0, 0);
+
+		if (state || !create)
+			return state;
+		mark_owner();
+		return bpf_task_storage_get(&map_states, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	}
+	tid = (uint32_t)bpf_get_current_pid_tgid();
+	if (create && !bpf_map_lookup_elem(&map_states_5_10, &tid)) {
+		mark_owner();
+		bpf_map_update_elem(&map_states_5_10, &tid, &empty, BPF_ANY);
+	}
+	return bpf_map_lookup_elem(&map_states_5_10, &tid);
+}
+
+static __always_inline bool in_pci_window(uint64_t phys)
+{
+	for (uint32_t i = 0; i < MAX_WINDOWS; i++) {
+		if (i >= pci_window_count)
+			break;
+		if (phys >= pci_windows[i].first && phys <= pci_windows[i].last)
+			return true;
+	}
+	return false;
+}
+
+static __always_inline void emit_extent(struct map_state *state)
+{
+	if (!state->run_bytes)
+		return;
+	if (state->extents >= MAX_EXTENTS) {
+		state->flags |= VS_MAP_MORE_EXTENTS;
+	} else {
+		state->extents++;
+		EMIT(VS_EXTENT, vs_extent, r) {
+			r->dma = state->dma;
+			r->iova = state->run_iova;
+			r->phys = state->run_phys;
+			r->bytes = state->run_bytes;
+		}
+	}
+	state->run_bytes = 0;
+}
+
+/* One call pins one physically contiguous run: (dma, vaddr, npage, *pfn_base, …) gives the pages it pinned, or a negative errno. */
+static __always_inline void pages_pinned(uint64_t *arg, long ret, bool probed)
+{
+	struct vfio_dma *dma = (void *)arg[0];
+	uint64_t vaddr = arg[1];
+	uint64_t pfn = 0, phys, bytes;
+	struct map_state *state = map_state(true, probed);
+
+	if (!state) {
+		count_failure(VS_EXTENT);
+		return;
+	}
+	if (vaddr == READ_VFIO(probed, dma, vaddr, OFF_DMA_VADDR)) {
+		/* dma->size grows run by run as the map goes on; a replay onto a new domain finds it whole. */
+		if (READ_VFIO(probed, dma, size, OFF_DMA_SIZE)) {
+			state->dma = 0;
+			return;
+		}
+		__builtin_memset(state, 0, sizeof(*state));
+		state->dma = (uint64_t)dma;
+		state->begin = bpf_ktime_get_boot_ns();
+		state->iova = READ_VFIO(probed, dma, iova, OFF_DMA_IOVA);
+		state->vaddr = vaddr;
+		state->prot = READ_VFIO(probed, dma, prot, OFF_DMA_PROT);
+		state->requested = arg[2] << page_shift;
+	}
+	if (state->dma != (uint64_t)dma || ret <= 0)
+		return;
+
+	bpf_probe_read_kernel(&pfn, sizeof(pfn), (void *)arg[3]);
+	phys = pfn << page_shift;
+	bytes = (uint64_t)ret << page_shift;
+	state->chunks++;
+	if (in_pci_window(phys)) {
+		uint64_t iova = state->iova + state->pinned;
+
+		state->device_bytes += bytes;
+		if (!state->run_bytes || state->run_phys + state->run_bytes != phys || state->run_iova + state->run_bytes != iova) {
+			emit_extent(state);
+			state->run_iova = iova;
+			state->run_phys = phys;
+		}
+		state->run_bytes += bytes;
+	}
+	state->pinned += bytes;
+}
+HOOK_EXIT(vfio_pin_pages_remote, HOOK_PIN, VS_EXTENT, pages_pinned)
+
+static __always_inline void map_returned(uint64_t iommu, uint64_t arg, int ret, bool probed)
+{
+	struct map_state *state = map_state(false, probed);
+	bool pinned = state && state->dma;
+	struct user_map user = {};
+
+	if (pinned)
+		emit_extent(state);
+	else
+		bpf_probe_read_user(&user, sizeof(user), (void *)arg);
+
+	EMIT(VS_MAP, vs_map, r) {
+		r->iommu = iommu;
+		r->ret = ret;
+		if (pinned) {
+			r->dma = state->dma;
+			r->begin = state->begin;
+			r->iova = state->iova;
+			r->vaddr = state->vaddr;
+			r->size = ret ? state->requested : state->pinned;
+			r->prot = state->prot & 3;
+			r->flags = state->flags;
+			r->device_bytes = state->device_bytes;
+			r->extents = state->extents;
+			r->chunks = state->chunks;
+		} else {
+			/* Nothing was pinned: refused at once, a vaddr update, or a container of emulated devices only. */
+			r->iova = user.iova;
+			r->vaddr = user.vaddr;
+			r->size = user.size;
+			r->prot = user.flags & 3;
+			r->flags = VS_MAP_FROM_USER | (user.flags & VFIO_DMA_MAP_FLAG_VADDR ? VS_MAP_VADDR_ONLY : 0);
+		}
+	}
+	if (state)
+		state->dma = 0;
+}

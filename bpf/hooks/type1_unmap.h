@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* DMA mappings removed: vfio_remove_dma sees the death of every vfio_dma, by request, by teardown, or of a map that failed. */
+#pragma once
+#include "hooks/type1_map.h"
+
+struct user_unmap {
+	uint32_t argsz, flags;
+	uint64_t iova, size;
+};
+
+static __always_inline void dma_removed(uint64_t *arg, bool probed)
+{
+	struct vfio_dma *dma = (void *)arg[1];
+	struct map_state *state = map_state(false, probed);
+
+	EMIT(VS_REMOVE, vs_remove, r) {
+		r->iommu = arg[0];
+		r->dma = arg[1];
+		r->iova = READ_VFIO(probed, dma, iova, OFF_DMA_IOVA);
+		r->size = READ_VFIO(probed, dma, size, OFF_DMA_SIZE);
+		if (state && state->dma == arg[1])
+			r->flags = VS_REMOVE_FAILED_MAP;
+	}
+}
+HOOK_ENTRY(vfio_remove_dma, dma_removed)
+
+static __always_inline void unmap_returned(uint64_t iommu, uint64_t arg, int ret)
+{
+	struct user_unmap user = {};
+
+	bpf_probe_read_user(&user, sizeof(user), (void *)arg);
+	EMIT(VS_UNMAP, vs_unmap, r) {
+		r->iommu = iommu;
+		r->iova = user.iova;
+		r->size = user.size;
+		r->flags = user.flags;
+		r->ret = ret;
+	}
+}
+
+static __always_inline void type1_ioctl(uint64_t *arg, long ret, bool probed)
+{
+	uint32_t cmd = arg[1];
+
+	/* SET_IOMMU calls this with no iommu, to ask for extensions. */
+	if (!arg[0])
+		return;
+	if (cmd == VFIO_IOMMU_MAP_DMA)
+		map_returned(arg[0], arg[2], ret, probed);
+	else if (cmd == VFIO_IOMMU_UNMAP_DMA)
+		unmap_returned(arg[0], arg[2], ret);
+}
+HOOK_EXIT(vfio_iommu_type1_ioctl, HOOK_TYPE1_IOCTL, VS_MAP, type1_ioctl)

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The few kernel structs that the hooks read, cut down to the fields they read. CO-RE finds each field in the running kernel's BTF, so
+ * neither order nor padding matters here. vfio's own structs are in the BTF of its modules, which Linux 5.10 does not have: READ_VFIO
+ * takes the byte offset that 5.10 needs instead.
+ */
+#pragma once
+#include "kernel_ints.h"
+#include <linux/ptrace.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct signal_struct {
+	struct {
+		int counter;
+	} live;
+};
+
+struct fdtable {
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct task_struct {
+	struct task_struct *group_leader;
+	struct signal_struct *signal;
+	struct files_struct *files;
+	uint64_t start_boottime; /* real_start_time before 5.5, cf25e24db61c */
+	int pid;
+	int tgid;
+};
+
+struct file {
+	void *private_data;
+};
+
+/* vm_start moved into an anonymous union in 6.x; CO-RE looks through it. */
+struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_end;
+	unsigned long vm_pgoff;
+};
+
+struct iommu_group {
+	int id;
+};
+
+struct bus_type {
+	char *name;
+};
+
+struct device_driver {
+	char *name;
+};
+
+struct device {
+	struct bus_type *bus;
+	struct device_driver *driver;
+	struct iommu_group *iommu_group;
+};
+
+struct resource {
+	uint64_t start;
+	uint64_t end;
+	unsigned long flags;
+};
+
+struct pci_sysdata {
+	int domain;
+};
+
+struct pci_bus {
+	void *sysdata;
+	unsigned char number;
+};
+
+/* Where CONFIG_PCI_DOMAINS_GENERIC keeps the domain (arm64 and others; x86 has it in pci_sysdata). */
+struct pci_bus___generic_domains {
+	int domain_nr;
+};
+
+struct pci_dev {
+	struct pci_bus *bus;
+	unsigned int devfn;
+	unsigned short vendor;
+	unsigned short device;
+	unsigned int class;
+	int current_state;
+	struct device dev;
+	struct resource resource[7];
+};
+
+struct module {
+	char name[56];
+};
+
+/* drivers/vfio/vfio_iommu_type1.c */
+struct vfio_dma {
+	uint64_t iova;
+	unsigned long vaddr;
+	unsigned long size;
+	int prot;
+};
+
+/* drivers/vfio/vfio.c (5.10), drivers/vfio/vfio.h (6.1+) */
+struct vfio_container;
+
+struct vfio_group {
+	struct iommu_group *iommu_group;
+	struct vfio_container *container;
+};
+
+struct vfio_device {
+	struct device *dev;
+	struct vfio_group *group;
+	unsigned int open_count; /* 5.15, 2fd585f4ed9d */
+	void *inode;             /* 6.10, b7c5e64fecfa: BAR mappings then keep the region offset in vm_pgoff */
+};
+
+/* 6.6, b1a3b5c61da4: what file->private_data points to; before, it was the vfio_device */
+struct vfio_device_file {
+	struct vfio_device *device;
+	uint8_t access_granted;
+};
+
+struct vfio_pci_core_device {
+	struct pci_dev *pdev;
+	uint8_t *vconfig;
+};
+
+#pragma clang attribute pop
+
+/* Offsets in Linux 5.10 (x86-64, as Debian builds it), where no BTF describes the modules' structs. */
+enum offsets_5_10 {
+	OFF_DMA_IOVA = 24,
+	OFF_DMA_VADDR = 32,
+	OFF_DMA_SIZE = 40,
+	OFF_DMA_PROT = 48,
+	OFF_GROUP_IOMMU_GROUP = 16,
+	OFF_GROUP_CONTAINER = 24,
+	OFF_DEVICE_DEV = 0,
+	OFF_DEVICE_GROUP = 16,
+	OFF_PCI_PDEV = 0,
+	OFF_PCI_VCONFIG = 72,
+	OFF_PCI_REFCNT = 232,
+};
+
+/*
+ * Reads one field of a vfio struct. `probed` is a compile-time constant: true in programs for kernels without module BTF. The branch
+ * not taken leaves no CO-RE relocation behind, so a missing type cannot fail the load of the other.
+ */
+#define READ_VFIO(probed, ptr, field, offset)                                                                        \
+	({                                                                                                           \
+		__typeof__((ptr)->field) value = 0;                                                                  \
+		if (probed)                                                                                          \
+			bpf_probe_read_kernel(&value, sizeof(value), (const char *)(ptr) + (offset));                \
+		else                                                                                                 \
+			bpf_core_read(&value, sizeof(value), &(ptr)->field);                                         \
+		value;                                                                                               \
+	})
+
+#define READ(ptr, field)                                                                                             \
+	({                                                                                                           \
+		__typeof__((ptr)->field) value = 0;                                                                  \
+		bpf_core_read(&value, sizeof(value), &(ptr)->field);                                                 \
+		value;                                                                                               \
+	})
