@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,11 @@ import modules
 MATRIX = {
     "5.10": ["bullseye", "bullseye-security"],
     "6.1": ["bookworm", "bookworm-security"],
-    "6.12": ["bookworm-backports"],
+    "6.12": ["bookworm-backports", "bookworm-security"],
     "6.18": ["trixie-backports"],
     "7.3": ["trixie-backports"],
 }
+LISTS_SECONDS = 6 * 3600
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 # What a guest inserts, in this order, each after what it depends on. e1000e is inserted later: it is the host
@@ -55,12 +57,12 @@ def version_key(text):
 class PrivateApt:
     """apt-get and apt-cache with state below one directory."""
 
-    def __init__(self, root, series):
+    def __init__(self, root):
         self.root = root
         for directory in ("lists/partial", "cache/archives/partial", "state"):
             (root / directory).mkdir(parents=True, exist_ok=True)
         (root / "state/status").touch()
-        (root / "sources.list").write_text("".join(self.sources(series)))
+        (root / "sources.list").write_text("".join(self.sources()))
         config = root / "apt.conf"
         config.write_text(
             f'Dir::Etc::sourcelist "{root}/sources.list";\nDir::Etc::sourceparts "-";\n'
@@ -71,17 +73,23 @@ class PrivateApt:
         self.environment = dict(os.environ, APT_CONFIG=str(config), LC_ALL="C")
 
     @staticmethod
-    def sources(series):
+    def sources():
         main, security = archive_uris()
-        suites = sorted({suite for name in series for suite in MATRIX[name]})
+        suites = sorted({suite for suites in MATRIX.values() for suite in suites})
         for suite in suites:
             uri = security if suite.endswith("-security") else main
             if uri:
                 yield f"deb [signed-by={KEYRING}] {uri} {suite} main\n"
 
     def update(self):
-        # A suite that cannot be reached is a warning here; a kernel that is missing for it is reported by name.
-        subprocess.run(["apt-get", "update", "-qq"], env=self.environment, capture_output=True)
+        """Reads the package lists again if they are older than a few hours or for other suites.
+
+        A suite that cannot be reached is no error here: a kernel that is missing for it is reported by name.
+        """
+        stamp, wanted = self.root / "updated", "".join(self.sources())
+        fresh = stamp.exists() and time.time() - stamp.stat().st_mtime < LISTS_SECONDS and stamp.read_text() == wanted
+        if not fresh and subprocess.run(["apt-get", "update", "-qq"], env=self.environment, capture_output=True).returncode == 0:
+            stamp.write_text(wanted)
 
     def names(self, prefix):
         return run("apt-cache", "pkgnames", prefix, env=self.environment).split()
@@ -144,7 +152,11 @@ def prepare(apt, lab, series):
         stamp = target / "package"
         source = f"{packages[0]} {apt.version(packages[0])}"
         if not (stamp.exists() and stamp.read_text() == source):
-            found = unpack(apt, lab, release, packages)
+            try:
+                found = unpack(apt, lab, release, packages)
+            except subprocess.CalledProcessError as failure:  # in the lists, but no longer on the mirror
+                print(f"lab: Linux {release} cannot be had: {' '.join(failure.stderr.split())}", flush=True)
+                continue
             if found is None:
                 continue
             image, tree, scratch = found
@@ -161,7 +173,7 @@ def prepare(apt, lab, series):
 
 def prepare_all(lab, wanted):
     """The kernels that could be had, and a sentence for each that could not."""
-    apt = PrivateApt(lab / "apt", wanted)
+    apt = PrivateApt(lab / "apt")
     apt.update()
     kernels, problems = [], []
     for series in wanted:
@@ -170,5 +182,5 @@ def prepare_all(lab, wanted):
         except LabError as problem:
             problems.append(str(problem))
         except subprocess.CalledProcessError as failure:
-            problems.append(f"Linux {series}: {failure.cmd[0]} failed: {failure.stderr.strip().splitlines()[-1:]}")
+            problems.append(f"Linux {series}: {failure.cmd[0]} failed: {' '.join(failure.stderr.split())}")
     return kernels, problems
