@@ -31,7 +31,8 @@ def boot(kernel, initramfs, directory, timeout):
     with open(results, "wb") as file:
         file.truncate(RESULTS_BYTES)
     begun = time.monotonic()
-    emulator = subprocess.Popen(command(kernel, initramfs, results, console), stdin=subprocess.DEVNULL)
+    with open(directory / "qemu.log", "w") as log:
+        emulator = subprocess.Popen(command(kernel, initramfs, results, console), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         emulator.wait(timeout)
     except subprocess.TimeoutExpired:
@@ -59,6 +60,7 @@ def run(kernel, initramfs, directory, timeout):
         seconds = boot(kernel, initramfs, directory, timeout)
         if seconds is not None:
             return seconds, attempt
-        last = (directory / "console.log").read_text(errors="replace").strip().splitlines()[-3:]
+        said = "".join((directory / name).read_text(errors="replace") for name in ("qemu.log", "console.log") if (directory / name).exists())
+        last = said.strip().splitlines()[-3:]
         print(f"lab: Linux {kernel.release}: try {attempt} brought no results (last words: {' / '.join(last)})", flush=True)
     return None, 2

@@ -1,0 +1,50 @@
+"""Without the tool: did the scenario do what it says, and do the tracepoints agree with the ioctls?"""
+
+from records import traced_bytes
+from scenarios import CPU_READS, FAILING_MAPS, SCENARIOS, unmap_all_returns
+
+
+def check(check, run):
+    expected = SCENARIOS[run.name]
+    stderr = run.path("err").read_text(errors="replace").split()
+    gave_up = [line["step"] for line in run.lines("gave-up")]
+    check("the workload succeeds", run.status == 0 and not gave_up and bool(run.lines("end")),
+          f"status {run.status} {' '.join(gave_up)} {' '.join(stderr)[-200:]}")
+    for line in run.lines("edu-dma"):
+        arrives = line["meaning"] not in expected.dma_fails
+        check(f"{line['direction']}: {line['meaning']}" + ("" if arrives else ": nothing arrives"), line["ok"] == arrives, line["word"])
+    for line in run.lines("cpu-read"):
+        check.same(f"a CPU's read, {line['meaning']}", line["result"], CPU_READS.get(line["meaning"], lambda series: "ok")(run.series))
+    check_returns(check, run, expected)
+    check_trace(check, run)
+
+
+def check_returns(check, run, expected):
+    failures = [line["ret"] for line in run.lines("map") if line["ret"]]
+    check.same("maps fail as they should", failures, FAILING_MAPS if run.name == "failing-maps" else [])
+    answers = [line["ret"] or line["unmapped"] for line in run.lines("unmap")]
+    wanted = unmap_all_returns(run.series) if expected.partial_unmaps else [line["size"] for line in run.lines("unmap")]
+    check.same("unmaps return what was mapped", answers, wanted)
+    for line in run.lines("map-many") + run.lines("unmap-many"):
+        done = line["failed"] == 0 if line["op"] == "map-many" else line["unmapped"] == line["count"] * 4096
+        check(f"{line['op']}: {line['count']} times", done, line)
+    for line in run.lines("reset"):
+        # Some kernels do not get the link of an emulated card up in time: -ENOTTY, said here and checked nowhere else.
+        print(f"     {check.where}: {line['how']} reset of {line['device']}: {line['ret']} in {(line['t_after'] - line['t_before']) // 1_000_000} ms")
+
+
+def check_trace(check, run):
+    check.same("the tracepoints lost nothing", run.trace_lost, 0)
+    wrong = []
+    for event, one, many in (("map", "map", "map-many"), ("unmap", "unmap", "unmap-many")):
+        for line in run.lines(one) + run.lines(many):
+            if line.get("ret"):
+                continue  # a failed map may go in and out again
+            size = line["unmapped"] if event == "unmap" else line["size"] * line.get("count", 1)
+            seen = traced_bytes(run, event, line)
+            if seen != size:
+                wrong.append(f"{line['op']} {line.get('iova')}: {seen} of {size}")
+    check("the tracepoints agree with every map and unmap", not wrong, "; ".join(wrong[:4]))
+    for line in run.lines("killed"):
+        gone = sum(s.size for s in run.trace if s.event == "unmap" and s.pid == line["child"] and s.t >= line["t_before"])
+        check.same("SIGKILL unmaps everything", gone, line["bytes"])

@@ -1,0 +1,98 @@
+"""What each scenario must show: the findings, the verdict, and what the workload itself must have seen."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Moment:
+    """The oracle line in which something happened: the `nth` of those with this op and these fields."""
+    op: str
+    device: str = None
+    nth: int = 0
+    fields: dict = field(default_factory=dict)
+
+    def find(self, run):
+        wanted = dict(self.fields)
+        if self.device:
+            wanted["device"] = run.device(self.device)
+        lines = run.lines(self.op, **wanted)
+        return lines[self.nth] if -len(lines) <= self.nth < len(lines) else None
+
+
+@dataclass
+class Finding:
+    """One finding that has to be there, opened once and resolved once."""
+    rule: str
+    device: str
+    severities: tuple
+    since: Moment
+    until: Moment
+    reachable: bool = None      # None: not checked
+
+
+@dataclass
+class Expectation:
+    findings: list = field(default_factory=list)
+    allowed: tuple = ()         # rules that may show as well, if they are resolved in the end
+    fails_audit: bool = False   # a finding at or above high
+    dma_fails: tuple = ()       # meanings of edu DMA that must not arrive; all other DMA must
+    partial_unmaps: bool = False    # unmaps here do not ask for exactly what is mapped
+
+
+IVSHMEM_RELEASE = Moment("release", "ivshmem")
+STALE_UNMAP = Moment("unmap", fields={"iova": "0x200000"})
+
+
+def stale(since=IVSHMEM_RELEASE, until=STALE_UNMAP):
+    return Finding("stale-mapping", "ivshmem", ("high",), since, until, reachable=True)
+
+
+SCENARIOS = {
+    "clean-p2p": Expectation(),
+    "stale-same": Expectation([stale()], fails_audit=True),
+    "stale-cross": Expectation([stale()], fails_audit=True),
+    "reopen": Expectation([stale(until=Moment("device-open", "ivshmem", 1))], fails_audit=True),
+    "given-away": Expectation(
+        [stale(until=Moment("device-open", "ivshmem", 1)),
+         Finding("isolation-break", "ivshmem", ("critical",), Moment("device-open", "ivshmem", 1), STALE_UNMAP, reachable=True)],
+        fails_audit=True),
+    # The card is released and unbound first: for as long as that takes it is a stale mapping of a device without driver.
+    "host-driver": Expectation(
+        [Finding("isolation-break", "e1000e", ("critical",), Moment("bind", "e1000e"), STALE_UNMAP)],
+        allowed=("stale-mapping", "unbound-device"), fails_audit=True),
+    "unbound": Expectation(
+        [Finding("unbound-device", "ivshmem", ("high",), Moment("unbind", "ivshmem"), STALE_UNMAP)],
+        allowed=("stale-mapping",), fails_audit=True),
+    "memory-off-on": Expectation(
+        [Finding("memory-disabled", "ivshmem", ("medium",), Moment("command-write", "ivshmem", 1),
+                 Moment("command-write", "ivshmem", 2), reachable=False)],
+        dma_fails=("device reads the mapping while the target's memory is off",)),
+    # A reset of the bus behind a port takes a second: longer than the debounce.
+    "reset": Expectation(allowed=("memory-disabled",)),
+    "power": Expectation(
+        [Finding("memory-disabled", "e1000e", ("medium",), Moment("power", "e1000e", 0), Moment("power", "e1000e", 1), reachable=False)]),
+    "sigkill": Expectation(),
+    "partial-windows": Expectation(),
+    "failing-maps": Expectation(allowed=("mapping-budget",)),
+    "unmap-all": Expectation(allowed=("unmap-mismatch",), partial_unmaps=True),
+    "dup-outlives": Expectation([stale()], fails_audit=True),
+    "storm": Expectation(),
+}
+
+# What the maps of failing-maps get, in their order.
+FAILING_MAPS = [-17, -17, -22, -22, -22, -22, -22, -22, -14, -14, -14, -14, -12, -28]
+
+# What a CPU's read of a BAR meets. D3hot: the zap came with 5.19.
+CPU_READS = {
+    "memory off": lambda series: "sigbus",
+    "D3hot": lambda series: "ok" if series == "5.10" else "sigbus",
+}
+
+
+def unmap_all_returns(series):
+    """Bytes or -errno of the unmaps of unmap-all: 64 KiB a mapping."""
+    page64 = 0x10000
+    first = [0, -22, 2 * page64]
+    if series == "5.10":  # no VFIO_DMA_UNMAP_FLAG_ALL before 5.12
+        return first + [-22, 3 * page64, 5 * page64]
+    return first + [3 * page64, 5 * page64]

@@ -1,0 +1,120 @@
+"""With the tool: its timeline held against the oracle and the tracepoints, its findings against the expectation."""
+
+from collections import Counter
+
+import finding_checks
+from records import ToolFailed, audit_status, oracle_maps, oracle_unmapped, timeline, traced_bytes
+from scenarios import SCENARIOS
+
+# How late the tool's time stamp of a release may be: on old kernels it happens after close(2) has returned.
+SLACK = 50_000_000
+
+
+def check(check, run, tool):
+    recording = run.path("vfs")
+    if not check("there is a recording", recording.exists()):
+        return
+    try:
+        lines = timeline(tool, recording)
+    except (ToolFailed, ValueError) as problem:
+        check("the recording becomes a timeline", False, problem)
+        return
+    mine = [line for line in lines if line.get("pid") in run.pids]
+    check_frame(check, lines)
+    check_maps(check, run, mine)
+    check_targets(check, run, mine)
+    check_unmaps(check, run, mine)
+    check_objects(check, run, lines, mine)
+    check_memory(check, run, lines)
+    finding_checks.check(check, run, lines, SCENARIOS[run.name])
+    check.same("audit's exit status", audit_status(tool, recording), 1 if SCENARIOS[run.name].fails_audit else 0)
+
+
+def check_frame(check, lines):
+    head, last = lines[0], lines[-1]
+    check.same("starts with a header of the schema", (head["type"], head.get("schema")), ("header", "vfioscope.timeline/1"))
+    if not check("ends with a summary", last["type"] == "summary", last["type"]):
+        return
+    check.same("nothing lost", (last["complete"], last["lost"]), (True, 0))
+    check.same("attempted is delivered and lost", last["attempted"], last["delivered"] + last["lost"])
+    late = [b for a, b in zip(lines[1:-1], lines[2:-1]) if b["t"] < a["t"]]
+    check("time does not run backwards", not late, f"{len(late)} lines, {late[:1]}")
+
+
+def check_maps(check, run, mine):
+    maps = [line for line in mine if line["type"] == "map"]
+    for failed, what in ((False, "maps are the oracle's"), (True, "failed maps are the oracle's, errno included")):
+        seen = Counter((int(m["iova"], 16), m["size"], m["result"]) for m in maps if (m["result"] != 0) == failed)
+        expected = oracle_maps(run, failed)
+        check(what, seen == expected, f"missing {readable(expected - seen)}, too many {readable(seen - expected)}")
+    traced = sum(traced_bytes(run, "map", line) for line in run.lines("map") + run.lines("map-many") if not line.get("ret"))
+    check.same("mapped bytes are the tracepoint's", sum(m["size"] for m in maps if m["result"] == 0), traced)
+
+
+def readable(counter):
+    shown = [f"{hex(iova)}+{size}→{result}" + (f" ×{n}" if n > 1 else "") for (iova, size, result), n in list(counter.items())[:4]]
+    return f"{sum(counter.values())} [{', '.join(shown)}]"
+
+
+def joined(targets):
+    """Targets with neighbours joined, as (device, bar, bar_offset, iova, size)."""
+    result = []
+    for t in sorted(targets, key=lambda t: t[3]):
+        last = result[-1] if result else None
+        if last and last[:2] == t[:2] and last[2] + last[4] == t[2] and last[3] + last[4] == t[3]:
+            result[-1] = (*last[:4], last[4] + t[4])
+        else:
+            result.append(t)
+    return result
+
+
+def check_targets(check, run, mine):
+    wrong = []
+    for line in run.lines("map", ret=0):
+        start = int(line["iova"], 16)
+        expected = (line["ram"], joined((t["device"], t["bar"], t["bar_offset"], start + t["offset"], t["size"]) for t in line["targets"]))
+        near = [m for m in mine if m["type"] == "map" and m["result"] == 0 and int(m["iova"], 16) == start and m["pid"] == line["pid"]
+                and line["t_before"] <= m["t"] <= line["t_after"] + SLACK]
+        seen = [(m.get("ram", 0), joined((t["device"], t["bar"], t["bar_offset"], int(t["iova"], 16), t["size"]) for t in m.get("targets", [])))
+                for m in near]
+        if expected not in seen:
+            wrong.append(f"{line['iova']}: {seen}, not {expected}")
+    check("RAM bytes and targets are the oracle's", not wrong, "; ".join(wrong[:2]))
+
+
+def check_unmaps(check, run, mine):
+    removed = [line for line in mine if line["type"] == "unmap" and line["action"] == "removed"]
+    check.same("bytes removed on request are the oracle's", sum(r["size"] for r in removed if r["cause"] == "request"), oracle_unmapped(run))
+    teardown = sum(line["bytes"] for line in run.lines("killed"))
+    check.same("bytes removed by teardown", sum(r["size"] for r in removed if r["cause"] == "teardown"), teardown)
+
+
+def check_objects(check, run, lines, mine):
+    opened = Counter(line["device"] for line in run.lines("device-open") if line["ret"] == 0)
+    check.same("device opens", Counter(d["device"] for d in mine if d["type"] == "device" and d["action"] == "open"), opened)
+    wrong = []
+    for device in opened:
+        last = sorted(d["t"] for d in lines if d["type"] == "device" and d["action"] == "last-close" and d["device"] == device)
+        released = sorted((r["t_before"], r["t_after"]) for r in run.lines("release", device=device))
+        if len(last) != len(released) or any(not a <= t <= b + SLACK for t, (a, b) in zip(last, released)):
+            wrong.append(f"{device}: {last}, not within {released}")
+    check("last closes fall into the oracle's releases", not wrong, "; ".join(wrong))
+    for kind, action, op in (("container", "open", "container-open"), ("container", "set-iommu", "set-iommu"), ("group", "attach", "set-container")):
+        seen = sum(1 for line in mine if line["type"] == kind and line["action"] == action)
+        check.same(f"{kind} {action} lines", seen, len(run.lines(op, ret=0)))
+
+
+def check_memory(check, run, lines):
+    def between(line, action, device):
+        return [m for m in lines if m["type"] == "memory" and m["action"] == action and m["device"] == device
+                and line["t_before"] - SLACK <= m["t"] <= line["t_after"] + SLACK]
+
+    for line in run.lines("reset", ret=0):
+        begins, ends = (len(between(line, action, line["device"])) for action in ("reset-begin", "reset-end"))
+        check(f"the {line['how']} reset of {line['device']} begins and ends", begins > 0 and begins == ends, (begins, ends))
+    for line in run.lines("power", ret=0):
+        states = {m.get("state") for m in between(line, "power", line["device"])}
+        check(f"power state {line['state']} is seen", ("D3hot" if line["state"] == 3 else "D0") in states, states)
+    if run.name == "memory-off-on":
+        for line, action in zip(run.lines("command-write", device=run.device("ivshmem"))[1:], ("disable", "enable")):
+            check(f"memory {action} is seen", bool(between(line, action, line["device"])))
