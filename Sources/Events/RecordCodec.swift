@@ -1,0 +1,151 @@
+/// Packs records into few bytes: each 8-byte word is written only where it differs from a prediction.
+///
+/// A header's words are predicted from the record before, whatever its type; a body's words by continuing the line through the last
+/// two records of the same type, so that ascending addresses cost nothing. A record is: its type (1 byte), its size in words (varint), a
+/// bit mask of the words that were predicted wrongly (varint), and for each of them the difference (zigzag varint). A block
+/// starts from zero, so that one block can be read without another. docs/recording.md has the format byte by byte.
+struct RecordPredictor {
+    static let headerWords = 7
+    static let maxWords = 48
+    static let types = 64
+
+    private let last: UnsafeMutablePointer<UInt64>
+    private let step: UnsafeMutablePointer<UInt64>
+
+    init() {
+        last = .allocate(capacity: Self.types * Self.maxWords)
+        step = .allocate(capacity: Self.types * Self.maxWords)
+        reset()
+    }
+
+    func deallocate() {
+        last.deallocate()
+        step.deallocate()
+    }
+
+    func reset() {
+        last.update(repeating: 0, count: Self.types * Self.maxWords)
+        step.update(repeating: 0, count: Self.types * Self.maxWords)
+    }
+
+    /// Header words share row 0, which no type uses.
+    @inline(__always)
+    private func slot(_ type: Int, _ word: Int) -> Int { (word < Self.headerWords ? 0 : type) * Self.maxWords + word }
+
+    @inline(__always)
+    func predict(_ type: Int, _ word: Int) -> UInt64 {
+        let slot = slot(type, word)
+        return word < Self.headerWords ? last[slot] : last[slot] &+ step[slot]
+    }
+
+    @inline(__always)
+    func learn(_ type: Int, _ word: Int, _ value: UInt64) {
+        let slot = slot(type, word)
+        step[slot] = value &- last[slot]
+        last[slot] = value
+    }
+}
+
+/// The first word holds type and size, which are written apart: only the thread id in its upper half is predicted.
+private let tidMask: UInt64 = 0xffff_ffff_0000_0000
+
+/// Writes records into a growing buffer.
+struct RecordEncoder {
+    private let predictor = RecordPredictor()
+    private(set) var bytes: [UInt8] = []
+    private(set) var count: UInt32 = 0
+
+    func deallocate() { predictor.deallocate() }
+
+    mutating func reset() {
+        bytes.removeAll(keepingCapacity: true)
+        count = 0
+        predictor.reset()
+    }
+
+    /// Appends one record of `words` 8-byte words. O(words).
+    ///
+    /// - Precondition: `words` ≤ `RecordPredictor.maxWords`, and the record's type is below 64.
+    mutating func append(_ record: UnsafeRawPointer, words: Int) {
+        let source = record.assumingMemoryBound(to: UInt64.self)
+        let type = Int(UInt16(truncatingIfNeeded: source[0]))
+        var mask: UInt64 = 0
+        for word in 0..<words {
+            let value = word == 0 ? source[0] & tidMask : source[word]
+            if value != predictor.predict(type, word) { mask |= 1 << UInt64(word) }
+        }
+        bytes.append(UInt8(truncatingIfNeeded: type))
+        appendVarint(UInt64(words))
+        appendVarint(mask)
+        for word in 0..<words {
+            let value = word == 0 ? source[0] & tidMask : source[word]
+            if mask & (1 << UInt64(word)) != 0 {
+                let difference = Int64(bitPattern: value &- predictor.predict(type, word))
+                appendVarint(UInt64(bitPattern: (difference << 1) ^ (difference >> 63)))
+            }
+            predictor.learn(type, word, value)
+        }
+        count += 1
+    }
+
+    @inline(__always)
+    private mutating func appendVarint(_ number: UInt64) {
+        var rest = number
+        while rest >= 0x80 {
+            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        bytes.append(UInt8(truncatingIfNeeded: rest))
+    }
+}
+
+/// Reads back what `RecordEncoder` wrote, one block after another.
+struct RecordUnpacker {
+    private let predictor = RecordPredictor()
+    private let scratch = UnsafeMutablePointer<UInt64>.allocate(capacity: RecordPredictor.maxWords)
+
+    func deallocate() {
+        predictor.deallocate()
+        scratch.deallocate()
+    }
+
+    /// Calls `body` with each record of a block's payload; false when the payload is malformed. The pointer is valid during the call.
+    func forEach(in payload: UnsafeRawBufferPointer, count: UInt32, _ body: (UnsafeRawPointer, Int) -> Void) -> Bool {
+        predictor.reset()
+        var offset = 0
+        for _ in 0..<count {
+            guard offset < payload.count else { return false }
+            let type = Int(payload[offset])
+            offset += 1
+            guard type < RecordPredictor.types, let words = varint(payload, &offset), words >= UInt64(RecordPredictor.headerWords),
+                  words <= UInt64(RecordPredictor.maxWords), let mask = varint(payload, &offset), words == 64 || mask >> words == 0
+            else { return false }
+            for word in 0..<Int(words) {
+                var value = predictor.predict(type, word)
+                if mask & (1 << UInt64(word)) != 0 {
+                    guard let coded = varint(payload, &offset) else { return false }
+                    value = value &+ ((coded >> 1) ^ (0 &- (coded & 1)))
+                }
+                predictor.learn(type, word, value)
+                scratch[word] = value
+            }
+            scratch[0] = scratch[0] & tidMask | words << 3 << 16 | UInt64(type)
+            body(UnsafeRawPointer(scratch), Int(words) << 3)
+        }
+        return offset == payload.count
+    }
+
+    @inline(__always)
+    private func varint(_ payload: UnsafeRawBufferPointer, _ offset: inout Int) -> UInt64? {
+        var result: UInt64 = 0
+        var shift: UInt64 = 0
+        while offset < payload.count, shift < 64 {
+            let byte = payload[offset]
+            offset += 1
+            result |= UInt64(byte & 0x7f) << shift
+            if byte < 0x80 { return result }
+            shift += 7
+        }
+        return nil
+    }
+}

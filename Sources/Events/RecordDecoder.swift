@@ -1,0 +1,178 @@
+import CRecords
+
+/// Turns raw records, as the ring delivers and a recording stores them, into events.
+///
+/// A pure state machine: what it remembers is which threads are taking a group out of an IOMMU, because what
+/// `vfio_remove_dma` removes meanwhile is teardown and not a request.
+public struct RecordDecoder: Sendable {
+    private var detaching: [(tid: UInt32, iommu: UInt64)] = []
+    /// Records that were too short or of no known type: a newer recording, or a damaged one.
+    public private(set) var unknownRecords: UInt64 = 0
+
+    public init() {}
+
+    /// The event that `record` stands for, or nil when it stands for none. O(1), without allocation.
+    ///
+    /// - Precondition: `record` points to `count` readable bytes, aligned to 8.
+    public mutating func decode(_ record: UnsafeRawPointer, count: Int) -> Event? {
+        guard count >= MemoryLayout<vs_header>.size else {
+            unknownRecords += 1
+            return nil
+        }
+        let header = record.load(as: vs_header.self)
+        guard let wanted = Self.size(of: UInt32(header.type)), count >= wanted else {
+            unknownRecords += 1
+            return nil
+        }
+        guard let kind = kind(of: record, header) else { return nil }
+        return Event(time: header.time, actor: Actor(header, comm: record + MemoryLayout<vs_header>.offset(of: \.comm)!), kind: kind)
+    }
+
+    private mutating func kind(of record: UnsafeRawPointer, _ header: vs_header) -> Event.Kind? {
+        switch vs_type(UInt32(header.type)) {
+        case VS_MAP: return .map(Map(record.load(as: vs_map.self)))
+        case VS_REMOVE:
+            let raw = record.load(as: vs_remove.self)
+            let cause: RemovalCause = raw.flags & VS_REMOVE_FAILED_MAP.rawValue != 0 ? .failedMap : isDetaching(header.tid, raw.iommu) ? .teardown : .request
+            return .mappingRemoved(MappingRemoved(iommu: IOMMUKey(raw.iommu), iova: raw.iova, size: raw.size, cause: cause))
+        case VS_UNMAP:
+            let raw = record.load(as: vs_unmap.self)
+            return .unmapRequest(UnmapRequest(iommu: IOMMUKey(raw.iommu), iova: raw.iova, size: raw.size, flags: raw.flags, result: raw.ret))
+        case VS_EXTENT:
+            let raw = record.load(as: vs_extent.self)
+            return .extent(Extent(iova: raw.iova, address: raw.phys, size: raw.bytes))
+        case VS_CONTAINER_OPEN: return .containerOpen(ContainerKey(record.load(as: vs_container.self).container))
+        case VS_CONTAINER_CLOSE: return .containerClose(ContainerKey(record.load(as: vs_container.self).container))
+        case VS_IOMMU_OPEN, VS_IOMMU_RELEASE, VS_IOMMU_ATTACH, VS_IOMMU_DETACH: return iommuKind(record.load(as: vs_iommu.self), header)
+        case VS_GROUP_OPEN: return .groupOpen(record.load(as: vs_group.self).number)
+        case VS_GROUP_CLOSE: return .groupClose(record.load(as: vs_group.self).number)
+        case VS_GROUP_ATTACH:
+            let raw = record.load(as: vs_group.self)
+            return .groupAttach(raw.number, ContainerKey(raw.container))
+        case VS_GROUP_DETACH:
+            let raw = record.load(as: vs_group.self)
+            return .groupDetach(raw.number, ContainerKey(raw.container))
+        case VS_DEVICE_OPEN: return .deviceOpen(DeviceUse(record.load(as: vs_device.self), first: false))
+        case VS_DEVICE_CLOSE: return .deviceClose(DeviceUse(record.load(as: vs_device.self), first: false))
+        case VS_DEVICE_ENABLE: return .deviceFirstOpen(DeviceUse(record.load(as: vs_device.self), first: true))
+        case VS_DEVICE_DISABLE: return .deviceLastClose(DeviceUse(record.load(as: vs_device.self), first: false))
+        case VS_BAR_MMAP:
+            let raw = record.load(as: vs_bar_mmap.self)
+            return .barMmap(BarMmap(device: PCIAddress(packed: raw.pci), vaddr: raw.vaddr, size: raw.size, address: raw.phys))
+        case VS_MEMORY, VS_RESET, VS_POWER, VS_PCI_REMOVE: return pciKind(record.load(as: vs_pci.self), header)
+        case VS_DRIVER:
+            let info = DeviceInfo(record)
+            return record.load(as: vs_driver.self).action == VS_BOUND.rawValue ? .driverBind(info) : .driverUnbind(info)
+        case VS_DEVICE_INFO: return .deviceInfo(DeviceInfo(record))
+        case VS_EXIT: return .processExit
+        case VS_PROCESS_INFO:
+            return .processInfo(ProcessInfo(
+                exe: ShortText(copying: record + MemoryLayout<vs_process_info>.offset(of: \.exe)!, count: Int(VS_TEXT_BYTES)),
+                vm: ShortText(copying: record + MemoryLayout<vs_process_info>.offset(of: \.vm)!, count: Int(VS_TEXT_BYTES))))
+        case VS_LOSS:
+            let raw = record.load(as: vs_loss.self)
+            return .loss(since: raw.since, lost: raw.lost)
+        default: return nil
+        }
+    }
+
+    private mutating func iommuKind(_ raw: vs_iommu, _ header: vs_header) -> Event.Kind? {
+        let iommu = IOMMUKey(raw.iommu)
+        switch vs_type(UInt32(header.type)) {
+        case VS_IOMMU_OPEN: return .iommuOpen(iommu, type: raw.value, container: nil)
+        case VS_IOMMU_ATTACH: return .iommuAttach(iommu, group: raw.value, result: raw.ret)
+        default:
+            // DETACH and RELEASE both come as a beginning and an end.
+            if raw.phase == VS_BEGIN.rawValue {
+                detaching.append((header.tid, raw.iommu))
+                return nil
+            }
+            if let index = detaching.lastIndex(where: { $0.tid == header.tid && $0.iommu == raw.iommu }) { detaching.remove(at: index) }
+            return UInt32(header.type) == VS_IOMMU_RELEASE.rawValue ? .iommuRelease(iommu) : nil
+        }
+    }
+
+    private func pciKind(_ raw: vs_pci, _ header: vs_header) -> Event.Kind? {
+        let device = PCIAddress(packed: raw.pci)
+        let origin = Origin(rawValue: UInt8(truncatingIfNeeded: raw.origin)) ?? .host
+        switch vs_type(UInt32(header.type)) {
+        case VS_MEMORY: return .memoryDecode(device, enabled: raw.value & pciCommandMemory != 0, by: origin)
+        case VS_RESET: return .reset(device, phase: raw.value == VS_BEGIN.rawValue ? .begin : .end, wholeBus: raw.whole_bus != 0)
+        case VS_POWER: return .power(device, state: PowerState(rawValue: UInt8(truncatingIfNeeded: raw.value)) ?? .unknown, by: origin)
+        default: return .deviceRemove(device)
+        }
+    }
+
+    private func isDetaching(_ tid: UInt32, _ iommu: UInt64) -> Bool {
+        for entry in detaching where entry.tid == tid && entry.iommu == iommu { return true }
+        return false
+    }
+}
+
+/// PCI_COMMAND_MEMORY: the device answers memory accesses.
+private let pciCommandMemory: UInt32 = 2
+
+extension RecordDecoder {
+    /// Bytes that a record of `type` has at least; nil for a type that this version does not know.
+    public static func size(of type: UInt32) -> Int? {
+        switch vs_type(type) {
+        case VS_CONTAINER_OPEN, VS_CONTAINER_CLOSE: MemoryLayout<vs_container>.size
+        case VS_IOMMU_OPEN, VS_IOMMU_RELEASE, VS_IOMMU_ATTACH, VS_IOMMU_DETACH: MemoryLayout<vs_iommu>.size
+        case VS_GROUP_OPEN, VS_GROUP_CLOSE, VS_GROUP_ATTACH, VS_GROUP_DETACH: MemoryLayout<vs_group>.size
+        case VS_DEVICE_OPEN, VS_DEVICE_CLOSE, VS_DEVICE_ENABLE, VS_DEVICE_DISABLE: MemoryLayout<vs_device>.size
+        case VS_BAR_MMAP: MemoryLayout<vs_bar_mmap>.size
+        case VS_MAP: MemoryLayout<vs_map>.size
+        case VS_EXTENT: MemoryLayout<vs_extent>.size
+        case VS_REMOVE: MemoryLayout<vs_remove>.size
+        case VS_UNMAP: MemoryLayout<vs_unmap>.size
+        case VS_MEMORY, VS_RESET, VS_POWER, VS_PCI_REMOVE: MemoryLayout<vs_pci>.size
+        case VS_DRIVER, VS_DEVICE_INFO: MemoryLayout<vs_driver>.size
+        case VS_EXIT: MemoryLayout<vs_exit>.size
+        case VS_MODULE: MemoryLayout<vs_module>.size
+        case VS_PROCESS_INFO: MemoryLayout<vs_process_info>.size
+        case VS_LOSS: MemoryLayout<vs_loss>.size
+        default: nil
+        }
+    }
+}
+
+extension Actor {
+    init(_ header: vs_header, comm: UnsafeRawPointer) {
+        self.init(process: ProcessKey(pid: header.tgid, start: header.start), tid: header.tid, uid: header.uid, cgroup: header.cgroup,
+                  comm: Comm(copying: comm, count: Int(VS_COMM_BYTES)))
+    }
+}
+
+extension Map {
+    init(_ raw: vs_map) {
+        self.init(iommu: IOMMUKey(raw.iommu), iova: raw.iova, vaddr: raw.vaddr, size: raw.size, readable: raw.prot & 1 != 0, writable: raw.prot & 2 != 0,
+                  result: raw.ret, deviceBytes: raw.device_bytes, extentCount: raw.extents,
+                  moreExtents: UInt32(raw.flags) & VS_MAP_MORE_EXTENTS.rawValue != 0, began: raw.begin,
+                  vaddrOnly: UInt32(raw.flags) & VS_MAP_VADDR_ONLY.rawValue != 0)
+    }
+}
+
+extension DeviceUse {
+    init(_ raw: vs_device, first: Bool) {
+        self.init(device: raw.pci == noPCI ? nil : PCIAddress(packed: raw.pci), group: raw.number == notKnown ? nil : raw.number,
+                  openCount: raw.open_count == notKnown ? nil : raw.open_count, memoryEnabled: first ? raw.command & pciCommandMemory != 0 : nil)
+    }
+}
+
+extension DeviceInfo {
+    /// Reads a `vs_driver` record.
+    init(_ record: UnsafeRawPointer) {
+        let raw = record.load(as: vs_driver.self)
+        self.init(device: PCIAddress(packed: raw.pci), group: raw.number == notKnown ? nil : raw.number, vendorID: raw.vendor, deviceID: raw.device,
+                  classCode: raw.class_code,
+                  driver: DriverName(copying: record + MemoryLayout<vs_driver>.offset(of: \.driver)!, count: Int(VS_DRIVER_BYTES)))
+        let first = record + MemoryLayout<vs_driver>.offset(of: \.bars)!
+        for index in 0..<Int(VS_BARS) {
+            let bar = (first + index * MemoryLayout<vs_bar>.stride).load(as: vs_bar.self)
+            bars[index] = Bar(address: bar.address, size: bar.size)
+        }
+    }
+}
+
+private let notKnown: UInt32 = 0xffff_ffff
+private let noPCI: UInt64 = .max

@@ -1,0 +1,102 @@
+/// Reads a recording from memory: every whole block, whatever became of the others.
+///
+/// A damaged or cut block is never skipped in silence: it becomes a defect of the evidence, and reading goes on at the next block.
+public struct RecordingReader {
+    public private(set) var session: Session?
+    public private(set) var evidence = Evidence()
+    public private(set) var recordsRead: UInt64 = 0
+    private var ended = false
+    private let bytes: UnsafeRawBufferPointer
+    private let path: String
+
+    /// - Throws: `RecordingError` when `bytes` do not begin like a recording that this version can read.
+    public init(_ bytes: UnsafeRawBufferPointer, path: String) throws(RecordingError) {
+        self.bytes = bytes
+        self.path = path
+        guard bytes.count > 0 else { throw .empty(path: path) }
+        guard Self.looksLikeRecording(bytes) else { throw .notARecording(path: path) }
+        guard bytes.count >= RecordingFormat.fileHeaderBytes else {
+            evidence.defects.append("the recording is cut short within its file header")
+            return
+        }
+        let version = bytes.loadUnaligned(fromByteOffset: 8, as: UInt32.self).littleEndian
+        guard version <= RecordingFormat.version else { throw .newerVersion(path: path, version: version) }
+        session = firstSession()
+    }
+
+    /// Whether `bytes` begin with the magic of a recording, as far as they go.
+    public static func looksLikeRecording(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        bytes.count > 0 && zip(bytes, RecordingFormat.magic).allSatisfy { $0 == $1 }
+    }
+
+    /// Calls `body` with each record, in order; the pointer is valid during the call. O(bytes).
+    public mutating func forEach(_ body: (UnsafeRawPointer, Int) -> Void) {
+        guard bytes.count >= RecordingFormat.fileHeaderBytes else { return }
+        let unpacker = RecordUnpacker()
+        defer { unpacker.deallocate() }
+        var offset = RecordingFormat.fileHeaderBytes
+        while offset < bytes.count {
+            guard let block = block(at: offset) else {
+                let next = nextBlock(after: offset)
+                evidence.defects.append(next == nil
+                    ? "the recording is cut short at byte \(offset): \(bytes.count - offset) bytes of an unfinished block"
+                    : "bytes \(offset)–\(next! - 1) are damaged and were left out")
+                offset = next ?? bytes.count
+                continue
+            }
+            let start = offset
+            offset += RecordingFormat.blockHeaderBytes + block.payload.count
+            switch block.kind {
+            case .session: session = Session(KeyedLines(block.payload))
+            case .end:
+                ended = true
+                let end = Evidence(KeyedLines(block.payload))
+                evidence = Evidence(attempted: end.attempted, delivered: end.delivered, lost: end.lost, ended: end.ended,
+                                    defects: evidence.defects + end.defects)
+            case .records:
+                let intact = unpacker.forEach(in: block.payload, count: block.records) { record, count in
+                    recordsRead += 1
+                    body(record, count)
+                }
+                if !intact { evidence.defects.append("the block at byte \(start) does not unpack: it was written by another version, or damaged before its checksum") }
+            }
+        }
+        if !ended { evidence.defects.append("the recording has no end block: the tool was killed, or the disk was full") }
+    }
+
+    private struct Block {
+        var kind: RecordingFormat.BlockKind
+        var records: UInt32
+        var payload: UnsafeRawBufferPointer
+    }
+
+    private func word(_ offset: Int) -> UInt32 { bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self).littleEndian }
+
+    private func block(at offset: Int) -> Block? {
+        guard offset + RecordingFormat.blockHeaderBytes <= bytes.count, word(offset) == RecordingFormat.blockMagic,
+              RecordingFormat.crc(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + 20])) == word(offset + 20),
+              let kind = RecordingFormat.BlockKind(rawValue: word(offset + 4))
+        else { return nil }
+        let length = Int(word(offset + 8))
+        let first = offset + RecordingFormat.blockHeaderBytes
+        guard length <= RecordingFormat.maxPayloadBytes, first + length <= bytes.count else { return nil }
+        let payload = UnsafeRawBufferPointer(rebasing: bytes[first..<first + length])
+        guard RecordingFormat.crc(payload) == word(offset + 16) else { return nil }
+        return Block(kind: kind, records: word(offset + 12), payload: payload)
+    }
+
+    /// The next offset at which a whole block begins.
+    private func nextBlock(after offset: Int) -> Int? {
+        var candidate = offset + 1
+        while candidate + RecordingFormat.blockHeaderBytes <= bytes.count {
+            if bytes[candidate] == UInt8(ascii: "V"), word(candidate) == RecordingFormat.blockMagic, block(at: candidate) != nil { return candidate }
+            candidate += 1
+        }
+        return nil
+    }
+
+    private func firstSession() -> Session? {
+        guard let block = block(at: RecordingFormat.fileHeaderBytes), block.kind == .session else { return nil }
+        return Session(KeyedLines(block.payload))
+    }
+}

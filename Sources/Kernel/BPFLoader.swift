@@ -1,0 +1,105 @@
+import CLibbpf
+import CRecords
+import Glibc
+
+/// One opened, loaded and attached instance of the BPF object, with the programs that its kernel allowed at the time.
+///
+/// Three visible steps: open, load, attach; `close` takes all of it back. Later instances share the first one's maps.
+final class BPFLoader {
+    private let object: OpaquePointer
+    private var links: [OpaquePointer] = []
+
+    static let image: [UInt8] = decodeHex(BPFObject.hex)
+
+    /// Maps that every instance shares, so that records keep one order and one count.
+    static let sharedMaps = ["ring", "counters", "map_states", "map_states_5_10", "owners", "saved"]
+
+    init(programs: Set<String>, settings: Settings, sharing first: BPFLoader?, facts: KernelFacts) throws(TracerError) {
+        vs_libbpf_start_log()
+        var options = bpf_object_open_opts()
+        options.sz = MemoryLayout<bpf_object_open_opts>.size
+        let opened = Self.image.withUnsafeBytes { bytes in
+            "vfioscope".withCString { name in
+                options.object_name = name
+                return bpf_object__open_mem(bytes.baseAddress, bytes.count, &options)
+            }
+        }
+        guard let opened else { throw .loadFailed(release: facts.release, log: Self.log()) }
+        object = opened
+        var program = bpf_object__next_program(object, nil)
+        while let current = program {
+            bpf_program__set_autoload(current, programs.contains(String(cString: bpf_program__name(current))))
+            program = bpf_object__next_program(object, current)
+        }
+        Self.setAutocreate(object, "map_states", facts.canUseFexit)
+        Self.setAutocreate(object, "map_states_5_10", !facts.canUseFexit)
+        Self.setAutocreate(object, "saved", !facts.canUseFexit)
+        if let ring = bpf_object__find_map_by_name(object, "ring") { bpf_map__set_max_entries(ring, settings.ringBytes) }
+        if let first {
+            for name in Self.sharedMaps {
+                guard let map = bpf_object__find_map_by_name(object, name), let shared = first.mapDescriptor(name) else { continue }
+                bpf_map__reuse_fd(map, shared)
+            }
+        }
+        settings.write(into: object)
+        let result = bpf_object__load(object)
+        guard result == 0 else {
+            let log = Self.log()
+            bpf_object__close(object)
+            if result == -EPERM && log.isEmpty { throw .notPrivileged }
+            throw .loadFailed(release: facts.release, log: log.isEmpty ? String(cString: strerror(-result)) : log)
+        }
+    }
+
+    /// Attaches every program of `way`; the reason, with nothing attached, when the kernel refuses.
+    func attach(_ way: HookDefinition.Way) -> String? {
+        var made: [OpaquePointer] = []
+        for name in way.programs {
+            guard let program = bpf_object__find_program_by_name(object, name) else { return "no program \(name)" }
+            vs_libbpf_start_log()
+            guard let link = bpf_program__attach(program) else {
+                let reason = String(cString: strerror(errno))
+                for link in made { bpf_link__destroy(link) }
+                return reason
+            }
+            made.append(link)
+        }
+        links += made
+        return nil
+    }
+
+    func mapDescriptor(_ name: String) -> Int32? {
+        guard let map = bpf_object__find_map_by_name(object, name) else { return nil }
+        let descriptor = bpf_map__fd(map)
+        return descriptor >= 0 ? descriptor : nil
+    }
+
+    func detach() {
+        for link in links { bpf_link__destroy(link) }
+        links = []
+    }
+
+    func close() {
+        detach()
+        bpf_object__close(object)
+    }
+
+    private static func setAutocreate(_ object: OpaquePointer, _ name: String, _ wanted: Bool) {
+        if let map = bpf_object__find_map_by_name(object, name) { bpf_map__set_autocreate(map, wanted) }
+    }
+
+    /// The last lines of what libbpf and the verifier said: the cause stands at the end.
+    private static func log() -> String {
+        let lines = String(cString: vs_libbpf_last_log()).split(separator: "\n")
+        return lines.suffix(12).joined(separator: "\n")
+    }
+
+    private static func decodeHex(_ text: StaticString) -> [UInt8] {
+        let digits = UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
+        func value(_ digit: UInt8) -> UInt8 { digit < 0x40 ? digit - 0x30 : digit - 0x61 + 10 }
+        return [UInt8](unsafeUninitializedCapacity: digits.count / 2) { bytes, count in
+            for index in 0..<digits.count / 2 { bytes[index] = value(digits[2 * index]) << 4 | value(digits[2 * index + 1]) }
+            count = digits.count / 2
+        }
+    }
+}

@@ -1,0 +1,78 @@
+/// What is hooked, and the ways to hook it, the preferred first. One line here and one body in bpf/hooks make a hook.
+///
+/// A program's name in the object says how it attaches: `fentry_F`, `fexit_F` (module or vmlinux BTF, Linux 5.17+ for the return value),
+/// `probe_F` (kprobe), `entry_F` with `return_F` (kprobe and kretprobe), `on_*` (raw tracepoint).
+struct HookDefinition: Sendable {
+    struct Way: Sendable {
+        var function: String
+        var programs: [String]
+        var how: String
+        /// How it finds its function: BTF for fentry and fexit, kallsyms for kprobes, neither for tracepoints.
+        var needs: Need
+    }
+
+    enum Need: Sendable { case btf, symbol, tracepoint }
+
+    var name: String
+    /// Without an essential hook the graph would be wrong, so tracing does not start.
+    var isEssential: Bool
+    var ways: [Way]
+
+    static func fentry(_ function: String) -> Way { Way(function: function, programs: ["fentry_\(function)"], how: "fentry", needs: .btf) }
+    static func fexit(_ function: String) -> Way { Way(function: function, programs: ["fexit_\(function)"], how: "fexit", needs: .btf) }
+    static func kprobe(_ function: String) -> Way { Way(function: function, programs: ["probe_\(function)"], how: "kprobe", needs: .symbol) }
+    static func kretprobe(_ function: String) -> Way {
+        Way(function: function, programs: ["entry_\(function)", "return_\(function)"], how: "kretprobe", needs: .symbol)
+    }
+    static func tracepoint(_ name: String, program: String) -> Way { Way(function: name, programs: [program], how: "raw_tp", needs: .tracepoint) }
+
+    static func entry(_ name: String, _ function: String, essential: Bool = true) -> Self {
+        Self(name: name, isEssential: essential, ways: [fentry(function), kprobe(function)])
+    }
+
+    static func exit(_ name: String, _ function: String, essential: Bool = true) -> Self {
+        Self(name: name, isEssential: essential, ways: [fexit(function), kretprobe(function)])
+    }
+
+    static let all: [Self] = [
+        exit("container-open", "vfio_fops_open"),
+        entry("container-close", "vfio_fops_release"),
+        exit("iommu-open", "vfio_iommu_type1_open"),
+        exit("iommu-attach", "vfio_iommu_type1_attach_group"),
+        entry("iommu-detach-begin", "vfio_iommu_type1_detach_group"),
+        exit("iommu-detach-end", "vfio_iommu_type1_detach_group"),
+        entry("iommu-release-begin", "vfio_iommu_type1_release"),
+        exit("iommu-release-end", "vfio_iommu_type1_release"),
+        exit("group-open", "vfio_group_fops_open"),
+        entry("group-close", "vfio_group_fops_release"),
+        Self(name: "group-attach", isEssential: true, ways: [fexit("vfio_container_attach_group"), kretprobe("vfio_group_fops_unl_ioctl")]),
+        Self(name: "group-detach", isEssential: true, ways: [fentry("vfio_group_detach_container"), kprobe("__vfio_group_unset_container")]),
+        Self(name: "device-open", isEssential: true,
+             ways: [fexit("vfio_df_open"), fexit("vfio_group_fops_unl_ioctl"), kretprobe("vfio_group_fops_unl_ioctl")]),
+        entry("device-close", "vfio_device_fops_release"),
+        Self(name: "device-first-open", isEssential: true, ways: [fexit("vfio_pci_core_enable"), kretprobe("vfio_pci_open")]),
+        Self(name: "device-last-close", isEssential: true, ways: [fexit("vfio_pci_core_close_device"), kretprobe("vfio_pci_disable")]),
+        Self(name: "bar-mmap", isEssential: false, ways: [fexit("vfio_pci_core_mmap"), kretprobe("vfio_pci_mmap")]),
+        exit("pin-pages", "vfio_pin_pages_remote"),
+        exit("dma-map-unmap", "vfio_iommu_type1_ioctl"),
+        entry("dma-remove", "vfio_remove_dma"),
+        exit("config-write", "vfio_basic_config_write"),
+        exit("host-config-byte", "pci_user_write_config_byte", essential: false),
+        exit("host-config-word", "pci_user_write_config_word", essential: false),
+        exit("host-config-dword", "pci_user_write_config_dword", essential: false),
+        entry("reset-begin", "pci_try_reset_function", essential: false),
+        exit("reset-end", "pci_try_reset_function", essential: false),
+        entry("reset-locked-begin", "__pci_reset_function_locked", essential: false),
+        exit("reset-locked-end", "__pci_reset_function_locked", essential: false),
+        entry("bus-reset-begin", "pci_reset_bus", essential: false),
+        exit("bus-reset-end", "pci_reset_bus", essential: false),
+        exit("vfio-power", "vfio_pci_set_power_state", essential: false),
+        exit("power", "pci_set_power_state", essential: false),
+        exit("power-up", "pci_power_up", essential: false),
+        entry("driver-bind", "driver_bound", essential: false),
+        Self(name: "driver-unbind", isEssential: false, ways: [fentry("device_unbind_cleanup"), kretprobe("__device_release_driver")]),
+        entry("device-remove", "pci_stop_bus_device", essential: false),
+        Self(name: "process-exit", isEssential: false, ways: [tracepoint("sched_process_exit", program: "on_exit")]),
+        Self(name: "module-load", isEssential: false, ways: [tracepoint("module_load", program: "on_module")]),
+    ]
+}

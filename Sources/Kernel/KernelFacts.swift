@@ -1,0 +1,114 @@
+import CLibbpf
+import Glibc
+
+/// What the running kernel offers, asked once before anything is loaded.
+///
+/// Costs one pass over the kernel's BTF (about 0.1 s), and one over /proc/kallsyms only where kprobes are needed.
+struct KernelFacts {
+    var release: String
+    var machine: String
+    var isRoot: Bool
+    var hasBTF: Bool
+    var hasModuleBTF: Bool
+    /// `bpf_get_func_ret` (5.17), which fexit programs use.
+    var hasFunctionReturn: Bool
+    /// Which of the wanted functions BTF describes, so that fentry and fexit can attach.
+    var btfFunctions: Set<String> = []
+    /// Which of the wanted functions are symbols, so that kprobes can attach.
+    var symbols: Set<String> = []
+    var loadedModules: Set<String>
+
+    /// vfio and its type1 driver are there, as modules or built in.
+    var hasVFIO: Bool { loadedModules.contains("vfio") }
+    var hasType1: Bool { loadedModules.contains("vfio_iommu_type1") }
+    var hasVFIOPCI: Bool { loadedModules.contains("vfio_pci") || loadedModules.contains("vfio_pci_core") }
+
+    static let vfioModules = ["vfio", "vfio_iommu_type1", "vfio_pci_core", "vfio_pci"]
+
+    init() {
+        var name = utsname()
+        uname(&name)
+        release = withUnsafePointer(to: &name.release) { String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)) }
+        machine = withUnsafePointer(to: &name.machine) { String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)) }
+        isRoot = geteuid() == 0
+        loadedModules = Set(Self.vfioModules.filter { Files.exists("/sys/module/\($0)") })
+        hasBTF = Files.exists("/sys/kernel/btf/vmlinux")
+        hasModuleBTF = Self.vfioModules.contains { Files.exists("/sys/kernel/btf/\($0)") }
+        hasFunctionReturn = false
+        guard hasBTF, let vmlinux = btf__load_vmlinux_btf() else {
+            hasBTF = false
+            return
+        }
+        defer { btf__free(vmlinux) }
+        let wanted = Set(HookDefinition.all.flatMap(\.ways).filter { $0.needs != .tracepoint }.map(\.function))
+        hasFunctionReturn = Self.hasEnumerator("BPF_FUNC_get_func_ret", of: "bpf_func_id", in: vmlinux)
+        btfFunctions = Self.functions(in: vmlinux, from: 1, wanted: wanted)
+        let vmlinuxTypes = btf__type_cnt(vmlinux)
+        for module in Self.vfioModules where Files.exists("/sys/kernel/btf/\(module)") {
+            guard let btf = btf__load_module_btf(module, vmlinux) else { continue }
+            btfFunctions.formUnion(Self.functions(in: btf, from: vmlinuxTypes, wanted: wanted))
+            btf__free(btf)
+        }
+        // vfio built into the kernel: its types are in vmlinux.
+        if !hasModuleBTF, btfFunctions.contains("vfio_pin_pages_remote") { hasModuleBTF = true }
+        if !canUseFexit { symbols = Self.symbols(wanted: wanted) }
+    }
+
+    /// fentry and fexit need the modules' BTF and the return-value helper; without both, kprobes do everything.
+    var canUseFexit: Bool { hasFunctionReturn && (hasModuleBTF || !hasVFIO) }
+
+    /// The way of `hook` that this kernel allows now, or nil.
+    func way(for hook: HookDefinition) -> HookDefinition.Way? {
+        hook.ways.first { way in
+            switch way.needs {
+            case .btf: canUseFexit && btfFunctions.contains(way.function)
+            case .symbol: !canUseFexit && symbols.contains(way.function)
+            case .tracepoint: true
+            }
+        }
+    }
+
+    private static func functions(in btf: OpaquePointer, from first: UInt32, wanted: Set<String>) -> Set<String> {
+        // A cheap test on the first letter spares making a string of each of some 60,000 names.
+        let letters = Set(wanted.compactMap { $0.utf8.first })
+        var found: Set<String> = []
+        for id in first..<btf__type_cnt(btf) {
+            guard let type = btf__type_by_id(btf, id), (type.pointee.info >> 24) & 0x1f == 12 /* BTF_KIND_FUNC */,
+                  let name = btf__name_by_offset(btf, type.pointee.name_off), letters.contains(UInt8(bitPattern: name[0]))
+            else { continue }
+            let text = String(cString: name)
+            if wanted.contains(text) { found.insert(text) }
+        }
+        return found
+    }
+
+    private static func hasEnumerator(_ enumerator: String, of name: String, in btf: OpaquePointer) -> Bool {
+        let id = btf__find_by_name_kind(btf, name, 6 /* BTF_KIND_ENUM */)
+        guard id > 0, let type = btf__type_by_id(btf, UInt32(id)) else { return false }
+        let members = UnsafeRawPointer(type + 1).assumingMemoryBound(to: btf_enum.self)
+        for index in 0..<Int(type.pointee.info & 0xffff) {
+            if let text = btf__name_by_offset(btf, members[index].name_off), strcmp(text, enumerator) == 0 { return true }
+        }
+        return false
+    }
+
+    /// Scans /proc/kallsyms, `address type name [module]` a line.
+    private static func symbols(wanted: Set<String>) -> Set<String> {
+        guard let bytes = Files.read("/proc/kallsyms") else { return [] }
+        var found: Set<String> = []
+        let letters = Set(wanted.compactMap { $0.utf8.first })
+        var line = bytes.startIndex
+        while line < bytes.count {
+            let end = bytes[line...].firstIndex(of: 10) ?? bytes.count
+            // 16 hex digits, a blank, the type, a blank.
+            let name = line + 19
+            if name < end, letters.contains(bytes[name]), bytes[line + 17] | 0x20 == UInt8(ascii: "t") {
+                let stop = bytes[name..<end].firstIndex(where: { $0 == 9 || $0 == 32 }) ?? end
+                let text = String(decoding: bytes[name..<stop], as: UTF8.self)
+                if wanted.contains(text) { found.insert(text) }
+            }
+            line = end + 1
+        }
+        return found
+    }
+}

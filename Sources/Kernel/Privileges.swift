@@ -1,0 +1,11 @@
+/// Whether this process may trace.
+enum Privileges {
+    static func check() throws(TracerError) {
+        let status = Files.text("/proc/self/status") ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("CapEff:") } ?? ""
+        let effective = line.split(separator: "\t").last.flatMap { UInt64($0, radix: 16) } ?? 0
+        let admin: UInt64 = 1 << 21, perfmon: UInt64 = 1 << 38, bpf: UInt64 = 1 << 39
+        guard effective & admin != 0 || effective & (perfmon | bpf) == perfmon | bpf else { throw .notPrivileged }
+        if (Files.text("/sys/kernel/security/lockdown") ?? "").contains("[confidentiality]") { throw .lockedDown }
+    }
+}

@@ -1,0 +1,193 @@
+import CLibbpf
+import CRecords
+import Events
+import Glibc
+
+/// Traces the running kernel: probes, loads, attaches, drains. Knows records, not their meaning.
+///
+/// Not thread-safe: everything happens on the thread that calls `drain`.
+public final class Tracer {
+    public struct Options: Sendable {
+        /// Bytes of the ring, a power of two.
+        public var ringBytes: UInt32 = 16 << 20
+        /// Loss on purpose, for tests: one record in this many; 0 is never.
+        public var injectLoss: UInt32 = 0
+        public init() {}
+    }
+
+    /// Called with each record, in the order of the ring; the pointer is valid during the call.
+    public var onRecord: (UnsafeRawPointer, Int) -> Void = { _, _ in }
+    /// Called when hooks were attached later, because a module arrived.
+    public var onHooksChanged: (Session) -> Void = { _ in }
+
+    private let options: Options
+    private var facts: KernelFacts
+    private var loaders: [BPFLoader] = []
+    private var ring: OpaquePointer?
+    private var delivered: UInt64 = 0
+    private var lostSoFar: UInt64 = 0
+    private var lastLossCheck: UInt64 = 0
+    private var moduleArrived = false
+    private var attached: [String: HookDefinition.Way] = [:]
+    private var refused: [String: String] = [:]
+    private var knownProcesses: Set<ProcessKey> = []
+    private let began: UInt64
+    private let clockOffset: Int64
+    private let toolVersion: String
+
+    public init(toolVersion: String, options: Options = Options()) {
+        self.toolVersion = toolVersion
+        self.options = options
+        began = UInt64(vs_boot_time())
+        clockOffset = vs_unix_time() - vs_boot_time()
+        facts = KernelFacts()
+    }
+
+    deinit { close() }
+
+    /// Attaches what the kernel allows now. What a module that is not loaded yet holds is attached when it arrives.
+    public func start() throws(TracerError) {
+        try Privileges.check()
+        guard facts.hasBTF else { throw .noBTF(release: facts.release) }
+        try attachPending()
+        guard let descriptor = loaders.first?.mapDescriptor("ring") else { throw .loadFailed(release: facts.release, log: "the ring was not made") }
+        ring = ring_buffer__new(descriptor, { context, data, size in
+            guard let context, let data else { return 0 }
+            Unmanaged<Tracer>.fromOpaque(context).takeUnretainedValue().deliver(UnsafeRawPointer(data), Int(size))
+            return 0
+        }, Unmanaged.passUnretained(self).toOpaque(), nil)
+        guard ring != nil else { throw .loadFailed(release: facts.release, log: "cannot map the ring: \(String(cString: strerror(errno)))") }
+        lastLossCheck = began
+    }
+
+    /// Whether the type1 driver is there, so that there is something to trace.
+    public var hasVFIO: Bool { facts.hasVFIO && facts.hasType1 }
+
+    public var session: Session {
+        Session(toolVersion: toolVersion, kernel: facts.release, machine: facts.machine, bootID: Files.text("/proc/sys/kernel/random/boot_id") ?? "",
+                clockOffset: clockOffset, began: began, hooks: hooks)
+    }
+
+    /// Every hook and how it is attached; `missing` with the function that would be preferred.
+    public var hooks: [Session.Hook] {
+        HookDefinition.all.map { hook in
+            if let way = attached[hook.name] { return Session.Hook(name: hook.name, function: way.function, how: way.how) }
+            return Session.Hook(name: hook.name, function: hook.ways[0].function, how: refused[hook.name].map { "missing (\($0))" } ?? "missing")
+        }
+    }
+
+    /// Calls `onRecord` with a VS_DEVICE_INFO record for each PCI device of the host.
+    public func scanDevices() {
+        PCIScan.forEachDevice(time: UInt64(vs_boot_time())) { onRecord($0, $1) }
+    }
+
+    /// Waits up to `milliseconds` for the ring to fill to its mark, then delivers all that is there.
+    public func drain(milliseconds: Int32) {
+        guard let ring else { return }
+        if ring_buffer__poll(ring, milliseconds) <= 0 { ring_buffer__consume(ring) }
+        if moduleArrived {
+            moduleArrived = false
+            facts = KernelFacts()
+            if (try? attachPending()) != nil { onHooksChanged(session) }
+        }
+        let now = UInt64(vs_boot_time())
+        if now - lastLossCheck > 500_000_000 { checkLoss(now: now) }
+    }
+
+    /// Detaches, delivers what is left, and says how much was seen.
+    public func stop() -> Evidence {
+        let ended = UInt64(vs_boot_time())
+        for loader in loaders { loader.detach() }
+        if let ring { ring_buffer__consume(ring) }
+        checkLoss(now: ended)
+        let counts = counters()
+        var evidence = Evidence(attempted: counts.attempted, delivered: delivered, lost: counts.dropped, ended: ended)
+        if counts.attempted != delivered + counts.dropped {
+            evidence.defects.append("\(counts.attempted) records were attempted, but \(delivered) delivered and \(counts.dropped) dropped")
+        }
+        close()
+        return evidence
+    }
+
+    private func close() {
+        if let ring { ring_buffer__free(ring) }
+        ring = nil
+        for loader in loaders { loader.close() }
+        loaders = []
+    }
+
+    private func attachPending() throws(TracerError) {
+        var ways: [(hook: HookDefinition, way: HookDefinition.Way)] = []
+        var missing: [String] = []
+        for hook in HookDefinition.all where attached[hook.name] == nil {
+            if let way = facts.way(for: hook) {
+                ways.append((hook, way))
+            } else if hook.isEssential {
+                missing.append(hook.ways[0].function)
+            }
+        }
+        if !missing.isEmpty, facts.hasType1, facts.hasVFIOPCI { throw .unsupportedKernel(release: facts.release, missing: missing) }
+        guard !ways.isEmpty else { return }
+        let settings = Settings(ringBytes: options.ringBytes, windows: PCIScan.windows(), injectLoss: options.injectLoss)
+        let loader = try BPFLoader(programs: Set(ways.flatMap(\.way.programs)), settings: settings, sharing: loaders.first, facts: facts)
+        loaders.append(loader)
+        var attachedWays: Set<[String]> = []
+        for (hook, way) in ways {
+            // Two hooks can rest on one program; it attaches once.
+            let reason = attachedWays.contains(way.programs) ? nil : loader.attach(way)
+            if let reason {
+                if hook.isEssential { throw .attachFailed(program: way.function, reason: reason) }
+                refused[hook.name] = reason
+            } else {
+                attachedWays.insert(way.programs)
+                attached[hook.name] = way
+            }
+        }
+    }
+
+    private func deliver(_ record: UnsafeRawPointer, _ count: Int) {
+        delivered += 1
+        guard count >= MemoryLayout<vs_header>.size else { return }
+        let header = record.load(as: vs_header.self)
+        switch vs_type(UInt32(header.type)) {
+        case VS_MAP, VS_EXTENT, VS_REMOVE, VS_UNMAP: break
+        case VS_MODULE: moduleArrived = true
+        default:
+            let process = ProcessKey(pid: header.tgid, start: header.start)
+            if knownProcesses.insert(process).inserted { ProcessScan.record(for: header) { onRecord($0, $1) } }
+        }
+        onRecord(record, count)
+    }
+
+    private func checkLoss(now: UInt64) {
+        let lost = counters().dropped
+        if lost > lostSoFar {
+            var record = vs_loss()
+            record.h.type = UInt16(VS_LOSS.rawValue)
+            record.h.size = UInt16(MemoryLayout<vs_loss>.size)
+            record.h.time = now
+            record.since = lastLossCheck
+            record.lost = lost - lostSoFar
+            withUnsafeBytes(of: &record) { onRecord($0.baseAddress!, $0.count) }
+            lostSoFar = lost
+        }
+        lastLossCheck = now
+    }
+
+    /// Sums the per-CPU counters of every record type.
+    private func counters() -> (attempted: UInt64, dropped: UInt64) {
+        guard let descriptor = loaders.first?.mapDescriptor("counters") else { return (0, 0) }
+        let cpus = Int(libbpf_num_possible_cpus())
+        var values = [vs_counter](repeating: vs_counter(), count: max(cpus, 1))
+        var sum: (attempted: UInt64, dropped: UInt64) = (0, 0)
+        for type in 0..<UInt32(VS_COUNTERS) {
+            var key = type
+            guard bpf_map_lookup_elem(descriptor, &key, &values) == 0 else { continue }
+            for value in values {
+                sum.attempted += value.attempted
+                sum.dropped += value.dropped
+            }
+        }
+        return sum
+    }
+}
