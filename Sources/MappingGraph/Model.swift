@@ -34,6 +34,8 @@ public struct Group: Sendable {
 
 public struct Device: Sendable {
     public var info: DeviceInfo
+    /// Whether `info.driver` is a fact: empty then means that no driver is bound, else that nothing has said which.
+    public var isDriverKnown: Bool
     public var group: UInt32?
     /// Between first open and last close.
     public var isOpen: Bool
@@ -49,6 +51,20 @@ public struct Device: Sendable {
     public var isRemoved: Bool
 
     public var address: PCIAddress { info.device }
+
+    /// A device of which nothing is known but its address: taken to be closed, awake and decoding.
+    init(_ address: PCIAddress) {
+        info = DeviceInfo(device: address)
+        isDriverKnown = false
+        isOpen = false
+        openDescriptors = 0
+        openGeneration = 0
+        opened = 0
+        memoryEnabled = true
+        resetDepth = 0
+        power = .d0
+        isRemoved = false
+    }
 
     /// Whether a DMA to its BARs would be answered.
     public var isReachable: Bool {

@@ -1,0 +1,42 @@
+import Events
+
+/// What an event meant to the graph: a small value without references, for the writers and the rules that come after.
+public struct Applied: Sendable {
+    /// The container that the event concerns.
+    public var container: ContainerID?
+    /// The container appears for the first time, opened or inferred.
+    public var newContainer = false
+    /// The event bound the container to its IOMMU side.
+    public var linked = false
+    /// `PeerMapping.id` made or removed.
+    public var peer: UInt32?
+    /// The mapping that is gone: unmapped, or replaced by a map.
+    public var removed: Mapping?
+    /// An unmap or a map of a mapping that the graph had already.
+    public var known = false
+    /// A map took the place of a mapping whose removal was not seen; `removed` is that one.
+    public var replaced = false
+    /// A map whose mapping another thread had removed before this record was written: it is not in force and `peer` is nil.
+    public var raced = false
+    /// Mappings went away with their container, without a removal each.
+    public var cleared = false
+    /// Whose findings may change.
+    public var affects = Affected.nothing
+
+    public init() {}
+
+    /// The peer mappings for which the event may change a rule's answer. `removed?.peer` comes on top.
+    public enum Affected: Sendable, Equatable {
+        case nothing
+        /// The mapping `peer` was made.
+        case mapping
+        /// Those that target the device.
+        case device(PCIAddress)
+        /// Those that target a device on the same bus as this one.
+        case bus(PCIAddress)
+        /// Those that target a device of the group.
+        case group(UInt32)
+        /// Those made by the process, or whose target it has open.
+        case process(ProcessKey)
+    }
+}

@@ -1,0 +1,77 @@
+import Events
+
+/// Which BAR a physical address lies in: a sorted array of the BARs of every known device that has not been removed.
+///
+/// BARs are powers of two, naturally aligned, and do not overlap (PCI Local Bus 3.0, 6.2.5.1): one binary search finds the only candidate.
+struct BarTable: Sendable {
+    struct Row: Sendable {
+        var address: UInt64
+        /// Inclusive.
+        var last: UInt64
+        var device: PCIAddress
+        var bar: UInt8
+    }
+
+    private var rows: [Row] = []
+
+    init() {}
+
+    /// O(*n* log *n*) in the number of devices.
+    init(_ devices: some Sequence<Device>) {
+        for device in devices where !device.isRemoved {
+            for index in 0..<7 {
+                let bar = device.info.bars[index]
+                // Address 0 is a BAR that was never assigned.
+                guard bar.size > 0, bar.address > 0, bar.last >= bar.address else { continue }
+                rows.append(Row(address: bar.address, last: bar.last, device: device.address, bar: UInt8(index)))
+            }
+        }
+        rows.sort { ($0.address, $0.device) < ($1.address, $1.device) }
+    }
+
+    /// Appends the pieces of `size` bytes from `address`, in order; the parts in no BAR have no device. A piece that continues the last one is
+    /// joined to it. O(log *n* + pieces).
+    func resolve(address: UInt64, size: UInt64, iova: UInt64, into targets: inout [Target]) {
+        guard size > 0 else { return }
+        let room = UInt64.max - address
+        let last = address + min(size - 1, room)
+        var at = address
+        var index = firstRow(endingAtOrAfter: address)
+        while true {
+            var pieceLast = last
+            var row: Row?
+            if index < rows.count, rows[index].address <= last {
+                if rows[index].address <= at {
+                    row = rows[index]
+                    pieceLast = min(last, rows[index].last)
+                } else {
+                    pieceLast = rows[index].address - 1
+                }
+            }
+            Self.append(Target(device: row?.device, bar: row?.bar ?? 0, barOffset: row.map { at - $0.address } ?? 0,
+                               iova: iova &+ (at - address), size: pieceLast - at + 1), to: &targets)
+            if pieceLast == last { return }
+            at = pieceLast + 1
+            while index < rows.count, rows[index].last < at { index += 1 }
+        }
+    }
+
+    /// Binary search by address, then one step: rows do not overlap.
+    private func firstRow(endingAtOrAfter address: UInt64) -> Int {
+        var low = 0, high = rows.count
+        while low < high {
+            let middle = (low + high) >> 1
+            if rows[middle].last < address { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    static func append(_ target: Target, to targets: inout [Target]) {
+        if let previous = targets.last, previous.device == target.device, previous.bar == target.bar,
+           previous.iova &+ previous.size == target.iova, target.device == nil || previous.barOffset &+ previous.size == target.barOffset {
+            targets[targets.count - 1].size += target.size
+        } else {
+            targets.append(target)
+        }
+    }
+}

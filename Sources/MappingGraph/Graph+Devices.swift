@@ -1,0 +1,145 @@
+import Events
+
+extension Graph {
+    /// Changes a device's state, adding the device if this is the first that is heard of it.
+    mutating func change(_ address: PCIAddress, _ body: (inout Device) -> Void) -> Applied {
+        body(&devices[address, default: Device(address)])
+        var applied = Applied()
+        applied.affects = .device(address)
+        return applied
+    }
+
+    mutating func firstOpen(_ use: DeviceUse, _ event: Event) -> Applied {
+        guard let address = use.device else { return Applied() }
+        return change(address) { device in
+            device.open(by: event.actor, at: event.time)
+            device.group = use.group ?? device.group
+            // vfio_pci_core_enable turns decode on (pci_enable_device), wakes the device and resets it, all versions.
+            device.memoryEnabled = use.memoryEnabled ?? true
+            device.power = .d0
+            device.resetDepth = 0
+        }
+    }
+
+    /// `vfio_pci_core_disable` restores the state saved at open: decode is on again, whatever the user wrote.
+    mutating func lastClose(_ use: DeviceUse, _ event: Event) -> Applied {
+        guard let address = use.device else { return Applied() }
+        return change(address) { device in
+            device.isOpen = false
+            device.openDescriptors = 0
+            device.lastClosed = event.time
+            device.memoryEnabled = true
+            device.group = use.group ?? device.group
+        }
+    }
+
+    mutating func openDescriptor(_ use: DeviceUse, _ event: Event) -> Applied {
+        guard let address = use.device else { return Applied() }
+        var applied = change(address) { device in
+            device.group = use.group ?? device.group
+            device.openDescriptors = use.openCount ?? device.openDescriptors + 1
+            // Tracing began after its first open.
+            if !device.isOpen { device.open(by: event.actor, at: event.time) }
+        }
+        applied.container = containerID(of: address)
+        return applied
+    }
+
+    mutating func closeDescriptor(_ use: DeviceUse) -> Applied {
+        guard let address = use.device else { return Applied() }
+        var applied = change(address) { device in
+            device.group = use.group ?? device.group
+            device.openDescriptors = use.openCount ?? (device.openDescriptors > 0 ? device.openDescriptors - 1 : 0)
+        }
+        applied.container = containerID(of: address)
+        return applied
+    }
+
+    mutating func learn(_ info: DeviceInfo) -> Applied {
+        isBarTableStale = true
+        return change(info.device) { device in
+            device.info = info
+            device.isDriverKnown = true
+            device.group = info.group ?? device.group
+            device.isRemoved = false
+        }
+    }
+
+    mutating func bind(_ info: DeviceInfo) -> Applied {
+        isBarTableStale = true
+        return change(info.device) { device in
+            device.merge(info)
+            device.info.driver = info.driver
+            device.isDriverKnown = true
+            device.isRemoved = false
+        }
+    }
+
+    mutating func unbind(_ info: DeviceInfo) -> Applied {
+        isBarTableStale = true
+        return change(info.device) { device in
+            device.merge(info)
+            device.info.driver = DriverName()
+            device.isDriverKnown = true
+        }
+    }
+
+    /// The mappings of its BARs stay: type1 does not know them for what they are.
+    mutating func remove(_ address: PCIAddress) -> Applied {
+        isBarTableStale = true
+        return change(address) { $0.isRemoved = true }
+    }
+
+    /// A bus reset holds every device of the bus, whoever has it.
+    mutating func reset(_ address: PCIAddress, phase: Phase, wholeBus: Bool) -> Applied {
+        func step(_ device: inout Device) {
+            switch phase {
+            case .begin: device.resetDepth += 1
+            case .end: if device.resetDepth > 0 { device.resetDepth -= 1 }
+            }
+        }
+        guard wholeBus else { return change(address, step) }
+        if devices[address] == nil { devices[address] = Device(address) }
+        for other in devices.keys where other.isOnSameBus(as: address) { step(&devices[other]!) }
+        var applied = Applied()
+        applied.affects = .bus(address)
+        return applied
+    }
+
+    mutating func rebuildBarTable() {
+        guard isBarTableStale else { return }
+        barTable = BarTable(devices.values)
+        isBarTableStale = false
+    }
+}
+
+extension PCIAddress {
+    /// Same domain and bus.
+    public func isOnSameBus(as other: PCIAddress) -> Bool { packed >> 8 == other.packed >> 8 }
+}
+
+extension Device {
+    mutating func open(by actor: Actor, at time: UInt64) {
+        isOpen = true
+        openGeneration += 1
+        opener = actor
+        opened = time
+    }
+
+    /// Takes over what a driver event says of the device; it need not say everything.
+    mutating func merge(_ new: DeviceInfo) {
+        if let group = new.group {
+            self.group = group
+            info.group = group
+        }
+        if new.vendorID != 0 {
+            info.vendorID = new.vendorID
+            info.deviceID = new.deviceID
+        }
+        if new.classCode != 0 { info.classCode = new.classCode }
+        for index in 0..<7 where new.bars[index].size > 0 {
+            info.bars = new.bars
+            break
+        }
+    }
+}

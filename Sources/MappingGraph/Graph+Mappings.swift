@@ -1,0 +1,140 @@
+import Events
+
+extension Graph {
+    mutating func apply(_ map: Map, _ event: Event) -> Applied {
+        var applied = Applied()
+        resolveTargets(map, thread: event.actor.tid)
+        // A failed map was never in force; a vaddr update changes nothing that the IOMMU sees.
+        guard map.result == 0, !map.vaddrOnly else {
+            applied.container = containerID(for: map.iommu)
+            return applied
+        }
+        if map.began != 0, !orphans.isEmpty, orphans.consume(iommu: map.iommu, iova: map.iova, began: map.began) {
+            applied.container = containerID(for: map.iommu)
+            applied.raced = true
+            return applied
+        }
+        let slot = self.slot(for: map.iommu, event, &applied)
+        if map.provenance == .snapshot, let old = slots[slot].index.find(map.iova), old.size == map.size {
+            applied.known = true
+            return applied
+        }
+        if !lastTargets.isEmpty {
+            applied.peer = addPeer(map, slot, event)
+            applied.affects = .mapping
+        }
+        let mapping = Mapping(iova: map.iova, size: map.size, readable: map.readable, writable: map.writable, provenance: map.provenance,
+                              owner: actors.index(of: event.actor), peer: applied.peer)
+        slots[slot].bytes &+= map.size
+        if let old = slots[slot].index.insert(mapping) {
+            slots[slot].bytes &-= old.size
+            if let peer = old.peer { removePeer(peer) }
+            applied.removed = old
+            applied.replaced = true
+            applied.known = true
+        }
+        return applied
+    }
+
+    mutating func apply(_ removal: MappingRemoved, _ event: Event) -> Applied {
+        var applied = Applied()
+        if removal.cause == .failedMap {
+            applied.container = containerID(for: removal.iommu)
+            return applied
+        }
+        let slot = self.slot(for: removal.iommu, event, &applied)
+        guard let old = slots[slot].index.remove(removal.iova) else {
+            orphans.insert(iommu: removal.iommu, iova: removal.iova, time: event.time)
+            return applied
+        }
+        slots[slot].bytes &-= old.size
+        applied.removed = old
+        applied.known = true
+        if let peer = old.peer {
+            applied.peer = peer
+            removePeer(peer)
+        }
+        return applied
+    }
+
+    /// The container behind an IOMMU side, inferred if no other event has named it. O(1); no hash for the one that came last.
+    private mutating func slot(for iommu: IOMMUKey, _ event: Event, _ applied: inout Applied) -> Int {
+        if cachedSlot >= 0, cachedIOMMU == iommu {
+            applied.container = ContainerID(UInt32(cachedSlot + 1))
+            return cachedSlot
+        }
+        if let slot = byIOMMU[iommu] {
+            cachedSlot = slot
+            cachedIOMMU = iommu
+            applied.container = ContainerID(UInt32(slot + 1))
+            return slot
+        }
+        let slot = makeContainer(key: nil, iommu: iommu, provenance: .inferred, opener: nil, time: event.time)
+        applied.container = slots[slot].container.id
+        applied.newContainer = true
+        applied.linked = true
+        return slot
+    }
+
+    /// Fills `lastTargets`. Device bytes that no extent tells of lead to a target without device, after the last extent.
+    private mutating func resolveTargets(_ map: Map, thread: UInt32) {
+        if !lastTargets.isEmpty { lastTargets.removeAll(keepingCapacity: true) }
+        let pending = extents.take(map.extentCount, thread: thread)
+        guard map.deviceBytes > 0 || !pending.isEmpty else { return }
+        rebuildBarTable()
+        var known: UInt64 = 0
+        for extent in pending where extent.iova >= map.iova && extent.iova &- map.iova < map.size {
+            barTable.resolve(address: extent.address, size: extent.size, iova: extent.iova, into: &lastTargets)
+            known &+= extent.size
+        }
+        if map.deviceBytes > known {
+            let after = lastTargets.last.map { $0.iova &+ $0.size } ?? map.iova
+            lastTargets.append(Target(device: nil, bar: 0, barOffset: 0, iova: after, size: map.deviceBytes - known))
+        }
+    }
+
+    // MARK: Peer mappings
+
+    private mutating func addPeer(_ map: Map, _ slot: Int, _ event: Event) -> UInt32 {
+        let id = nextPeer
+        nextPeer += 1
+        let container = slots[slot].container.id
+        peers[id] = PeerMapping(
+            id: id, container: container, iova: map.iova, size: map.size, targets: lastTargets, creator: event.actor, since: event.time,
+            provenance: map.provenance,
+            openGenerations: lastTargets.map { target in
+                guard let address = target.device, let device = devices[address], device.isOpen else { return 0 }
+                return device.openGeneration
+            },
+            wereInSameContainer: lastTargets.map { $0.device.flatMap { containerID(of: $0) } == container })
+        for target in lastTargets {
+            guard let device = target.device, peersByDevice[device]?.last != id else { continue }
+            peersByDevice[device, default: []].append(id)
+        }
+        return id
+    }
+
+    mutating func removePeer(_ id: UInt32) {
+        guard let peer = peers.removeValue(forKey: id) else { return }
+        for target in peer.targets {
+            guard let device = target.device, let ids = peersByDevice[device], let at = ids.position(of: id) else { continue }
+            if ids.count == 1 {
+                peersByDevice[device] = nil
+            } else {
+                peersByDevice[device]!.remove(at: at)
+            }
+        }
+    }
+}
+
+extension [UInt32] {
+    /// Binary search in an ascending array.
+    func position(of value: UInt32) -> Int? {
+        var low = 0, high = count
+        while low < high {
+            let middle = (low + high) >> 1
+            if self[middle] < value { low = middle + 1 } else { high = middle }
+        }
+        return low < count && self[low] == value ? low : nil
+    }
+}

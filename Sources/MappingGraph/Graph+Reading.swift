@@ -1,0 +1,101 @@
+import Events
+
+extension Graph {
+    // MARK: Containers
+
+    /// Every container there ever was, in order of appearance.
+    public var allContainers: some RandomAccessCollection<Container> { slots.lazy.map(\.container) }
+
+    /// Those that are alive, in order of appearance. O(*n*) in all there ever were.
+    public var containers: [Container] { slots.lazy.map(\.container).filter(\.isAlive) }
+
+    /// O(1).
+    public func container(_ id: ContainerID) -> Container? { slot(of: id).map { slots[$0].container } }
+
+    /// The container of an IOMMU side that has not been released. O(1).
+    public func container(for iommu: IOMMUKey) -> Container? { byIOMMU[iommu].map { slots[$0].container } }
+
+    /// The present generation of a container. O(1).
+    public func container(for key: ContainerKey) -> Container? { byKey[key].map { slots[$0].container } }
+
+    /// O(1); without a hash for the one that was asked for last.
+    public func containerID(for iommu: IOMMUKey) -> ContainerID? {
+        if cachedSlot >= 0, cachedIOMMU == iommu { return ContainerID(UInt32(cachedSlot + 1)) }
+        return byIOMMU[iommu].map { ContainerID(UInt32($0 + 1)) }
+    }
+
+    /// The container that a device's group is in, as far as is known. O(1).
+    public func containerID(of device: PCIAddress) -> ContainerID? {
+        guard let group = devices[device]?.group else { return nil }
+        return groups[group]?.container
+    }
+
+    private func slot(of id: ContainerID) -> Int? {
+        id.number > 0 && Int(id.number) <= slots.count ? Int(id.number) - 1 : nil
+    }
+
+    // MARK: Devices
+
+    public func device(_ address: PCIAddress) -> Device? { devices[address] }
+
+    // MARK: Mappings
+
+    /// In ascending order of IOVA; a snapshot that later events do not change. O(1) to get.
+    public func mappings(in id: ContainerID) -> MappingIndex { slot(of: id).map { slots[$0].index } ?? MappingIndex() }
+
+    /// O(1).
+    public func mappingCount(in id: ContainerID) -> Int { slot(of: id).map { slots[$0].index.count } ?? 0 }
+
+    /// Bytes. O(1).
+    public func mappedBytes(in id: ContainerID) -> UInt64 { slot(of: id).map { slots[$0].bytes } ?? 0 }
+
+    /// The mapping that contains the byte at `iova`. O(log *n*).
+    public func mapping(at iova: UInt64, in id: ContainerID) -> Mapping? { slot(of: id).flatMap { slots[$0].index.floor(iova) } }
+
+    // MARK: Peer mappings
+
+    /// Those in force, in order of creation. O(*n* log *n*).
+    public var peerMappings: [PeerMapping] { peers.values.sorted { $0.id < $1.id } }
+
+    public var peerMappingCount: Int { peers.count }
+
+    /// One that is in force. O(1).
+    public func peer(_ id: UInt32) -> PeerMapping? { peers[id] }
+
+    /// Those in force that lead to a device, in order of creation. O(matches).
+    public func peers(targeting device: PCIAddress) -> [PeerMapping] { peerIDs(targeting: device).compactMap { peers[$0] } }
+
+    /// `PeerMapping.id` of those in force that lead to a device, ascending. O(1).
+    public func peerIDs(targeting device: PCIAddress) -> [UInt32] { peersByDevice[device] ?? [] }
+
+    /// The devices that a mapping in force leads to, in no order.
+    public var targetedDevices: some Collection<PCIAddress> { peersByDevice.keys }
+
+    /// Where `size` bytes from a physical address lie: pieces in ascending order, without device where there is no BAR. `iova` counts from 0.
+    public func resolve(address: UInt64, size: UInt64) -> [Target] {
+        var targets: [Target] = []
+        let table = isBarTableStale ? BarTable(devices.values) : barTable
+        table.resolve(address: address, size: size, iova: 0, into: &targets)
+        return targets
+    }
+
+    // MARK: Processes
+
+    /// The creator of a mapping, see `Mapping.owner`.
+    public func actor(at index: UInt32) -> Actor { actors[index] }
+
+    public func processInfo(for process: ProcessKey) -> ProcessInfo? { processes[process] }
+
+    /// The VM's name; else the command's, else its pid.
+    public func displayName(for actor: Actor) -> String {
+        if let info = processes[actor.process], !info.vm.isEmpty { return info.vm.string }
+        return actor.comm.isEmpty ? "pid \(actor.process.pid)" : actor.comm.string
+    }
+
+    /// Whether two actors are the same owner: one process, or two of the VM of the same name (a live update by re-exec). O(1).
+    public func isSamePrincipal(_ a: Actor, _ b: Actor) -> Bool {
+        if a.process == b.process { return true }
+        guard let first = processes[a.process], !first.vm.isEmpty, let second = processes[b.process] else { return false }
+        return first.vm == second.vm
+    }
+}

@@ -1,0 +1,98 @@
+import Events
+
+/// Who can DMA where: the containers, groups, devices and mappings of one host, rebuilt from events.
+///
+/// A pure value: no I/O and no clock. The same events in the same order give the same graph, live or replayed. A RAM-only map or unmap
+/// allocates nothing (a new leaf of the index apart) and hashes nothing while events stay with one container and one process.
+public struct Graph: Sendable {
+    /// A container with its mappings; at index `ContainerID.number - 1`, for ever.
+    struct Slot: Sendable {
+        var container: Container
+        var index = MappingIndex()
+        var bytes: UInt64 = 0
+    }
+
+    var slots: [Slot] = []
+    var byKey: [ContainerKey: Int] = [:]
+    var byIOMMU: [IOMMUKey: Int] = [:]
+    /// The last look-up in `byIOMMU`; -1 for none.
+    var cachedSlot = -1
+    var cachedIOMMU = IOMMUKey(0)
+    /// Types of IOMMU sides whose container is not known yet.
+    var unlinkedTypes: [IOMMUKey: UInt32] = [:]
+    /// The IOMMU side that a group was attached to before its container was known.
+    var unlinkedGroups: [UInt32: IOMMUKey] = [:]
+
+    /// By group number. A group stays once seen.
+    public internal(set) var groups: [UInt32: Group] = [:]
+    /// By PCI address. A device stays once seen, `isRemoved` when it is gone.
+    public internal(set) var devices: [PCIAddress: Device] = [:]
+    var barTable = BarTable()
+    var isBarTableStale = false
+
+    var peers: [UInt32: PeerMapping] = [:]
+    var peersByDevice: [PCIAddress: [UInt32]] = [:]
+    var nextPeer: UInt32 = 0
+
+    var actors = ActorTable()
+    var processes: [ProcessKey: ProcessInfo] = [:]
+    var extents = ExtentBuffer()
+    var orphans = OrphanTable()
+
+    /// Where the map that was applied last leads, whether it succeeded or not; empty for RAM only.
+    public internal(set) var lastTargets: [Target] = []
+    /// The last loss of records: what happened in between is not in the graph.
+    public internal(set) var lastGap: Gap?
+
+    public struct Gap: Sendable, Equatable {
+        /// Nanoseconds since boot, both ends.
+        public var since: UInt64
+        public var until: UInt64
+        /// Records.
+        public var lost: UInt64
+    }
+
+    public init() {}
+
+    /// Brings the graph up to date and says what the event meant. O(log *n*) in the mappings of the container for a map or unmap.
+    public mutating func apply(_ event: Event) -> Applied {
+        switch event.kind {
+        case .map(let map): return apply(map, event)
+        case .mappingRemoved(let removal): return apply(removal, event)
+        case .extent(let extent): extents.append(extent, thread: event.actor.tid)
+        case .unmapRequest(let request):
+            var applied = Applied()
+            applied.container = containerID(for: request.iommu)
+            return applied
+        case .containerOpen(let key): return openContainer(key, event)
+        case .containerClose(let key): return closeContainer(key, event)
+        case .iommuOpen(let iommu, let type, let key): return openIOMMU(iommu, type: type, key: key, event)
+        case .iommuRelease(let iommu): return releaseIOMMU(iommu, event)
+        case .iommuAttach(let iommu, let group, let result): return attach(iommu, group: group, result: result, event)
+        case .groupOpen(let number): return openGroup(number, event)
+        case .groupClose(let number): return closeGroup(number)
+        case .groupAttach(let number, let key): return attachGroup(number, to: key, event)
+        case .groupDetach(let number, let key): return detachGroup(number, from: key)
+        case .deviceOpen(let use): return openDescriptor(use, event)
+        case .deviceClose(let use): return closeDescriptor(use)
+        case .deviceFirstOpen(let use): return firstOpen(use, event)
+        case .deviceLastClose(let use): return lastClose(use, event)
+        case .barMmap: break
+        case .deviceInfo(let info): return learn(info)
+        case .driverBind(let info): return bind(info)
+        case .driverUnbind(let info): return unbind(info)
+        case .deviceRemove(let address): return remove(address)
+        case .memoryDecode(let address, let enabled, _): return change(address) { $0.memoryEnabled = enabled }
+        case .reset(let address, let phase, let wholeBus): return reset(address, phase: phase, wholeBus: wholeBus)
+        case .power(let address, let state, _): return state == .unknown ? Applied() : change(address) { $0.power = state }
+        case .processInfo(let info):
+            processes[event.actor.process] = info
+            var applied = Applied()
+            applied.affects = .process(event.actor.process)
+            return applied
+        case .processExit: extents.drop(thread: event.actor.tid)
+        case .loss(let since, let lost): lastGap = Gap(since: since, until: event.time, lost: lost)
+        }
+        return Applied()
+    }
+}
