@@ -13,6 +13,7 @@ let package = Package(
     targets: [
         .target(name: "CRecords"),
         .systemLibrary(name: "CLibbpf"),
+        .target(name: "CShim"),
         .systemLibrary(name: "CZlib"),
         .target(name: "Events", dependencies: ["CRecords", "CZlib"], swiftSettings: settings),
         .target(name: "MappingGraph", dependencies: ["Events"], swiftSettings: settings),
@@ -20,10 +21,10 @@ let package = Package(
         .target(name: "Outputs", dependencies: ["Findings", "MappingGraph", "Events"], swiftSettings: settings),
         .executableTarget(name: "embed-bpf", path: "Plugins/embed-bpf"),
         .plugin(name: "CompileBPF", capability: .buildTool(), dependencies: ["embed-bpf"]),
-        .target(name: "Kernel", dependencies: ["Events", "CRecords", "CLibbpf"], swiftSettings: settings, plugins: ["CompileBPF"]),
+        .target(name: "Kernel", dependencies: ["Events", "CRecords", "CLibbpf", "CShim"], swiftSettings: settings, plugins: ["CompileBPF"]),
         .executableTarget(
             name: "vfioscope",
-            dependencies: ["Kernel", "Outputs", "Findings", "MappingGraph", "Events", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["Kernel", "CShim", "Outputs", "Findings", "MappingGraph", "Events", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: settings),
         .testTarget(name: "EventsTests", dependencies: ["Events"]),
         .testTarget(name: "MappingGraphTests", dependencies: ["MappingGraph", "Events"]),

@@ -84,3 +84,32 @@ static __always_inline void mark_owner(void)
 
 	bpf_map_update_elem(&owners, &tgid, &now, BPF_ANY);
 }
+
+static __always_inline bool is_owner(void)
+{
+	uint32_t tgid = bpf_get_current_pid_tgid() >> 32;
+
+	return bpf_map_lookup_elem(&owners, &tgid) != 0;
+}
+
+/* What is remembered of this thread: the mapping it makes, the config write it is in. */
+static __always_inline struct map_state *map_state(bool create, bool probed)
+{
+	struct map_state empty = {};
+	uint32_t tid;
+
+	if (!probed) {
+		struct map_state *state = bpf_task_storage_get(&map_states, bpf_get_current_task_btf(), 0, 0);
+
+		if (state || !create)
+			return state;
+		mark_owner();
+		return bpf_task_storage_get(&map_states, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	}
+	tid = (uint32_t)bpf_get_current_pid_tgid();
+	if (create && !bpf_map_lookup_elem(&map_states_5_10, &tid)) {
+		mark_owner();
+		bpf_map_update_elem(&map_states_5_10, &tid, &empty, BPF_ANY);
+	}
+	return bpf_map_lookup_elem(&map_states_5_10, &tid);
+}

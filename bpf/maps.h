@@ -49,7 +49,7 @@ struct map_state {
 	uint32_t chunks;
 	uint16_t prot;
 	uint16_t flags;
-	uint32_t reserved;
+	uint32_t in_config_write; /* this thread is within vfio_basic_config_write */
 };
 
 /* Linux 5.11 and later: no hash, and it dies with its thread. */

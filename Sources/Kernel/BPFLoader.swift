@@ -1,4 +1,5 @@
 import CLibbpf
+import CShim
 import CRecords
 import Glibc
 

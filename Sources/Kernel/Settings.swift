@@ -16,7 +16,8 @@ struct Settings {
         guard let btf = bpf_object__btf(object), let map = readOnlyData(of: object) else { return }
         var size = 0
         guard let base = UnsafeMutableRawPointer(mutating: bpf_map__initial_value(map, &size)) else { return }
-        let wanted = windows.isEmpty ? [(first: 0, last: UInt64.max)] : Array(windows.prefix(Self.maxWindows))
+        let everything: [(first: UInt64, last: UInt64)] = [(0, .max)]
+        let wanted = windows.isEmpty ? everything : Array(windows.prefix(Self.maxWindows))
         if let offset = offset(of: "pci_windows", in: btf) {
             for (index, window) in wanted.enumerated() {
                 base.storeBytes(of: window.first, toByteOffset: offset + 16 * index, as: UInt64.self)

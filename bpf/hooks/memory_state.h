@@ -16,13 +16,27 @@ static __always_inline void emit_pci(uint32_t type, struct pci_dev *pdev, uint32
 	}
 }
 
+/* vfio writes to the device through pci_user_write_config_*: that is not the host's doing. */
+static __always_inline void config_write_begin(uint64_t *arg, bool probed)
+{
+	struct map_state *state = (int)arg[4] == PCI_COMMAND ? map_state(true, probed) : 0;
+
+	if (state)
+		state->in_config_write = 1;
+}
+HOOK_ENTRY(vfio_basic_config_write, config_write_begin)
+
 /* (vdev, pos, count, perm, offset, val): offset 4 is COMMAND; the result is read from vconfig. */
 static __always_inline void config_write(uint64_t *arg, long ret, bool probed)
 {
 	struct vfio_pci_core_device *vdev = (void *)arg[0];
 
+	struct map_state *state = map_state(false, probed);
+
 	if ((int)arg[4] != PCI_COMMAND)
 		return;
+	if (state)
+		state->in_config_write = 0;
 	emit_pci(VS_MEMORY, READ_VFIO(probed, vdev, pdev, OFF_PCI_PDEV), user_command(vdev, probed), 0, VS_BY_VFIO, 0);
 }
 HOOK_EXIT(vfio_basic_config_write, HOOK_CONFIG_WRITE, VS_MEMORY, config_write)
@@ -30,7 +44,12 @@ HOOK_EXIT(vfio_basic_config_write, HOOK_CONFIG_WRITE, VS_MEMORY, config_write)
 /* setpci and the like, which vfio does not see: (pdev, pos, val) */
 static __always_inline void host_write(uint64_t *arg, long ret, bool probed)
 {
+	struct map_state *state;
+
 	if ((int)arg[1] != PCI_COMMAND || (int)ret)
+		return;
+	state = map_state(false, probed);
+	if (state && state->in_config_write)
 		return;
 	emit_pci(VS_MEMORY, (void *)arg[0], (uint32_t)arg[2] & 0xffff, 0, VS_BY_HOST, 0);
 }
@@ -54,20 +73,12 @@ RESET_HOOK(pci_try_reset_function, HOOK_RESET_TRY, 0)
 RESET_HOOK(__pci_reset_function_locked, HOOK_RESET_LOCKED, 0)
 RESET_HOOK(pci_reset_bus, HOOK_RESET_BUS, 1)
 
-static __always_inline void vfio_power(uint64_t *arg, long ret, bool probed)
-{
-	struct vfio_pci_core_device *vdev = (void *)arg[0];
-	struct pci_dev *pdev = READ_VFIO(probed, vdev, pdev, OFF_PCI_PDEV);
-
-	emit_pci(VS_POWER, pdev, READ(pdev, current_state), ret, VS_BY_VFIO, 0);
-}
-HOOK_EXIT(vfio_pci_set_power_state, HOOK_VFIO_POWER, VS_POWER, vfio_power)
-
-static __always_inline void host_power(uint64_t *arg, long ret, bool probed)
+/* Runtime power management, a user's write to the PM capability, the low-power ioctl: all come through here. */
+static __always_inline void power(uint64_t *arg, long ret, bool probed)
 {
 	struct pci_dev *pdev = (void *)arg[0];
 
-	emit_pci(VS_POWER, pdev, READ(pdev, current_state), ret, VS_BY_HOST, 0);
+	emit_pci(VS_POWER, pdev, READ(pdev, current_state), ret, is_owner() ? VS_BY_VFIO : VS_BY_HOST, 0);
 }
-HOOK_EXIT(pci_set_power_state, HOOK_POWER, VS_POWER, host_power)
-HOOK_EXIT(pci_power_up, HOOK_POWER_UP, VS_POWER, host_power)
+HOOK_EXIT(pci_set_power_state, HOOK_POWER, VS_POWER, power)
+HOOK_EXIT(pci_power_up, HOOK_POWER_UP, VS_POWER, power)

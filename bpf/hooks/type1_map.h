@@ -16,27 +16,6 @@ struct user_map {
 	uint64_t vaddr, iova, size;
 };
 
-static __always_inline struct map_state *map_state(bool create, bool probed)
-{
-	struct map_state empty = {};
-	uint32_t tid;
-
-	if (!probed) {
-		struct map_state *state = bpf_task_storage_get(&map_states, bpf_get_current_task_btf(), 0, 0);
-
-		if (state || !create)
-			return state;
-		mark_owner();
-		return bpf_task_storage_get(&map_states, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	}
-	tid = (uint32_t)bpf_get_current_pid_tgid();
-	if (create && !bpf_map_lookup_elem(&map_states_5_10, &tid)) {
-		mark_owner();
-		bpf_map_update_elem(&map_states_5_10, &tid, &empty, BPF_ANY);
-	}
-	return bpf_map_lookup_elem(&map_states_5_10, &tid);
-}
-
 static __always_inline bool in_pci_window(uint64_t phys)
 {
 	for (uint32_t i = 0; i < MAX_WINDOWS; i++) {
@@ -84,7 +63,9 @@ static __always_inline void pages_pinned(uint64_t *arg, long ret, bool probed)
 			state->dma = 0;
 			return;
 		}
-		__builtin_memset(state, 0, sizeof(*state));
+		state->pinned = state->device_bytes = state->run_bytes = 0;
+		state->extents = state->chunks = 0;
+		state->flags = 0;
 		state->dma = (uint64_t)dma;
 		state->begin = bpf_ktime_get_boot_ns();
 		state->iova = READ_VFIO(probed, dma, iova, OFF_DMA_IOVA);

@@ -1,0 +1,65 @@
+#include "cshim.h"
+#include <bpf/libbpf.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+static char libbpf_log[64 << 10];
+static size_t libbpf_log_length;
+
+static int keep_log(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	size_t room = sizeof(libbpf_log) - libbpf_log_length;
+	int written;
+
+	if (level > LIBBPF_WARN || room < 2)
+		return 0;
+	written = vsnprintf(libbpf_log + libbpf_log_length, room, format, arguments);
+	if (written > 0)
+		libbpf_log_length += (size_t)written < room ? (size_t)written : room - 1;
+	return written;
+}
+
+void vs_libbpf_start_log(void)
+{
+	libbpf_log_length = 0;
+	libbpf_log[0] = 0;
+	libbpf_set_print(keep_log);
+}
+
+const char *vs_libbpf_last_log(void) { return libbpf_log; }
+
+static int64_t read_clock(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t vs_boot_time(void) { return read_clock(CLOCK_BOOTTIME); }
+int64_t vs_unix_time(void) { return read_clock(CLOCK_REALTIME); }
+
+static volatile sig_atomic_t caught;
+
+static void on_signal(int number)
+{
+	/* A user who asks twice is not kept waiting. */
+	if (caught && number == SIGINT)
+		signal(SIGINT, SIG_DFL);
+	caught = number;
+}
+
+void vs_catch_signals(void)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGINT, &action, 0);
+	sigaction(SIGTERM, &action, 0);
+	sigaction(SIGHUP, &action, 0);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+int vs_caught_signal(void) { return caught; }
