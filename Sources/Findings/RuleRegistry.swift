@@ -1,0 +1,15 @@
+/// The rules, in the order in which they are listed and evaluated.
+public enum RuleRegistry {
+    public static let all: [any Rule] = [
+        StaleMapping(),
+        IsolationBreak(),
+        UnboundDevice(),
+        CrossContainer(),
+        MemoryDisabled(),
+    ]
+
+    /// The rule of that name, exactly. O(rules).
+    public static func rule(_ slug: some StringProtocol) -> (any Rule)? {
+        all.first { $0.slug == slug }
+    }
+}

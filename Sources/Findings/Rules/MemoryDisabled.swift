@@ -1,0 +1,41 @@
+import Events
+import MappingGraph
+
+/// D5: the device is open, a mapping of its BAR is in force, and the BAR does not answer.
+struct MemoryDisabled: Rule {
+    let slug = "memory-disabled"
+    let title = "A mapping leads to device memory that is disabled"
+    let severities = Severity.medium...Severity.medium
+
+    let explanation = """
+        A device is open and mapped for peer-to-peer DMA, and its memory does not answer: memory decode is
+        off in its command register, it is in reset, or it is in D3hot or deeper. VFIO takes the BAR away
+        from CPUs then, but leaves it in the IOMMU. A DMA to it ends as an Unsupported Request or a
+        completion time-out, which some platforms treat as fatal for the whole host (firmware-first error
+        handling).
+
+        False positives: virtual machine monitors write the command register before they unmap, and guests
+        reset devices when they reboot; both last milliseconds, less than the debounce.
+        """
+
+    let kernelFacts = [
+        "vfio_pci_zap_and_down_write_memory_lock removes CPU mappings only (5.10 to 7.3).",
+        "5.10 does not even zap CPU mappings when the user puts the device into D3hot; 6.1 and later do.",
+        "dma-buf exports are revoked (vfio_pci_dma_buf_move, 7.3); type1 mappings are not.",
+    ]
+
+    let advice = """
+        Unmap the BAR before disabling memory, resetting or suspending the device, and map it again after.
+        """
+
+    func evaluate(_ exposure: borrowing Exposure, graph: borrowing Graph) -> Verdict? {
+        guard exposure.isOpen, exposure.standing != .hostDriver, !exposure.device.isReachable else { return nil }
+        return Verdict(severity: .medium, reachable: false, deviceOwner: exposure.device.opener)
+    }
+
+    func message(_ exposure: borrowing Exposure, graph: borrowing Graph) -> String {
+        let reason = exposure.unreachableReason ?? "the device does not answer"
+        return "\(exposure.place(graph)) is mapped by \(exposure.holder(graph)) \(exposure.at), but \(reason): "
+            + "a DMA to it fails and may be reported as a fatal error."
+    }
+}

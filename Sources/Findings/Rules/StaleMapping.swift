@@ -1,0 +1,55 @@
+import Events
+import MappingGraph
+
+/// D1 and D2: the device was released, and a mapping of its BAR is still in force.
+struct StaleMapping: Rule {
+    let slug = "stale-mapping"
+    let title = "A mapping outlives the release of the device that it leads to"
+    let severities = Severity.medium...Severity.high
+
+    let explanation = """
+        A container maps a BAR of a device for peer-to-peer DMA; then the device's last descriptor is
+        closed, and the mapping stays. VFIO's type1 backend recorded physical addresses and nothing about
+        whose they are, so no release takes them away. Every device of the container can still read or
+        write the BAR through the IOMMU, though nobody has the device open.
+
+        The device may have been in the mapping's own container (a virtual machine that unplugged one of
+        two devices and forgot the window) or in another one, in which case its user was never asked. The
+        message says which.
+
+        It is high while a DMA would reach the device, and medium (latent) while the device is in D3hot
+        or deeper, in reset, or has memory decode off: opening the device, which anyone with its group
+        may do, wakes it. If someone else opens it, this finding ends and isolation-break begins.
+
+        Every ordinary teardown releases the device before its mappings, within milliseconds; only a
+        mapping that outlives the debounce is reported. False positive: a program that closes a device
+        and takes longer than that to remove its mappings on purpose. If the same owner opens the device
+        again, the finding resolves, and `since` and `until` say for how long the mapping was stale.
+        """
+
+    let kernelFacts = [
+        "struct vfio_dma holds the creator's task and mm, and nothing of the target device (vfio_iommu_type1.c, 5.10 to 7.3).",
+        "vfio_pci_core_disable (5.10: vfio_pci_disable) zaps CPU mappings only; IOMMU page tables stay (5.10 to 7.3).",
+        "vfio_pci_core_disable restores the PCI state saved at open, so memory decode is on after the last close.",
+        "The 2021 series that removed such mappings on release (vma ops and a notifier for the IOMMU backend) was never merged.",
+    ]
+
+    let advice = """
+        Unmap the range (VFIO_IOMMU_UNMAP_DMA) before closing the device: in QEMU, look for a memory listener
+        that was removed before its regions; in DPDK and SPDK, for a missing rte_vfio_container_dma_unmap or
+        spdk_mem_unregister. Until then keep the device away from other users, or stop the mapping's owner.
+        """
+
+    func evaluate(_ exposure: borrowing Exposure, graph: borrowing Graph) -> Verdict? {
+        guard exposure.standing == .closed else { return nil }
+        let reachable = exposure.device.isReachable
+        return Verdict(severity: reachable ? .high : .medium, reachable: reachable)
+    }
+
+    func message(_ exposure: borrowing Exposure, graph: borrowing Graph) -> String {
+        let origin = exposure.peer.wereInSameContainer[exposure.index] ? "" : " The device was never in that container."
+        let effect = exposure.unreachableReason.map { "a DMA would not arrive now, because \($0)" }
+            ?? "devices of \(exposure.peer.container) can still \(exposure.access(graph)) it"
+        return "\(exposure.place(graph)) is mapped by \(exposure.holder(graph)) \(exposure.at), but the device has been closed: \(effect).\(origin)"
+    }
+}
