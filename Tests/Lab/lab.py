@@ -2,6 +2,7 @@
 """Runs the lab: real kernels, real VFIO, scenarios whose truth is known, and the tool's account held against it."""
 
 import argparse
+import fcntl
 import json
 import sys
 import time
@@ -57,6 +58,18 @@ def chosen_scenarios(options):
     return known if "all" in wanted else [name for name in known if name in wanted]
 
 
+def one_at_a_time():
+    """Waits until no other lab runs here: they would share .lab, and two guests on two cores time out."""
+    LAB.mkdir(exist_ok=True)
+    lock = open(LAB / "lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("lab: another lab is running, waiting for it to end", flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
 def boot(kernel, options, scenarios, directory):
     """Boots one kernel with the scenarios; True when results came back."""
     image = LAB / "initramfs.cpio"
@@ -84,6 +97,7 @@ def main():
     if not options.no_tool and not options.tool.exists():
         raise kernels.LabError(f"{options.tool} does not exist: build it, or use --no-tool")
 
+    lock = None if options.recheck else one_at_a_time()  # held until the process ends
     tally = checks.Tally()
     begun = time.monotonic()
     if options.recheck:

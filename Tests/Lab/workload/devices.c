@@ -106,7 +106,7 @@ void driver_unbind(struct device *d)
 	snprintf(driver, sizeof(driver), "%s", driver_of(d));
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver/unbind", d->bdf);
 	result = write_file(path, d->bdf);
-	oracle("unbind", "\"device\":\"%s\",\"driver\":\"%s\",\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", d->bdf, driver, result, before, boot_ns());
+	oracle_call("unbind", before, result, "\"device\":\"%s\",\"driver\":\"%s\"", d->bdf, driver);
 }
 
 void driver_bind(struct device *d, const char *driver)
@@ -118,5 +118,5 @@ void driver_bind(struct device *d, const char *driver)
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override", d->bdf);
 	write_file(path, driver);
 	result = write_file("/sys/bus/pci/drivers_probe", d->bdf);
-	oracle("bind", "\"device\":\"%s\",\"driver\":\"%s\",\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", d->bdf, driver_of(d), result, before, boot_ns());
+	oracle_call("bind", before, result, "\"device\":\"%s\",\"driver\":\"%s\"", d->bdf, driver_of(d));
 }

@@ -65,8 +65,8 @@ void edu_reads(struct engine *e, uint64_t iova, uint32_t expected, const char *m
 	uint64_t before = boot_ns();
 	uint32_t word = edu_peek(e, iova);
 
-	oracle("edu-dma", "\"iova\":\"0x%lx\",\"direction\":\"read\",\"ok\":%s,\"word\":\"0x%x\",\"t_before\":%lu,\"t_after\":%lu,\"meaning\":\"%s\"", iova,
-	       word == expected ? "true" : "false", word, before, boot_ns(), meaning);
+	oracle_call("edu-dma", before, 0, "\"iova\":\"0x%lx\",\"direction\":\"read\",\"ok\":%s,\"word\":\"0x%x\",\"meaning\":\"%s\"", iova,
+		    word == expected ? "true" : "false", word, meaning);
 }
 
 void edu_wrote(uint64_t iova, uint32_t word, uint32_t seen, const char *meaning)

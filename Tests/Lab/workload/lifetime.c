@@ -52,7 +52,7 @@ void sigkill(void)
 
 	kill(child, SIGKILL);
 	waitpid(child, &status, 0);
-	oracle("killed", "\"child\":%d,\"status\":%d,\"bytes\":%llu,\"t_before\":%lu,\"t_after\":%lu", child, status, MEMORY_SIZE + SIZE + PAGE, begun, boot_ns());
+	oracle_call("killed", begun, 0, "\"child\":%d,\"status\":%d,\"bytes\":%llu", child, status, MEMORY_SIZE + SIZE + PAGE);
 	release_end(&ivshmem, begun);
 	release_end(&edu, begun);
 	settle();

@@ -194,8 +194,8 @@ void storm(void)
 
 	for (int i = 0; i < count; i++)
 		failed += dma_map_quietly(&c, ram + i % 16 * PAGE, BASE + i * PAGE, PAGE, READ_WRITE) != 0;
-	oracle("map-many", "\"container\":\"c1\",\"iova\":\"0x%llx\",\"stride\":%llu,\"size\":%llu,\"count\":%d,\"failed\":%d,\"t_before\":%lu,\"t_after\":%lu", BASE,
-	       PAGE, PAGE, count, failed, before, boot_ns());
+	oracle_call("map-many", before, 0,
+		    "\"container\":\"c1\",\"iova\":\"0x%llx\",\"stride\":%llu,\"size\":%llu,\"count\":%d,\"failed\":%d", BASE, PAGE, PAGE, count, failed);
 
 	before = boot_ns();
 	for (int i = 0; i < count; i++) {
@@ -203,7 +203,7 @@ void storm(void)
 
 		bytes += result > 0 ? result : 0;
 	}
-	oracle("unmap-many", "\"container\":\"c1\",\"count\":%d,\"unmapped\":%lu,\"t_before\":%lu,\"t_after\":%lu", count, bytes, before, boot_ns());
+	oracle_call("unmap-many", before, 0, "\"container\":\"c1\",\"count\":%d,\"unmapped\":%lu", count, bytes);
 	settle();
 	ram_free(ram, 16 * PAGE);
 	device_release(&edu);

@@ -67,10 +67,11 @@ void ram_free(void *address, size_t size)
 void *bar_at(void *wanted, struct device *d, unsigned bar, uint64_t offset, size_t size)
 {
 	uint64_t before = boot_ns();
-	void *address = mmap(wanted, size, PROT_READ | PROT_WRITE, MAP_SHARED | (wanted ? MAP_FIXED : 0), d->fd, d->bar[bar].offset + offset);
+	void *address = mmap(wanted, size, PROT_READ | PROT_WRITE, MAP_SHARED | (wanted ? MAP_FIXED : 0), d->fd,
+			     d->bar[bar].offset + offset);
 
-	oracle("mmap-bar", "\"device\":\"%s\",\"bar\":%u,\"bar_offset\":%lu,\"size\":%zu,\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", d->bdf, bar,
-	       offset, size, address == MAP_FAILED ? -errno : 0, before, boot_ns());
+	oracle_call("mmap-bar", before, address == MAP_FAILED ? -errno : 0,
+		    "\"device\":\"%s\",\"bar\":%u,\"bar_offset\":%lu,\"size\":%zu", d->bdf, bar, offset, size);
 	if (address == MAP_FAILED)
 		give_up("mmap BAR", errno);
 	remember(address, size, d, bar, offset);
@@ -88,12 +89,11 @@ void bar_free(void *address, size_t size)
 	uint64_t before = boot_ns();
 	int result = munmap(address, size);
 
-	oracle("munmap-bar", "\"device\":\"%s\",\"size\":%zu,\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", span ? span->device->bdf : "", size,
-	       result ? -errno : 0, before, boot_ns());
+	oracle_call("munmap-bar", before, result ? -errno : 0, "\"device\":\"%s\",\"size\":%zu", span ? span->device->bdf : "", size);
 	forget(address, size);
 }
 
-/* "ram":bytes,"targets":[…] of a range; neighbouring pages of one BAR are one target. */
+/* ,"ram":bytes,"targets":[…] of a range; neighbouring pages of one BAR are one target. */
 static void describe(char *text, size_t room, uintptr_t start, uint64_t size)
 {
 	uint64_t ram = 0, target_size = 0;
@@ -123,12 +123,14 @@ static void describe(char *text, size_t room, uintptr_t start, uint64_t size)
 			target_size = PAGE;
 		}
 	}
-	snprintf(text, room, "\"ram\":%lu,\"targets\":[%s]", ram, list);
+	snprintf(text, room, ",\"ram\":%lu,\"targets\":[%s]", ram, list);
 }
 
 int dma_map_quietly(struct container *c, void *address, uint64_t iova, uint64_t size, uint32_t flags)
 {
-	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map), .flags = flags, .vaddr = (uintptr_t)address, .iova = iova, .size = size };
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map), .flags = flags, .vaddr = (uintptr_t)address, .iova = iova, .size = size,
+	};
 
 	return ioctl(c->fd, VFIO_IOMMU_MAP_DMA, &map) ? -errno : 0;
 }
@@ -145,12 +147,10 @@ int dma_map_flags(struct container *c, void *address, uint64_t iova, uint64_t si
 	char content[1100] = "";
 	uint64_t before = boot_ns();
 	int result = dma_map_quietly(c, address, iova, size, flags);
-	uint64_t after = boot_ns();
 
 	if (result == 0)
 		describe(content, sizeof(content), (uintptr_t)address, size);
-	oracle("map", "\"container\":\"%s\",\"iova\":\"0x%lx\",\"size\":%lu,\"flags\":%u,\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu%s%s", c->name, iova,
-	       size, flags, result, before, after, result ? "" : ",", content);
+	oracle_call("map", before, result, "\"container\":\"%s\",\"iova\":\"0x%lx\",\"size\":%lu,\"flags\":%u%s", c->name, iova, size, flags, content);
 	return result;
 }
 
@@ -164,8 +164,8 @@ int64_t dma_unmap_flags(struct container *c, uint64_t iova, uint64_t size, uint3
 	uint64_t before = boot_ns();
 	int64_t result = dma_unmap_quietly(c, iova, size, flags);
 
-	oracle("unmap", "\"container\":\"%s\",\"iova\":\"0x%lx\",\"size\":%lu,\"flags\":%u,\"ret\":%ld,\"unmapped\":%ld,\"t_before\":%lu,\"t_after\":%lu",
-	       c->name, iova, size, flags, result < 0 ? result : 0, result < 0 ? 0 : result, before, boot_ns());
+	oracle_call("unmap", before, result < 0 ? result : 0, "\"container\":\"%s\",\"iova\":\"0x%lx\",\"size\":%lu,\"flags\":%u,\"unmapped\":%ld",
+		    c->name, iova, size, flags, result < 0 ? 0 : result);
 	return result;
 }
 

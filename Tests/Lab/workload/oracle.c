@@ -31,19 +31,37 @@ uint64_t boot_ns(void)
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
-void oracle(const char *op, const char *fields, ...)
+static void write_line(const char *op, const char *timing, const char *fields, va_list arguments)
 {
 	char line[2048];
-	int length = snprintf(line, sizeof(line), "{\"op\":\"%s\",\"pid\":%d,", op, getpid());
-	va_list arguments;
+	int length = snprintf(line, sizeof(line), "{\"op\":\"%s\",\"pid\":%d,%s", op, getpid(), timing);
 
-	va_start(arguments, fields);
 	length += vsnprintf(line + length, sizeof(line) - length - 2, fields, arguments);
-	va_end(arguments);
 	line[length++] = '}';
 	line[length++] = '\n';
 	if (write(output, line, length) != length)
 		_exit(1);
+}
+
+void oracle(const char *op, const char *fields, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, fields);
+	write_line(op, "", fields, arguments);
+	va_end(arguments);
+}
+
+void oracle_call(const char *op, uint64_t begun, long result, const char *fields, ...)
+{
+	uint64_t ended = boot_ns();
+	char timing[128];
+	va_list arguments;
+
+	snprintf(timing, sizeof(timing), "\"ret\":%ld,\"t_before\":%lu,\"t_after\":%lu,", result, begun, ended);
+	va_start(arguments, fields);
+	write_line(op, timing, fields, arguments);
+	va_end(arguments);
 }
 
 void give_up(const char *what, int error)

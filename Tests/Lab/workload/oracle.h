@@ -13,6 +13,9 @@ uint64_t boot_ns(void);
 /* One line: {"op":OP,"pid":…,FIELDS}. `fields` is a printf format of JSON members; strings are the caller's to quote. */
 void oracle(const char *op, const char *fields, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same for a system call that began at `begun` and has just returned: adds "ret" (0 or -errno), "t_before", "t_after". */
+void oracle_call(const char *op, uint64_t begun, long result, const char *fields, ...) __attribute__((format(printf, 4, 5)));
+
 /* The scenario cannot go on: says why in the oracle and exits with status 1. */
 void give_up(const char *what, int error) __attribute__((noreturn));
 

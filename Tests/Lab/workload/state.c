@@ -60,8 +60,8 @@ static void device_reset(struct device *d)
 	uint64_t before = boot_ns();
 	int result = ioctl(d->fd, VFIO_DEVICE_RESET) ? -errno : 0;
 
-	oracle("reset", "\"device\":\"%s\",\"how\":\"device\",\"offered\":%s,\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", d->bdf,
-	       info.flags & VFIO_DEVICE_FLAGS_RESET ? "true" : "false", result, before, boot_ns());
+	oracle_call("reset", before, result, "\"device\":\"%s\",\"how\":\"device\",\"offered\":%s", d->bdf,
+		    info.flags & VFIO_DEVICE_FLAGS_RESET ? "true" : "false");
 }
 
 static void hot_reset(struct device *d)
@@ -78,8 +78,8 @@ static void hot_reset(struct device *d)
 	uint64_t before = boot_ns();
 	int result = ioctl(d->fd, VFIO_DEVICE_PCI_HOT_RESET, &request) ? -errno : 0;
 
-	oracle("reset", "\"device\":\"%s\",\"how\":\"hot\",\"offered\":%s,\"affected\":%u,\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", d->bdf,
-	       answer ? "false" : "true", info.head.count, result, before, boot_ns());
+	oracle_call("reset", before, result, "\"device\":\"%s\",\"how\":\"hot\",\"offered\":%s,\"affected\":%u", d->bdf,
+		    answer ? "false" : "true", info.head.count);
 }
 
 /* How the kernel would reset the device, where it says so (5.15 and later). */
@@ -140,8 +140,7 @@ static void power_state(struct device *d, unsigned pm, unsigned state)
 	uint64_t before = boot_ns();
 	int result = config_write(d, pm + 4, 2, (control & ~3u) | state);
 
-	oracle("power", "\"device\":\"%s\",\"state\":%u,\"now\":%u,\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", d->bdf, state,
-	       config_read(d, pm + 4, 2) & 3, result, before, boot_ns());
+	oracle_call("power", before, result, "\"device\":\"%s\",\"state\":%u,\"now\":%u", d->bdf, state, config_read(d, pm + 4, 2) & 3);
 }
 
 /* D3hot and back through the power management capability. */

@@ -11,9 +11,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static int answer(int result)
+/* What the kernel said: 0, or -errno. */
+static int answer(long result)
 {
-	return result < 0 ? -errno : result;
+	return result < 0 ? -errno : 0;
 }
 
 struct container container_open(const char *name)
@@ -22,7 +23,7 @@ struct container container_open(const char *name)
 	uint64_t before = boot_ns();
 
 	c.fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
-	oracle("container-open", "\"container\":\"%s\",\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", name, answer(c.fd) < 0 ? -errno : 0, before, boot_ns());
+	oracle_call("container-open", before, answer(c.fd), "\"container\":\"%s\"", name);
 	if (c.fd < 0)
 		give_up("open /dev/vfio/vfio", errno);
 	return c;
@@ -31,10 +32,9 @@ struct container container_open(const char *name)
 void container_close(struct container *c)
 {
 	uint64_t before = boot_ns();
-	int result = answer(close(c->fd));
 
+	oracle_call("container-close", before, answer(close(c->fd)), "\"container\":\"%s\"", c->name);
 	c->fd = -1;
-	oracle("container-close", "\"container\":\"%s\",\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", c->name, result, before, boot_ns());
 }
 
 int set_iommu(struct container *c)
@@ -42,7 +42,7 @@ int set_iommu(struct container *c)
 	uint64_t before = boot_ns();
 	int result = answer(ioctl(c->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
 
-	oracle("set-iommu", "\"container\":\"%s\",\"type\":%d,\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", c->name, VFIO_TYPE1v2_IOMMU, result, before, boot_ns());
+	oracle_call("set-iommu", before, result, "\"container\":\"%s\",\"type\":%d", c->name, VFIO_TYPE1v2_IOMMU);
 	return result;
 }
 
@@ -56,13 +56,13 @@ void group_attach(struct device *d, struct container *c)
 	/* A group that another process has just left, or a device just bound, may take a moment. */
 	while ((d->group_fd = open(path, O_RDWR | O_CLOEXEC)) < 0 && (errno == EBUSY || errno == ENOENT) && tries++ < 100)
 		usleep(20000);
-	oracle("group-open", "\"group\":%d,\"device\":\"%s\",\"ret\":%d,\"tries\":%d,\"t_before\":%lu,\"t_after\":%lu", d->group, d->bdf, d->group_fd < 0 ? -errno : 0, tries + 1, before, boot_ns());
+	oracle_call("group-open", before, answer(d->group_fd), "\"group\":%d,\"device\":\"%s\",\"tries\":%d", d->group, d->bdf, tries + 1);
 	if (d->group_fd < 0)
 		give_up(path, errno);
 
 	before = boot_ns();
 	result = answer(ioctl(d->group_fd, VFIO_GROUP_SET_CONTAINER, &c->fd));
-	oracle("set-container", "\"group\":%d,\"container\":\"%s\",\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", d->group, c->name, result, before, boot_ns());
+	oracle_call("set-container", before, result, "\"group\":%d,\"container\":\"%s\"", d->group, c->name);
 	if (result)
 		give_up("VFIO_GROUP_SET_CONTAINER", -result);
 }
@@ -70,10 +70,9 @@ void group_attach(struct device *d, struct container *c)
 void group_close(struct device *d)
 {
 	uint64_t before = boot_ns();
-	int result = answer(close(d->group_fd));
 
+	oracle_call("group-close", before, answer(close(d->group_fd)), "\"group\":%d,\"device\":\"%s\"", d->group, d->bdf);
 	d->group_fd = -1;
-	oracle("group-close", "\"group\":%d,\"device\":\"%s\",\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", d->group, d->bdf, result, before, boot_ns());
 }
 
 void device_open(struct device *d)
@@ -81,7 +80,7 @@ void device_open(struct device *d)
 	uint64_t before = boot_ns();
 
 	d->fd = ioctl(d->group_fd, VFIO_GROUP_GET_DEVICE_FD, d->bdf);
-	oracle("device-open", "\"device\":\"%s\",\"name\":\"%s\",\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", d->bdf, d->name, d->fd < 0 ? -errno : 0, before, boot_ns());
+	oracle_call("device-open", before, answer(d->fd), "\"device\":\"%s\",\"name\":\"%s\"", d->bdf, d->name);
 	if (d->fd < 0)
 		give_up("VFIO_GROUP_GET_DEVICE_FD", errno);
 
@@ -103,10 +102,9 @@ void device_open(struct device *d)
 void device_close(struct device *d)
 {
 	uint64_t before = boot_ns();
-	int result = answer(close(d->fd));
 
+	oracle_call("device-close", before, answer(close(d->fd)), "\"device\":\"%s\"", d->bdf);
 	d->fd = -1;
-	oracle("device-close", "\"device\":\"%s\",\"ret\":%d,\"t_before\":%lu,\"t_after\":%lu", d->bdf, result, before, boot_ns());
 }
 
 struct container container_with(const char *name, struct device *d)
@@ -127,7 +125,7 @@ uint64_t release_begin(void)
 
 void release_end(struct device *d, uint64_t begun)
 {
-	oracle("release", "\"device\":\"%s\",\"t_before\":%lu,\"t_after\":%lu", d->bdf, begun, boot_ns());
+	oracle_call("release", begun, 0, "\"device\":\"%s\"", d->bdf);
 }
 
 void device_release(struct device *d)
@@ -150,12 +148,11 @@ uint32_t config_read(struct device *d, unsigned offset, unsigned size)
 int config_write(struct device *d, unsigned offset, unsigned size, uint32_t value)
 {
 	uint64_t before = boot_ns();
-	ssize_t result = answer(pwrite(d->fd, &value, size, d->config + offset));
+	int result = answer(pwrite(d->fd, &value, size, d->config + offset));
 
-	oracle(offset == 4 ? "command-write" : "config-write",
-	       "\"device\":\"%s\",\"offset\":%u,\"size\":%u,\"value\":%u,\"ret\":%zd,\"t_before\":%lu,\"t_after\":%lu", d->bdf, offset, size, value,
-	       result == (ssize_t)size ? 0 : result, before, boot_ns());
-	return result == (ssize_t)size ? 0 : result;
+	oracle_call(offset == 4 ? "command-write" : "config-write", before, result,
+		    "\"device\":\"%s\",\"offset\":%u,\"size\":%u,\"value\":%u", d->bdf, offset, size, value);
+	return result;
 }
 
 void memory_decode(struct device *d, int on)
