@@ -3,7 +3,7 @@ extension MappingIndex {
     ///
     /// Checked: keys ascend strictly over all leaves; first keys are exact at both upper levels; no leaf or branch is empty or over its
     /// capacity; a leaf's entries lie inside its allocation; the counts add up.
-    func brokenInvariant() -> String? {
+    public func brokenInvariant() -> String? {
         guard let storage else { return nil }
         var entries = 0, leaves = 0
         var previous: UInt64?

@@ -108,7 +108,7 @@ public struct PeerMapping: Sendable {
 }
 
 /// One mapping in force.
-public struct Mapping: Sendable {
+public struct Mapping: Sendable, Equatable {
     public var iova: UInt64
     /// Bytes.
     public var size: UInt64
@@ -119,6 +119,17 @@ public struct Mapping: Sendable {
     public var owner: UInt32
     /// `PeerMapping.id`, nil for RAM alone.
     public var peer: UInt32?
+
+    public init(iova: UInt64, size: UInt64, readable: Bool = true, writable: Bool = true, provenance: Provenance = .observed, owner: UInt32 = 0,
+                peer: UInt32? = nil) {
+        self.iova = iova
+        self.size = size
+        self.readable = readable
+        self.writable = writable
+        self.provenance = provenance
+        self.owner = owner
+        self.peer = peer
+    }
 
     /// The last byte: a range can end at 2⁶⁴-1.
     public var last: UInt64 { iova &+ (size &- 1) }

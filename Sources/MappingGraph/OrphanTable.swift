@@ -17,6 +17,7 @@ struct OrphanTable: Sendable {
     private var times: [Key: UInt64] = [:]
 
     var isEmpty: Bool { times.isEmpty }
+    var count: Int { times.count }
 
     /// O(1), but for a clean-up every few thousand.
     mutating func insert(iommu: IOMMUKey, iova: UInt64, time: UInt64) {
