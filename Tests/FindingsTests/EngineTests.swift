@@ -1,0 +1,129 @@
+import Events
+import Findings
+import MappingGraph
+import Testing
+
+@Suite struct EngineTests {
+    @Test(arguments: [UInt64(1499), 1500]) func theDebounceIsInclusive(end: UInt64) {
+        var it = Host.peerToPeer()
+        it.close(1000)
+        it.unmap(end)
+        it.advance(to: 9000)
+        #expect(it.said == (end < 1500 ? [] : ["stale-mapping high open", "stale-mapping high resolved"]))
+    }
+
+    @Test func aConditionThatBeginsAgainWaitsAgain() {
+        var it = Host.peerToPeer()
+        for round in UInt64(0)..<10 {
+            it.close(1000 + round * 600)
+            it.open(1000 + round * 600 + 499, by: vmA)
+        }
+        it.close(9000)
+        it.advance(to: 9499)
+        #expect(it.said == [])
+        it.advance(to: 9500)
+        #expect(it.said == ["stale-mapping high open"])
+        #expect(it.findings[0].since == 9000)
+    }
+
+    @Test func deadlinesComeInOrder() {
+        var it = Host.peerToPeer()
+        it.mapNIC(200, iova: 0x1000_0000)
+        it.at(1000, .memoryDecode(nic, enabled: false, by: .vfio))
+        it.close(1100)
+        it.mapNIC(1200, iova: 0x2000_0000)
+        it.advance(to: 9000)
+        #expect(it.findings.map(\.time) == [1600, 1600, 1700])
+        #expect(it.findings.map(\.iova) == [window, 0x1000_0000, 0x2000_0000])
+        #expect(it.findings.map(\.id) == [1, 2, 3])
+        #expect(it.engine.openFindings.map(\.id) == [1, 2, 3])
+    }
+
+    @Test func eachTargetOfAMappingIsItsOwn() {
+        var it = Host.peerToPeer()
+        it.at(200, .extent(Extent(iova: 0x1000, address: 0xe000_0000, size: 0x1000)))
+        it.at(200, .extent(Extent(iova: 0x2000, address: nicBar, size: 0x1000)))
+        it.at(200, .map(Map(iommu: i1, iova: 0x1000, size: 0x4000, deviceBytes: 0x3000, extentCount: 2, moreExtents: true)))
+        it.unmap(300)
+        it.close(1000)
+        it.advance(to: 2000)
+        it.at(3000, .deviceLastClose(DeviceUse(device: gpu)))
+        it.advance(to: 4000)
+        #expect(it.findings.map(\.device) == [nic, gpu])
+        #expect(it.findings.map(\.iova) == [0x2000, 0x1000])
+        it.unmap(5000, iova: 0x1000)
+        #expect(it.said.suffix(2) == ["stale-mapping high resolved", "stale-mapping high resolved"])
+        #expect(it.engine.openFindings.isEmpty)
+    }
+
+    @Test func teardownResolvesWithoutARemovalEach() {
+        var it = Host.peerToPeer()
+        it.close(1000)
+        it.at(2000, .iommuRelease(i1))
+        #expect(it.said == ["stale-mapping high open", "stale-mapping high resolved"])
+        #expect(it.findings[1].until == 2000)
+    }
+
+    @Test func aReplacedMappingResolves() {
+        var it = Host.peerToPeer()
+        it.close(1000)
+        it.at(2000, .map(Map(iommu: i1, iova: window, size: size)))
+        it.advance(to: 9000)
+        #expect(it.said == ["stale-mapping high open", "stale-mapping high resolved"])
+    }
+
+    @Test func timeDoesNotGoBack() {
+        var it = Host.peerToPeer()
+        it.at(1000, .groupOpen(9))
+        // Another CPU's record, a little late.
+        it.close(990)
+        it.unmap(1495)
+        #expect(it.said == [])
+        it.mapNIC(1495)
+        it.advance(to: 1995)
+        #expect(it.findings.map(\.since) == [1495])
+    }
+
+    @Test func withoutDebounceThingsAreSaidAtTheNextLook() {
+        var it = Host.peerToPeer(debounce: 0)
+        it.close(1000)
+        #expect(it.said == [])
+        it.unmap(1000)
+        #expect(it.said == ["stale-mapping high open", "stale-mapping high resolved"])
+        #expect(it.findings.map(\.time) == [1000, 1000])
+    }
+
+    @Test func anEndlessDebounceNeverSpeaks() {
+        var it = Host.peerToPeer(debounce: .max)
+        it.close(1000)
+        it.advance(to: .max - 1)
+        #expect(it.said == [])
+    }
+
+    @Test func finishSaysWhatIsDueAndResolvesNothing() {
+        var it = Host.peerToPeer()
+        it.close(1000)
+        var found: [Finding] = []
+        it.engine.finish(at: 1500, graph: it.graph) { found.append($0) }
+        #expect(found.map(\.state) == [.open])
+        #expect(it.engine.openFindings.count == 1)
+    }
+
+    @Test func onlyTheRulesAskedFor() {
+        var it = Host(rules: [RuleRegistry.rule("memory-disabled")!])
+        for event in Host.peerToPeer().history { it.apply(event) }
+        it.close(1000)
+        it.advance(to: 9000)
+        #expect(it.said == [])
+    }
+
+    @Test func thousandsOfMappingsOfOneDevice() {
+        var it = Host.peerToPeer()
+        for number in UInt64(0)..<3000 { it.mapNIC(200 + number, iova: 0x1_0000_0000 + number << 20) }
+        it.close(10_000)
+        it.advance(to: 20_000)
+        #expect(it.findings.count == 3001)
+        it.open(30_000, by: vmA)
+        #expect(it.engine.openFindings.isEmpty)
+    }
+}
