@@ -76,6 +76,14 @@ struct {
 	__type(value, uint64_t);
 } owners SEC(".maps");
 
+/* The followed command's processes, by thread group. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, uint32_t);
+	__type(value, uint8_t);
+} tree SEC(".maps");
+
 /* A kretprobe does not see the arguments: its kprobe leaves them here. Only on kernels without fexit. */
 struct saved_key {
 	uint32_t tid;

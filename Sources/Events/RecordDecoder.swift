@@ -129,6 +129,7 @@ extension RecordDecoder {
         case VS_DRIVER, VS_DEVICE_INFO: MemoryLayout<vs_driver>.size
         case VS_EXIT: MemoryLayout<vs_exit>.size
         case VS_MODULE: MemoryLayout<vs_module>.size
+        case VS_FORK: MemoryLayout<vs_fork>.size
         case VS_PROCESS_INFO: MemoryLayout<vs_process_info>.size
         case VS_LOSS: MemoryLayout<vs_loss>.size
         default: nil

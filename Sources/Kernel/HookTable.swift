@@ -16,6 +16,8 @@ struct HookDefinition: Sendable {
     var name: String
     /// Without an essential hook the graph would be wrong, so tracing does not start.
     var isEssential: Bool
+    /// Loaded only when a command is followed: it sees every fork of the host.
+    var followsCommand = false
     var ways: [Way]
 
     static func fentry(_ function: String) -> Way { Way(function: function, programs: ["fentry_\(function)"], how: "fentry", needs: .btf) }
@@ -73,6 +75,7 @@ struct HookDefinition: Sendable {
         Self(name: "driver-unbind", isEssential: false, ways: [fentry("device_unbind_cleanup"), kretprobe("__device_release_driver")]),
         entry("device-remove", "pci_stop_bus_device", essential: false),
         Self(name: "process-exit", isEssential: false, ways: [tracepoint("sched_process_exit", program: "on_exit")]),
+        Self(name: "process-fork", isEssential: false, followsCommand: true, ways: [tracepoint("sched_process_fork", program: "on_fork")]),
         Self(name: "module-load", isEssential: false, ways: [tracepoint("module_load", program: "on_module")]),
     ]
 }

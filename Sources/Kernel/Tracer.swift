@@ -13,6 +13,8 @@ public final class Tracer {
         public var ringBytes: UInt32 = 16 << 20
         /// Loss on purpose, for tests: one record in this many; 0 is never.
         public var injectLoss: UInt32 = 0
+        /// Follow the children of this process, so that `commandTree` knows whose findings are the command's.
+        public var followsChildren = false
         public init() {}
     }
 
@@ -20,6 +22,9 @@ public final class Tracer {
     public var onRecord: (UnsafeRawPointer, Int) -> Void = { _, _ in }
     /// Called when hooks were attached later, because a module arrived.
     public var onHooksChanged: (Session) -> Void = { _ in }
+
+    /// Processes begotten by this one and by each other, while `followsChildren`.
+    public private(set) var commandTree: Set<ProcessKey> = []
 
     private let options: Options
     private var facts: KernelFacts
@@ -59,6 +64,11 @@ public final class Tracer {
         }, Unmanaged.passUnretained(self).toOpaque(), nil)
         guard ring != nil else { throw .loadFailed(release: facts.release, log: "cannot map the ring: \(String(cString: strerror(errno)))") }
         lastLossCheck = began
+        if options.followsChildren, let tree = loaders.first?.mapDescriptor("tree") {
+            var own = UInt32(getpid())
+            var yes: UInt8 = 1
+            bpf_map_update_elem(tree, &own, &yes, 0)
+        }
     }
 
     /// Whether the type1 driver is there, so that there is something to trace.
@@ -71,7 +81,7 @@ public final class Tracer {
 
     /// Every hook and how it is attached; `missing` with the function that would be preferred.
     public var hooks: [Session.Hook] {
-        HookDefinition.all.map { hook in
+        HookDefinition.all.filter { options.followsChildren || !$0.followsCommand }.map { hook in
             if let way = attached[hook.name] { return Session.Hook(name: hook.name, function: way.function, how: way.how) }
             return Session.Hook(name: hook.name, function: hook.ways[0].function, how: refused[hook.name].map { "missing (\($0))" } ?? "missing")
         }
@@ -120,7 +130,7 @@ public final class Tracer {
     private func attachPending() throws(TracerError) {
         var ways: [(hook: HookDefinition, way: HookDefinition.Way)] = []
         var missing: [String] = []
-        for hook in HookDefinition.all where attached[hook.name] == nil {
+        for hook in HookDefinition.all where attached[hook.name] == nil && (options.followsChildren || !hook.followsCommand) {
             if let way = facts.way(for: hook) {
                 ways.append((hook, way))
             } else if hook.isEssential {
@@ -153,6 +163,9 @@ public final class Tracer {
         switch vs_type(UInt32(header.type)) {
         case VS_MAP, VS_EXTENT, VS_REMOVE, VS_UNMAP: break
         case VS_MODULE: moduleArrived = true
+        case VS_FORK:
+            let fork = record.load(as: vs_fork.self)
+            commandTree.insert(ProcessKey(pid: fork.child, start: fork.child_start))
         default:
             let process = ProcessKey(pid: header.tgid, start: header.start)
             if knownProcesses.insert(process).inserted { ProcessScan.record(for: header) { onRecord($0, $1) } }

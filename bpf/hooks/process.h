@@ -15,8 +15,27 @@ SEC("raw_tp/sched_process_exit") int on_exit(struct bpf_raw_tracepoint_args *ctx
 	if (READ(signal, live.counter))
 		return 0;
 	bpf_map_delete_elem(&owners, &tgid);
+	bpf_map_delete_elem(&tree, &tgid);
 	EMIT(VS_EXIT, vs_exit, r)
 		;
+	return 0;
+}
+
+/* Loaded only when a command is followed: the tree begins with the tool itself, whose only child the command is. */
+SEC("raw_tp/sched_process_fork") int on_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *child = (void *)ctx->args[1];
+	uint32_t parent = bpf_get_current_pid_tgid() >> 32;
+	uint32_t tgid = READ(child, tgid);
+	uint8_t yes = 1;
+
+	if (tgid == parent /* a thread */ || !bpf_map_lookup_elem(&tree, &parent))
+		return 0;
+	bpf_map_update_elem(&tree, &tgid, &yes, BPF_ANY);
+	EMIT(VS_FORK, vs_fork, r) {
+		r->child_start = READ(child, start_boottime);
+		r->child = tgid;
+	}
 	return 0;
 }
 

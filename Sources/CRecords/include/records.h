@@ -51,6 +51,7 @@ enum vs_type {
 	VS_PCI_REMOVE = 24,
 	VS_EXIT = 25,
 	VS_MODULE = 26,
+	VS_FORK = 27,
 	/* Made in user space, so that a recording is self-contained. */
 	VS_DEVICE_INFO = 40,
 	VS_PROCESS_INFO = 41,
@@ -198,6 +199,14 @@ struct vs_exit {
 	struct vs_header h;
 };
 
+/* A process of the followed command begot another. */
+struct vs_fork {
+	struct vs_header h;
+	uint64_t child_start;
+	uint32_t child;
+	uint32_t reserved;
+};
+
 struct vs_module {
 	struct vs_header h;
 	char name[VS_MODULE_BYTES];
@@ -240,6 +249,7 @@ VS_ASSERT(sizeof(struct vs_unmap) == 88);
 VS_ASSERT(sizeof(struct vs_pci) == 80);
 VS_ASSERT(sizeof(struct vs_driver) == 224);
 VS_ASSERT(sizeof(struct vs_module) == 112);
+VS_ASSERT(sizeof(struct vs_fork) == 72);
 VS_ASSERT(sizeof(struct vs_process_info) == 312);
 VS_ASSERT(sizeof(struct vs_loss) == 72);
 VS_ASSERT(VS_TYPE_MAX < VS_COUNTERS);

@@ -1,0 +1,54 @@
+import Events
+
+/// What can be traced here: `doctor`'s findings, made without loading anything.
+public struct Diagnosis {
+    public struct Check: Sendable {
+        public var isGood: Bool
+        /// Without it nothing can be traced.
+        public var isFatal: Bool
+        public var text: String
+    }
+
+    public private(set) var checks: [Check] = []
+    public private(set) var hooks: [Session.Hook] = []
+    public let hasVFIO: Bool
+
+    public var isFatal: Bool { checks.contains { !$0.isGood && $0.isFatal } }
+
+    public init() {
+        let facts = KernelFacts()
+        hasVFIO = facts.hasVFIO && facts.hasType1
+        add(true, "Linux \(facts.release) on \(facts.machine)")
+        do throws(TracerError) {
+            try Privileges.check()
+            add(true, "may trace (CAP_SYS_ADMIN, or CAP_BPF with CAP_PERFMON)")
+        } catch {
+            add(false, error.description, fatal: true)
+        }
+        add(facts.hasBTF, facts.hasBTF ? "the kernel describes its types (BTF)" : TracerError.noBTF(release: facts.release).description, fatal: true)
+        add(hasVFIO, hasVFIO ? "VFIO and its type1 IOMMU driver are loaded"
+            : "VFIO is not loaded (\(KernelFacts.vfioModules.filter { !facts.loadedModules.contains($0) }.joined(separator: ", "))): modprobe vfio-pci; tracing may start first and waits for it")
+        if hasVFIO {
+            add(facts.canUseFexit, facts.canUseFexit ? "fentry and fexit reach VFIO's modules"
+                : "no BTF of VFIO's modules, or no bpf_get_func_ret (before Linux 5.17): kprobes are used, with the struct offsets of Linux 5.10")
+        }
+        add(!PCIScan.windows().isEmpty, PCIScan.windows().isEmpty ? "/proc/iomem hides its addresses: every pinned page is looked at, not only device memory"
+            : "\(PCIScan.windows().count) PCI windows tell device memory from RAM")
+        for hook in HookDefinition.all where !hook.followsCommand {
+            if let way = facts.way(for: hook) {
+                hooks.append(Session.Hook(name: hook.name, function: way.function, how: way.how))
+            } else {
+                hooks.append(Session.Hook(name: hook.name, function: hook.ways.map(\.function).joined(separator: " or "), how: "missing"))
+            }
+        }
+        let missing = hooks.filter { $0.how == "missing" }
+        let essential = Set(HookDefinition.all.filter(\.isEssential).map(\.name))
+        if hasVFIO, facts.hasVFIOPCI, missing.contains(where: { essential.contains($0.name) }) {
+            add(false, "hooks that tracing rests on are missing: \(missing.filter { essential.contains($0.name) }.map(\.name).joined(separator: ", "))", fatal: true)
+        }
+    }
+
+    private mutating func add(_ isGood: Bool, _ text: String, fatal: Bool = false) {
+        checks.append(Check(isGood: isGood, isFatal: fatal, text: text))
+    }
+}

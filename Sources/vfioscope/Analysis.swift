@@ -1,0 +1,112 @@
+import Events
+import Findings
+import MappingGraph
+import Outputs
+
+/// From events to graph, findings and lines: what live tracing, recordings and timelines share.
+///
+/// Before an event changes the graph, findings whose debounce ended by then are said: so the same events give the same lines, live or
+/// replayed. A class, because callbacks of the ring reach it.
+final class Analysis {
+    private(set) var graph = Graph()
+    private(set) var engine = Engine()
+    private(set) var tally = Tally()
+    private let output: LineOutput?
+    private let filter: FilterOptions?
+    /// Called with each finding, opened, changed or resolved.
+    var onFinding: (Finding) -> Void = { _ in }
+
+    private var session: Session?
+    private var initialDevices: [DeviceInfo] = []
+    private var hasBegun = false
+    private(set) var lastTime: UInt64 = 0
+
+    init(output: LineOutput?, filter: FilterOptions? = nil) {
+        self.output = output
+        self.filter = filter
+    }
+
+    /// Says what is known of the machine; call before the first event.
+    func begin(_ session: Session) { self.session = session }
+
+    func consume(_ event: Event) {
+        if !hasBegun {
+            // Devices found before anything happened belong to the header.
+            if case .deviceInfo(let info) = event.kind {
+                initialDevices.append(info)
+                _ = graph.apply(event)
+                return
+            }
+            writeHeader()
+        }
+        lastTime = max(lastTime, event.time)
+        engine.advance(to: event.time, graph: graph) { report($0) }
+        let applied = graph.apply(event)
+        if case .extent = event.kind { return }
+        tally.count(event)
+        if output != nil, filter?.shows(event, applied, graph) ?? true { output?.event(event, applied: applied, graph: graph) }
+        engine.apply(event, applied: applied, graph: graph) { report($0) }
+    }
+
+    /// Lets event time pass while nothing happens.
+    func advance(to time: UInt64) {
+        guard time > lastTime else { return }
+        if !hasBegun { writeHeader() }
+        lastTime = time
+        engine.advance(to: time, graph: graph) { report($0) }
+    }
+
+    func finish(_ evidence: Evidence) {
+        if !hasBegun { writeHeader() }
+        var evidence = evidence
+        evidence.ended = moment(evidence)
+        engine.finish(at: evidence.ended, graph: graph) { report($0) }
+        output?.end(evidence: evidence, graph: graph)
+    }
+
+    /// The moment at which the events end.
+    func moment(_ evidence: Evidence) -> UInt64 { evidence.ended == 0 ? lastTime : evidence.ended }
+
+    func flush() { output?.flush() }
+
+    private func writeHeader() {
+        hasBegun = true
+        let unknown = Session(toolVersion: toolVersion, kernel: "", machine: "", bootID: "", clockOffset: 0, began: 0, hooks: [])
+        output?.begin(session: session ?? unknown, devices: initialDevices)
+    }
+
+    private func report(_ finding: Finding) {
+        tally.count(finding)
+        onFinding(finding)
+        guard output != nil else { return }
+        let subject = FindingSubject(actor: finding.actor, deviceOwner: finding.deviceOwner, container: finding.container, device: finding.device)
+        if filter?.shows(subject, graph) ?? true { output?.finding(finding, graph: graph) }
+    }
+}
+
+/// What was seen, for the closing lines and the verdict.
+struct Tally {
+    private(set) var events: UInt64 = 0
+    private(set) var maps: UInt64 = 0
+    private(set) var worst: Severity?
+    /// The most severe that each finding has been.
+    private(set) var findings: [UInt32: Severity] = [:]
+
+    mutating func count(_ event: Event) {
+        events += 1
+        if case .map(let map) = event.kind, map.result == 0 { maps += 1 }
+    }
+
+    mutating func count(_ finding: Finding) {
+        findings[finding.id] = max(findings[finding.id] ?? .info, finding.severity)
+        worst = max(worst ?? .info, finding.severity)
+    }
+
+    /// `2 high, 1 info`, the worst first; empty when there is none.
+    var summary: String {
+        Severity.allCases.reversed().compactMap { severity in
+            let count = findings.values.count { $0 == severity }
+            return count > 0 ? "\(count) \(severity.name)" : nil
+        }.joined(separator: ", ")
+    }
+}

@@ -1,0 +1,56 @@
+import ArgumentParser
+import Events
+import Findings
+import Glibc
+import MappingGraph
+import Outputs
+
+struct Audit: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Judge recordings and JSON timelines.",
+        discussion: "Ends with 1 when a finding is at or above --fail-on, and with 4 when nothing is but the evidence is incomplete.")
+
+    @OptionGroup var failOn: FailOnOption
+    @Option(help: "text for the findings alone, or jsonl for the whole JSON timeline.") var format: StreamFormat = .text
+    @Argument(help: "Recordings or timelines; - is stdin.") var files: [String]
+
+    func run() throws {
+        var worst: ExitStatus = .clean
+        for path in files {
+            let status = try audit(path)
+            // 1 beats 4 beats 0.
+            if status == .findings || worst == .clean { worst = status }
+        }
+        throw worst
+    }
+
+    private func audit(_ path: String) throws -> ExitStatus {
+        let file = try InputFile(path)
+        defer { file.unmap() }
+        let sink = OutputSink(STDOUT_FILENO, name: "stdout")
+        let analysis = Analysis(output: format == .jsonl ? format.makeOutput(sink) : nil)
+        var findings: [Finding] = []
+        var position: [UInt32: Int] = [:]
+        analysis.onFinding = { finding in
+            if let index = position[finding.id] {
+                findings[index] = finding
+            } else {
+                position[finding.id] = findings.count
+                findings.append(finding)
+            }
+        }
+        let (session, evidence) = try file.feed(analysis)
+        analysis.finish(evidence)
+        if format == .text {
+            if files.count > 1 { sink.write("\(file.path)\n") }
+            FindingList.write(findings, session: session, graph: analysis.graph, to: sink)
+            let summary = analysis.tally.summary
+            sink.write("\(analysis.tally.events) events, \(analysis.tally.maps) mappings made: \(summary.isEmpty ? "no findings" : summary)"
+                + (evidence.isComplete ? "\n" : ", on incomplete evidence\n"))
+        }
+        try sink.finish()
+        let verdict = Verdict(worst: analysis.tally.worst, evidence: evidence)
+        verdict.explainEvidence()
+        return verdict.status(failOn: failOn.severity)
+    }
+}

@@ -1,0 +1,54 @@
+import ArgumentParser
+import Events
+import Findings
+import Glibc
+import MappingGraph
+import Outputs
+
+struct Export: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Turn a recording or a timeline into another format.",
+        discussion: """
+            Stream formats (\(FormatRegistry.streamNames.joined(separator: ", "))) hold everything; pictures (\(FormatRegistry.graphNames.joined(separator: ", "))) show the graph at --at, the end if not given.
+            """)
+
+    @Option(help: ArgumentHelp("One of \(FormatRegistry.all.map(\.name).joined(separator: ", ")).", valueName: "format")) var format: String
+    @Option(name: .shortAndLong, help: ArgumentHelp("Where to write; - is stdout.", valueName: "file")) var output = "-"
+    @Option(help: ArgumentHelp("The moment of a picture: nanoseconds since boot, +TIME since tracing began (+1.5s), or RFC 3339 in UTC.", valueName: "time"))
+    var at: MomentArgument?
+    @Flag(help: "Write user addresses too; they reveal the layout of address spaces.") var showVaddr = false
+    @Argument(help: "A recording or a timeline; - is stdin.") var file: String
+
+    mutating func validate() throws {
+        if FormatRegistry.format(format) == nil {
+            throw ValidationError("there is no format '\(format)'; the formats are: \(FormatRegistry.all.map(\.name).joined(separator: ", "))")
+        }
+        if at != nil, FormatRegistry.streamNames.contains(format) { throw ValidationError("--at is for pictures (\(FormatRegistry.graphNames.joined(separator: ", ")))") }
+    }
+
+    func run() throws {
+        let input = try InputFile(file)
+        defer { input.unmap() }
+        let sink = try OutputSink(path: output)
+        let options = OutputOptions(showVaddr: showVaddr)
+        let evidence: Evidence
+        switch FormatRegistry.format(format)!.kind {
+        case .stream(let make):
+            let analysis = Analysis(output: LineOutput(make(options), to: sink))
+            evidence = try input.feed(analysis).evidence
+            analysis.finish(evidence)
+        case .graph(let make):
+            let analysis = Analysis(output: nil)
+            let (session, seen) = try input.feed(analysis, until: at)
+            analysis.finish(seen)
+            evidence = seen
+            var out = ByteWriter { sink.write($0) }
+            let unknown = Session(toolVersion: toolVersion, kernel: "", machine: "", bootID: "", clockOffset: 0, began: 0, hooks: [])
+            make(options).write(analysis.graph, findings: analysis.engine.openFindings, at: analysis.moment(evidence), session: session ?? unknown, into: &out)
+            out.flush()
+        }
+        try sink.finish()
+        Verdict(worst: nil, evidence: evidence).explainEvidence()
+        if !evidence.isComplete { throw ExitStatus.incomplete }
+    }
+}

@@ -1,0 +1,62 @@
+import ArgumentParser
+import Events
+import Findings
+import Glibc
+import Kernel
+import MappingGraph
+import Outputs
+
+struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run a command and judge what it did with VFIO: a gate for CI.",
+        usage: "vfioscope run [--fail-on SEVERITY] [--scope command|host] [--timeline FILE] [--recording FILE] -- COMMAND …",
+        discussion: """
+            The whole host is watched. The verdict counts the findings that involve a process of the command's tree as owner of the mapping
+            or of the device; --scope host counts all. Without such a finding the exit status is the command's own.
+            """)
+
+    enum Scope: String, ExpressibleByArgument, CaseIterable { case command, host }
+
+    @OptionGroup var failOn: FailOnOption
+    @OptionGroup var tracing: TracingOptions
+    @Option(help: "Whose findings count: the command's, or all of the host.") var scope: Scope = .command
+    @Option(help: ArgumentHelp("Write the JSON timeline here too.", valueName: "file")) var timeline: String?
+    @Option(help: ArgumentHelp("Write a recording here too.", valueName: "file")) var recording: String?
+    @Argument(parsing: .postTerminator, help: "The command.") var command: [String] = []
+
+    mutating func validate() throws {
+        if command.isEmpty { throw ValidationError("no command: write it after --, as in vfioscope run -- ./their-test") }
+    }
+
+    func run() throws {
+        let sink = try timeline.map { try OutputSink(path: $0) }
+        let analysis = Analysis(output: sink.map { StreamFormat.jsonl.makeOutput($0) })
+        var options = tracing.options
+        options.followsChildren = true
+        let live = LiveTracing(analysis: analysis, recording: try recording.map { try openRecording($0) }, options: options)
+        sink?.onFailure = { live.fail($0) }
+
+        var judged = Tally()
+        var reported: [Finding] = []
+        analysis.onFinding = { finding in
+            let owners = [finding.actor, finding.deviceOwner].compactMap(\.self)
+            guard scope == .host || owners.contains(where: { live.tracer.commandTree.contains($0.process) }) else { return }
+            judged.count(finding)
+            if let index = reported.firstIndex(where: { $0.id == finding.id }) { reported[index] = finding } else { reported.append(finding) }
+        }
+        let evidence = try live.run(duration: nil, command: command)
+
+        // To stderr: stdout is the command's.
+        let text = OutputSink(STDERR_FILENO, name: "stderr")
+        if !reported.isEmpty { FindingList.write(reported, session: live.tracer.session, graph: analysis.graph, to: text) }
+        report(analysis.tally, evidence)
+        let verdict = Verdict(worst: judged.worst, evidence: evidence)
+        verdict.explainEvidence()
+        let others = analysis.tally.findings.count - judged.findings.count
+        if others > 0 { say("vfioscope: \(others) findings are of other processes and do not count (--scope host)") }
+        let status = verdict.status(failOn: failOn.severity)
+        if status == .findings { throw status }
+        if let code = live.commandStatus, code != 0 { throw ExitStatus.command(code) }
+        throw status
+    }
+}

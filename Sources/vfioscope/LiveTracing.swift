@@ -1,0 +1,93 @@
+import CShim
+import Events
+import Findings
+import Glibc
+import Kernel
+import MappingGraph
+
+/// Traces this host until it is told to stop: what `trace`, `record` and `run` share.
+final class LiveTracing {
+    /// Events of two CPUs can reach the ring this much out of order, in nanoseconds: findings wait that long before time passes them.
+    static let slack: UInt64 = 100_000_000
+    /// How long tracing goes on after the command ended, so that what it left behind can ripen into a finding: the debounce and a little.
+    static let linger: UInt64 = 700_000_000
+    private static let tick: Int32 = 100
+    /// How often a recording's block is written although it is not full, nanoseconds: the most that a SIGKILL of the tool can cost.
+    private static let blockInterval: UInt64 = 1_000_000_000
+
+    let tracer: Tracer
+    let analysis: Analysis
+    private let recording: RecordingWriter?
+    private var decoder = RecordDecoder()
+    private var failure: Failure?
+    private var lastBlock: UInt64 = 0
+    private(set) var commandStatus: Int32?
+
+    init(analysis: Analysis, recording: RecordingWriter?, options: Tracer.Options) {
+        tracer = Tracer(toolVersion: toolVersion, options: options)
+        self.analysis = analysis
+        self.recording = recording
+    }
+
+    /// Traces until a signal, the end of `duration` or of `command`; gives what was seen of what happened.
+    func run(duration: DurationArgument?, command: [String]) throws -> Evidence {
+        vs_catch_signals()
+        tracer.onRecord = { [unowned self] record, count in take(record, count) }
+        tracer.onHooksChanged = { [unowned self] session in attempt { try recording?.append(session) } }
+        do { try tracer.start() } catch { throw Failure(.cannot, error.description) }
+        analysis.begin(tracer.session)
+        attempt { try recording?.append(tracer.session) }
+        tracer.scanDevices()
+        if !tracer.hasVFIO { say("vfioscope: VFIO is not loaded yet; tracing begins when vfio_iommu_type1 is") }
+
+        var child = command.isEmpty ? nil : try ChildProcess(command)
+        let end = duration.map { UInt64(vs_boot_time()) + $0.nanoseconds } ?? .max
+        var lingerUntil: UInt64?
+        var forwarded: Int32 = 0
+        while failure == nil {
+            tracer.drain(milliseconds: Self.tick)
+            let now = UInt64(vs_boot_time())
+            analysis.advance(to: now - Self.slack)
+            analysis.flush()
+            if now - lastBlock > Self.blockInterval {
+                lastBlock = now
+                attempt { try recording?.flush() }
+            }
+            let caught = vs_caught_signal()
+            if let running = child, commandStatus == nil {
+                // The command decides when it ends; a signal to the tool is passed on.
+                if caught != 0, caught != forwarded {
+                    forwarded = caught
+                    running.signal(caught)
+                }
+                if child!.poll() {
+                    commandStatus = child!.status
+                    lingerUntil = analysis.graph.peerMappingCount > 0 ? now + Self.linger : now
+                } else if now >= end {
+                    running.signal(SIGTERM)
+                }
+            } else if child == nil, caught != 0 || now >= end {
+                break
+            }
+            if let lingerUntil, now >= lingerUntil { break }
+        }
+        let evidence = tracer.stop()
+        if !tracer.hasVFIO, failure == nil { failure = Failure(.cannot, TracerError.noVFIO(release: tracer.session.kernel).description) }
+        analysis.finish(evidence)
+        attempt { try recording?.finish(evidence) }
+        if let failure { throw failure }
+        return evidence
+    }
+
+    /// Stops tracing because `reason`; the first one is reported.
+    func fail(_ reason: Failure) { if failure == nil { failure = reason } }
+
+    private func take(_ record: UnsafeRawPointer, _ count: Int) {
+        attempt { try recording?.append(record, count: count) }
+        if let event = decoder.decode(record, count: count) { analysis.consume(event) }
+    }
+
+    private func attempt(_ body: () throws(RecordingError) -> Void) {
+        do { try body() } catch { fail(Failure(.cannot, error.description)) }
+    }
+}

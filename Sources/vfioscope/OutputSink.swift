@@ -1,0 +1,68 @@
+import Events
+import Findings
+import Glibc
+import MappingGraph
+import Outputs
+
+/// A descriptor that lines go to. The first write that fails is kept and told once; after it nothing more is written.
+final class OutputSink {
+    private let descriptor: Int32
+    private let name: String
+    private var failure: Failure?
+    /// Called when a write fails, so that a live command can stop.
+    var onFailure: (Failure) -> Void = { _ in }
+
+    init(_ descriptor: Int32, name: String) {
+        self.descriptor = descriptor
+        self.name = name
+    }
+
+    /// Creates `path`, replacing what is there; `-` is stdout.
+    convenience init(path: String) throws {
+        if path == "-" {
+            self.init(STDOUT_FILENO, name: "stdout")
+            return
+        }
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw Failure(.cannot, RecordingError.cannotOpen(path: path, errno: errno).description) }
+        self.init(descriptor, name: path)
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) {
+        guard failure == nil, let code = writeAll(bytes, to: descriptor) else { return }
+        let reason = code == EPIPE ? "\(name) was closed by its reader" : "cannot write \(name): \(describe(code))"
+        failure = Failure(.cannot, reason)
+        onFailure(failure!)
+    }
+
+    func write(_ text: String) {
+        var text = text
+        text.withUTF8 { write(UnsafeRawBufferPointer($0)) }
+    }
+
+    var isTerminal: Bool { isatty(descriptor) == 1 }
+
+    /// Throws the failure, if there was one.
+    func finish() throws { if let failure { throw failure } }
+}
+
+/// A stream format on its way to a sink.
+final class LineOutput {
+    private var format: any EventOutput
+    private var out: ByteWriter
+
+    init(_ format: any EventOutput, to sink: OutputSink) {
+        self.format = format
+        out = ByteWriter { sink.write($0) }
+    }
+
+    func begin(session: Session, devices: [DeviceInfo]) { format.begin(session, devices: devices, into: &out) }
+    func event(_ event: Event, applied: Applied, graph: borrowing Graph) { format.event(event, applied: applied, graph: graph, into: &out) }
+    func finding(_ finding: Finding, graph: borrowing Graph) { format.finding(finding, graph: graph, into: &out) }
+    func flush() { out.flush() }
+
+    func end(evidence: Evidence, graph: borrowing Graph) {
+        format.end(evidence, graph: graph, into: &out)
+        out.flush()
+    }
+}

@@ -1,0 +1,38 @@
+import ArgumentParser
+import CShim
+import Glibc
+
+let toolVersion = "0.1.0"
+
+struct Vfioscope: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "vfioscope",
+        abstract: "A leak and isolation sanitizer for VFIO DMA mappings.",
+        discussion: """
+            Exit status: 0 nothing at or above --fail-on; 1 findings at or above it; 2 usage; 3 cannot trace or read;
+            4 the evidence is incomplete and nothing else failed.
+            """,
+        version: toolVersion,
+        subcommands: [Trace.self, Record.self, Run.self, Audit.self, Export.self, Doctor.self, Rules.self, Explain.self])
+}
+
+@main
+struct Main {
+    static func main() {
+        // A closed pipe is an error to report, not a way to die.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try Vfioscope.parseAsRoot()
+            try command.run()
+        } catch let status as ExitStatus {
+            status.leave()
+        } catch let failure as Failure {
+            failure.report()
+            failure.status.leave()
+        } catch {
+            let isHelp = Vfioscope.exitCode(for: error) == .success
+            say(Vfioscope.fullMessage(for: error), to: isHelp ? STDOUT_FILENO : STDERR_FILENO)
+            exit(isHelp ? 0 : ExitStatus.usage.code)
+        }
+    }
+}
