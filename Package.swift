@@ -26,11 +26,11 @@ let package = Package(
             name: "vfioscope",
             dependencies: ["Kernel", "CShim", "Outputs", "Findings", "MappingGraph", "Events", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: settings),
-        .testTarget(name: "EventsTests", dependencies: ["Events"]),
+        .testTarget(name: "EventsTests", dependencies: ["Events", "CRecords"]),
         .testTarget(name: "MappingGraphTests", dependencies: ["MappingGraph", "Events"]),
         .testTarget(name: "FindingsTests", dependencies: ["Findings", "MappingGraph", "Events"]),
         .testTarget(name: "OutputsTests", dependencies: ["Outputs", "Findings", "MappingGraph", "Events"]),
-        .testTarget(name: "KernelTests", dependencies: ["Kernel", "Events", "CRecords"]),
+        .testTarget(name: "KernelTests", dependencies: ["Kernel", "Events", "CRecords", "CLibbpf"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,105 @@
+import CRecords
+import Events
+import Testing
+
+@Suite("Record decoder")
+struct RecordDecoderTests {
+    private func decode<T>(_ decoder: inout RecordDecoder, _ type: vs_type, _ record: T, _ set: (inout vs_header) -> Void = { _ in }) -> Event? {
+        var copy = record
+        return withUnsafeMutableBytes(of: &copy) { raw in
+            var header = raw.load(as: vs_header.self)
+            header.type = UInt16(type.rawValue)
+            header.size = UInt16(raw.count)
+            set(&header)
+            raw.storeBytes(of: header, as: vs_header.self)
+            return decoder.decode(raw.baseAddress!, count: raw.count)
+        }
+    }
+
+    private func cause(_ event: Event?) -> RemovalCause? {
+        guard case .mappingRemoved(let removed)? = event?.kind else { return nil }
+        return removed.cause
+    }
+
+    @Test func removalDuringDetachIsTeardownForThatThreadAndIOMMUOnly() {
+        var decoder = RecordDecoder()
+        var detach = vs_iommu()
+        detach.iommu = 1
+        detach.phase = VS_BEGIN.rawValue
+        #expect(decode(&decoder, VS_IOMMU_DETACH, detach) { $0.tid = 7 } == nil)
+        var remove = vs_remove()
+        remove.iommu = 1
+        #expect(cause(decode(&decoder, VS_REMOVE, remove) { $0.tid = 7 }) == .teardown)
+        #expect(cause(decode(&decoder, VS_REMOVE, remove) { $0.tid = 8 }) == .request)
+        remove.iommu = 2
+        #expect(cause(decode(&decoder, VS_REMOVE, remove) { $0.tid = 7 }) == .request)
+        detach.phase = VS_END.rawValue
+        #expect(decode(&decoder, VS_IOMMU_DETACH, detach) { $0.tid = 7 } == nil)
+        remove.iommu = 1
+        #expect(cause(decode(&decoder, VS_REMOVE, remove) { $0.tid = 7 }) == .request)
+    }
+
+    @Test func removalOfAFailedMapSaysSo() {
+        var decoder = RecordDecoder()
+        var remove = vs_remove()
+        remove.flags = VS_REMOVE_FAILED_MAP.rawValue
+        #expect(cause(decode(&decoder, VS_REMOVE, remove)) == .failedMap)
+    }
+
+    @Test func releaseIsSaidAtItsEnd() {
+        var decoder = RecordDecoder()
+        var release = vs_iommu()
+        release.iommu = 5
+        release.phase = VS_BEGIN.rawValue
+        #expect(decode(&decoder, VS_IOMMU_RELEASE, release) == nil)
+        release.phase = VS_END.rawValue
+        guard case .iommuRelease(let key)? = decode(&decoder, VS_IOMMU_RELEASE, release)?.kind else {
+            Issue.record("no release")
+            return
+        }
+        #expect(key == IOMMUKey(5))
+    }
+
+    @Test func shortAndUnknownRecordsAreCountedNotRead() {
+        var decoder = RecordDecoder()
+        var map = vs_map()
+        map.h.type = UInt16(VS_MAP.rawValue)
+        withUnsafeBytes(of: &map) { raw in
+            for count in [0, 8, MemoryLayout<vs_header>.size, raw.count - 8] { #expect(decoder.decode(raw.baseAddress!, count: count) == nil) }
+        }
+        #expect(decoder.unknownRecords == 4)
+        map.h.type = 39
+        withUnsafeBytes(of: &map) { raw in #expect(decoder.decode(raw.baseAddress!, count: raw.count) == nil) }
+        #expect(decoder.unknownRecords == 5)
+    }
+
+    @Test func whatIsNotKnownIsNil() {
+        var decoder = RecordDecoder()
+        var device = vs_device()
+        device.pci = .max
+        device.number = .max
+        device.open_count = .max
+        guard case .deviceOpen(let use)? = decode(&decoder, VS_DEVICE_OPEN, device)?.kind else {
+            Issue.record("no open")
+            return
+        }
+        #expect(use.device == nil && use.group == nil && use.openCount == nil && use.memoryEnabled == nil)
+        device.command = 6
+        guard case .deviceFirstOpen(let first)? = decode(&decoder, VS_DEVICE_ENABLE, device)?.kind else {
+            Issue.record("no first open")
+            return
+        }
+        #expect(first.memoryEnabled == true)
+    }
+}
+
+@Suite("PCI addresses")
+struct PCIAddressTests {
+    @Test(arguments: ["0000:02:00.0", "ffff:ff:1f.7", "10000:e1:00.1"])
+    func textGoesThereAndBack(_ text: String) { #expect(PCIAddress(text)?.description == text) }
+
+    @Test func shortFormHasDomainZero() { #expect(PCIAddress("02:00.0")?.description == "0000:02:00.0") }
+
+    @Test(arguments: ["", "02", "02:00", "0000:02:20.0", "0000:02:00.8", "0000:100:00.0", "0000:02:00.0x", "g000:02:00.0", "0000.02.00:0", ":02:00.0"])
+    func whatIsNoneIsRefused(_ text: String) { #expect(PCIAddress(text) == nil) }
+}

@@ -1,0 +1,101 @@
+import CLibbpf
+import CRecords
+import Testing
+
+@testable import Kernel
+
+/// The BPF object as libbpf opens it, without loading it: no privileges are needed.
+private final class OpenedObject {
+    let object: OpaquePointer
+    let btf: OpaquePointer
+
+    init() throws {
+        let opened = BPFLoader.image.withUnsafeBytes { bpf_object__open_mem($0.baseAddress, $0.count, nil) }
+        object = try #require(opened)
+        btf = try #require(bpf_object__btf(object))
+    }
+
+    deinit { bpf_object__close(object) }
+
+    var programs: Set<String> {
+        var names: Set<String> = []
+        var program = bpf_object__next_program(object, nil)
+        while let current = program {
+            names.insert(String(cString: bpf_program__name(current)))
+            program = bpf_object__next_program(object, current)
+        }
+        return names
+    }
+
+    func size(of structure: String) -> Int? {
+        let id = btf__find_by_name_kind(btf, structure, 4 /* BTF_KIND_STRUCT */)
+        guard id > 0, let type = btf__type_by_id(btf, UInt32(id)) else { return nil }
+        return Int(type.pointee.size)
+    }
+
+    /// Byte offsets of a struct's members, by name.
+    func members(of structure: String) -> [String: Int] {
+        let id = btf__find_by_name_kind(btf, structure, 4)
+        guard id > 0, let type = btf__type_by_id(btf, UInt32(id)) else { return [:] }
+        let members = UnsafeRawPointer(type + 1).assumingMemoryBound(to: btf_member.self)
+        var offsets: [String: Int] = [:]
+        for index in 0..<Int(type.pointee.info & 0xffff) {
+            offsets[String(cString: btf__name_by_offset(btf, members[index].name_off))] = Int(members[index].offset / 8)
+        }
+        return offsets
+    }
+}
+
+@Suite("The BPF object")
+struct ObjectTests {
+    @Test func everyProgramIsInTheHookTableAndEveryHookHasItsPrograms() throws {
+        let inObject = try OpenedObject().programs
+        let inTable = Set(HookDefinition.all.flatMap(\.ways).flatMap(\.programs))
+        #expect(inObject.subtracting(inTable).isEmpty, "programs that no hook loads: \(inObject.subtracting(inTable).sorted())")
+        for hook in HookDefinition.all {
+            for way in hook.ways { #expect(way.programs.allSatisfy(inObject.contains), "\(hook.name) by \(way.how) of \(way.function)") }
+        }
+    }
+
+    @Test func hookNamesAreUnique() {
+        #expect(Set(HookDefinition.all.map(\.name)).count == HookDefinition.all.count)
+    }
+
+    /// The layout that the BPF compiler chose is the one that Swift imports.
+    @Test func recordsAreLaidOutAlikeOnBothSides() throws {
+        let object = try OpenedObject()
+        #expect(object.size(of: "vs_header") == MemoryLayout<vs_header>.size)
+        #expect(object.size(of: "vs_container") == MemoryLayout<vs_container>.size)
+        #expect(object.size(of: "vs_iommu") == MemoryLayout<vs_iommu>.size)
+        #expect(object.size(of: "vs_group") == MemoryLayout<vs_group>.size)
+        #expect(object.size(of: "vs_device") == MemoryLayout<vs_device>.size)
+        #expect(object.size(of: "vs_bar_mmap") == MemoryLayout<vs_bar_mmap>.size)
+        #expect(object.size(of: "vs_map") == MemoryLayout<vs_map>.size)
+        #expect(object.size(of: "vs_extent") == MemoryLayout<vs_extent>.size)
+        #expect(object.size(of: "vs_remove") == MemoryLayout<vs_remove>.size)
+        #expect(object.size(of: "vs_unmap") == MemoryLayout<vs_unmap>.size)
+        #expect(object.size(of: "vs_pci") == MemoryLayout<vs_pci>.size)
+        #expect(object.size(of: "vs_driver") == MemoryLayout<vs_driver>.size)
+        #expect(object.size(of: "vs_module") == MemoryLayout<vs_module>.size)
+        #expect(object.size(of: "vs_fork") == MemoryLayout<vs_fork>.size)
+        let header = object.members(of: "vs_header")
+        #expect(header["time"] == MemoryLayout<vs_header>.offset(of: \.time))
+        #expect(header["start"] == MemoryLayout<vs_header>.offset(of: \.start))
+        #expect(header["comm"] == MemoryLayout<vs_header>.offset(of: \.comm))
+        let map = object.members(of: "vs_map")
+        #expect(map["iova"] == MemoryLayout<vs_map>.offset(of: \.iova))
+        #expect(map["ret"] == MemoryLayout<vs_map>.offset(of: \.ret))
+        #expect(map["extents"] == MemoryLayout<vs_map>.offset(of: \.extents))
+        #expect(object.members(of: "vs_driver")["bars"] == MemoryLayout<vs_driver>.offset(of: \.bars))
+    }
+}
+
+@Suite("Processes")
+struct ProcessScanTests {
+    @Test func vmNamesAreFoundAsQEMUAndLibvirtWriteThem() {
+        #expect(ProcessScan.vmName(arguments: ["qemu-system-x86_64", "-name", "guest=web-1,debug-threads=on"]) == "web-1")
+        #expect(ProcessScan.vmName(arguments: ["qemu-system-x86_64", "-m", "1G", "-name", "web-2"]) == "web-2")
+        #expect(ProcessScan.vmName(arguments: ["qemu-system-x86_64", "-name"]) == nil)
+        #expect(ProcessScan.vmName(arguments: ["dpdk-testpmd", "-l", "0"]) == nil)
+    }
+}
