@@ -58,7 +58,7 @@ public struct Exposure: Sendable {
         return container == nil ? .shared : .otherOwnerElsewhere
     }
 
-    /// Closed, not open, whichever driver it has or has not.
+    /// Whether someone has the device open through VFIO.
     public var isOpen: Bool { device.isOpen && !device.isRemoved }
 }
 

@@ -4,7 +4,7 @@ import MappingGraph
 /// The parts of sentences that rules share.
 extension Exposure {
     /// `BAR 0 of 0000:02:00.0`, or a part of it by its offsets, the last one included.
-    func place(_ graph: borrowing Graph) -> String {
+    var place: String {
         let name = target.bar == 6 ? "The expansion ROM of \(device.address)" : "BAR \(target.bar) of \(device.address)"
         let size = target.bar < 7 ? device.info.bars[Int(target.bar)].size : 0
         if target.barOffset == 0, target.size == size { return name }

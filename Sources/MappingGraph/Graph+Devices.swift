@@ -11,7 +11,10 @@ extension Graph {
 
     mutating func firstOpen(_ use: DeviceUse, _ event: Event) -> Applied {
         guard let address = use.device else { return Applied() }
+        // What can be opened is there: its return was not seen.
+        if devices[address]?.isRemoved == true { isBarTableStale = true }
         return change(address) { device in
+            device.isRemoved = false
             device.open(by: event.actor, at: event.time)
             device.group = use.group ?? device.group
             // vfio_pci_core_enable turns decode on (pci_enable_device), wakes the device and resets it, all versions.

@@ -44,7 +44,7 @@ struct CrossContainer: Rule {
     func message(_ exposure: borrowing Exposure, graph: borrowing Graph) -> String {
         let owner = exposure.device.opener.map { graph.displayName(for: $0) } ?? "another process"
         let elsewhere = exposure.deviceContainer.map { "\($0) (\(owner))" } ?? owner
-        return "\(exposure.place(graph)) is mapped by \(exposure.holder(graph)) \(exposure.at) while the device is in use in \(elsewhere): "
+        return "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at) while the device is in use in \(elsewhere): "
             + "the two containers are not isolated from each other."
     }
 }

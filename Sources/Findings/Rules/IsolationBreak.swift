@@ -55,7 +55,7 @@ struct IsolationBreak: Rule {
             let name = exposure.device.opener.map { graph.displayName(for: $0) } ?? "another process"
             owner = "the device was opened by \(name)" + (exposure.deviceContainer.map { " in \($0)" } ?? "")
         }
-        return "\(exposure.place(graph)) is mapped by \(exposure.holder(graph)) \(exposure.at), but \(owner) since: "
+        return "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), but \(owner) since: "
             + "devices of \(exposure.peer.container) can \(exposure.access(graph)) its memory."
     }
 }

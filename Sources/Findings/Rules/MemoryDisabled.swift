@@ -35,7 +35,7 @@ struct MemoryDisabled: Rule {
 
     func message(_ exposure: borrowing Exposure, graph: borrowing Graph) -> String {
         let reason = exposure.unreachableReason ?? "the device does not answer"
-        return "\(exposure.place(graph)) is mapped by \(exposure.holder(graph)) \(exposure.at), but \(reason): "
+        return "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), but \(reason): "
             + "a DMA to it fails and may be reported as a fatal error."
     }
 }

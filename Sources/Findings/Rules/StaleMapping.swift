@@ -50,6 +50,6 @@ struct StaleMapping: Rule {
         let origin = exposure.peer.wereInSameContainer[exposure.index] ? "" : " The device was never in that container."
         let effect = exposure.unreachableReason.map { "a DMA would not arrive now, because \($0)" }
             ?? "devices of \(exposure.peer.container) can still \(exposure.access(graph)) it"
-        return "\(exposure.place(graph)) is mapped by \(exposure.holder(graph)) \(exposure.at), but the device has been closed: \(effect).\(origin)"
+        return "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), but the device has been closed: \(effect).\(origin)"
     }
 }

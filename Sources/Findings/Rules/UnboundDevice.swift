@@ -39,6 +39,6 @@ struct UnboundDevice: Rule {
         let what = exposure.standing == .removed
             ? "the device is gone: whatever gets its addresses next is open to devices of \(exposure.peer.container)"
             : "the device has no driver: whoever gets it next is open to devices of \(exposure.peer.container)"
-        return "\(exposure.place(graph)) is mapped by \(exposure.holder(graph)) \(exposure.at), but \(what)."
+        return "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), but \(what)."
     }
 }
