@@ -93,6 +93,12 @@ public struct ByteWriter: ~Copyable {
         text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
     }
 
+    /// Takes back what was written behind `mark` (a former `count` of the same line).
+    mutating func truncate(to mark: Int) {
+        precondition(mark >= 0 && mark <= count)
+        count = mark
+    }
+
     /// Copies the bytes written since `mark` (a former `count` of the same line).
     func bytes(since mark: Int) -> [UInt8] {
         precondition(mark >= 0 && mark <= count)

@@ -1,0 +1,191 @@
+/// Lines of one event each.
+extension TimelineReader {
+    /// Calls `body` with the event of the line in `fields`, after the extents of a mapping.
+    @inline(__always)
+    mutating func readEvent(_ type: TimelineWord, _ body: (Event) -> Void) throws(TimelineFault) {
+        guard let time = try fields.unsigned(.t) else { throw fields.missing("an object with t, nanoseconds since boot") }
+        let actor = try readActor()
+        switch type {
+        case .map: try readMap(time, actor, body)
+        case .unmap: body(Event(time: time, actor: actor, kind: try readUnmap()))
+        default:
+            try readOther(type, time) { body(Event(time: time, actor: actor, kind: $0)) }
+        }
+    }
+
+    @inline(__always)
+    private func readActor() throws(TimelineFault) -> Actor {
+        guard let pid = try fields.unsigned32(.pid) else { return Actor() }
+        return Actor(process: ProcessKey(pid: pid, start: try fields.unsigned(.start) ?? 0), tid: try fields.unsigned32(.tid) ?? pid,
+                     uid: try fields.unsigned32(.uid) ?? 0, cgroup: try fields.unsigned(.cgroup) ?? 0, comm: try fields.text(.comm) ?? Comm())
+    }
+
+    @inline(__always)
+    private mutating func readMap(_ time: UInt64, _ actor: Actor, _ body: (Event) -> Void) throws(TimelineFault) {
+        guard let iova = try fields.hex(.iova), let size = try fields.unsigned(.size) else { throw fields.missing("a map with iova and size") }
+        let ram = try fields.unsigned(.ram) ?? size
+        guard ram <= size else { throw fields.missing("ram of at most size") }
+        let container = try fields.container(.container)
+        let result = try fields.result(.result) ?? 0
+        var map = Map(iommu: result == 0 ? containers.mapped(container) : containers.iommu(container), iova: iova, vaddr: try fields.hex(.vaddr) ?? 0, size: size, readable: try fields.bool(.read) ?? true,
+                      writable: try fields.bool(.write) ?? true, result: result, deviceBytes: size - ram,
+                      moreExtents: try fields.bool(.moreTargets) ?? false, began: try fields.unsigned(.began) ?? 0,
+                      vaddrOnly: try fields.bool(.vaddrOnly) ?? false)
+        switch try fields.word(.provenance) {
+        case .snapshot: map.provenance = .snapshot
+        case .inferred: map.provenance = .inferred
+        default: break
+        }
+        map.extentCount = try forEachTarget { body(Event(time: time, actor: actor, kind: .extent($0))) }
+        body(Event(time: time, actor: actor, kind: .map(map)))
+    }
+
+    @inline(__always)
+    private mutating func readUnmap() throws(TimelineFault) -> Event.Kind {
+        guard let iova = try fields.hex(.iova), let size = try fields.unsigned(.size) else { throw fields.missing("an unmap with iova and size") }
+        let container = try fields.container(.container)
+        switch try fields.word(.action) {
+        case .removed:
+            let cause: RemovalCause
+            switch try fields.word(.cause) {
+            case .request: cause = .request
+            case .teardown: cause = .teardown
+            case .failedMap: cause = .failedMap
+            default: throw fields.missing("a cause of request, teardown or failed-map")
+            }
+            return .mappingRemoved(MappingRemoved(iommu: cause == .failedMap ? containers.iommu(container) : containers.mapped(container), iova: iova, size: size, cause: cause))
+        case .request:
+            return .unmapRequest(UnmapRequest(iommu: containers.iommu(container), iova: iova, size: size, flags: try fields.unsigned32(.flags) ?? 0,
+                                              result: try fields.result(.result) ?? 0))
+        default: throw fields.missing("an unmap's action")
+        }
+    }
+
+    @inline(never)
+    private mutating func readOther(_ type: TimelineWord, _ time: UInt64, _ body: (Event.Kind) -> Void) throws(TimelineFault) {
+        switch type {
+        case .container: try readContainer(body)
+        case .group: try readGroup(body)
+        case .device: body(try readDeviceLine())
+        case .memory: body(try readMemory())
+        case .process:
+            switch try fields.word(.action) {
+            case .info: body(.processInfo(ProcessInfo(exe: try fields.text(.exe) ?? ShortText(), vm: try fields.text(.vm) ?? ShortText())))
+            case .exit: body(.processExit)
+            default: throw fields.missing("a process's action")
+            }
+        case .gap:
+            guard let lost = try fields.unsigned(.lost) else { throw fields.missing("a gap with lost") }
+            body(.loss(since: try fields.unsigned(.since) ?? time, lost: lost))
+        default: throw fields.missing("a type that this version knows")
+        }
+    }
+
+    private mutating func readContainer(_ body: (Event.Kind) -> Void) throws(TimelineFault) {
+        let number = try fields.container(.container)
+        let type = try fields.unsigned32(.iommuType) ?? 0
+        let isInferred = try fields.word(.provenance) == .inferred
+        switch (try fields.word(.action), number) {
+        case (.open, let number?) where isInferred:
+            // It follows from the lines that use it; but for its type.
+            if type != 0 { body(.iommuOpen(containers[number].iommu, type: type, container: nil)) }
+        case (.open, let number?): body(.containerOpen(containers.open(number, replaces: try fields.container(.replaces))))
+        case (.close, _): body(.containerClose(number.map { containers[$0].container } ?? ContainerKey(0)))
+        case (.setIOMMU, let number?):
+            let keys = containers.link(number, absorbs: try fields.container(.absorbs), replaces: try fields.container(.replaces))
+            body(.iommuOpen(keys.iommu, type: type, container: keys.container))
+        case (.release, let number?):
+            let iommu = containers[number].iommu
+            containers[number].isLinked = false
+            // An inferred one: the pointer appeared as another IOMMU side's.
+            body(isInferred ? .iommuOpen(iommu, type: 0, container: nil) : .iommuRelease(iommu))
+        case (.release, nil): body(.iommuRelease(IOMMUKey(0)))
+        case (.open, nil), (.setIOMMU, nil): throw fields.missing("a container")
+        default: throw fields.missing("a container's action")
+        }
+    }
+
+    private mutating func readGroup(_ body: (Event.Kind) -> Void) throws(TimelineFault) {
+        guard let group = try fields.unsigned32(.group) else { throw fields.missing("a group's number") }
+        let number = try fields.container(.container)
+        switch try fields.word(.action) {
+        case .open: body(.groupOpen(group))
+        case .close: body(.groupClose(group))
+        case .attach:
+            // Only an attempt to attach to the IOMMU has a result, and only a failed one has a line.
+            if let result = try fields.result(.result) {
+                body(.iommuAttach(containers.iommu(number), group: group, result: result))
+                return
+            }
+            guard let number else { throw fields.missing("a container") }
+            if try fields.bool(.linked) == true { try readLink(number, group, body) }
+            containers[number].isNamed = true
+            body(.groupAttach(group, containers[number].container))
+        case .detach: body(.groupDetach(group, number.map { containers[$0].container } ?? ContainerKey(0)))
+        default: throw fields.missing("a group's action")
+        }
+    }
+
+    /// The group had been attached to the IOMMU side before its container was known: the events that say so.
+    private mutating func readLink(_ number: UInt32, _ group: UInt32, _ body: (Event.Kind) -> Void) throws(TimelineFault) {
+        let before = containers[number]
+        let replaces = try fields.container(.replaces)
+        let keys = containers.link(number, absorbs: try fields.container(.absorbs), replaces: replaces)
+        if replaces == nil, keys.iommu != before.iommu || !before.isLinked, let type = try fields.unsigned32(.iommuType) {
+            body(.iommuOpen(keys.iommu, type: type, container: nil))
+        }
+        body(.iommuAttach(keys.iommu, group: group, result: 0))
+    }
+
+    private mutating func readDeviceLine() throws(TimelineFault) -> Event.Kind {
+        let action = try fields.word(.action)
+        switch action {
+        case .open: return .deviceOpen(try readUse())
+        case .close: return .deviceClose(try readUse())
+        case .firstOpen: return .deviceFirstOpen(try readUse())
+        case .lastClose: return .deviceLastClose(try readUse())
+        case .add: return .deviceInfo(try readDevice())
+        case .bind: return .driverBind(try readDevice())
+        case .unbind: return .driverUnbind(try readDevice())
+        default: break
+        }
+        guard let device = try fields.device(.device) else { throw fields.missing("a device's address") }
+        switch action {
+        case .remove: return .deviceRemove(device)
+        case .mmap:
+            return .barMmap(BarMmap(device: device, vaddr: try fields.hex(.vaddr) ?? 0, size: try fields.unsigned(.size) ?? 0,
+                                    address: try address(fields) ?? 0))
+        default: throw fields.missing("a device's action")
+        }
+    }
+
+    private func readUse() throws(TimelineFault) -> DeviceUse {
+        DeviceUse(device: try fields.device(.device), group: try fields.unsigned32(.group), openCount: try fields.unsigned32(.openCount),
+                  memoryEnabled: try fields.bool(.memoryEnabled))
+    }
+
+    private func readMemory() throws(TimelineFault) -> Event.Kind {
+        guard let device = try fields.device(.device) else { throw fields.missing("a device's address") }
+        let by: Origin = try fields.word(.by) == .vfio ? .vfio : .host
+        switch try fields.word(.action) {
+        case .enable: return .memoryDecode(device, enabled: true, by: by)
+        case .disable: return .memoryDecode(device, enabled: false, by: by)
+        case .resetBegin: return .reset(device, phase: .begin, wholeBus: try fields.bool(.wholeBus) ?? false)
+        case .resetEnd: return .reset(device, phase: .end, wholeBus: try fields.bool(.wholeBus) ?? false)
+        case .power: return .power(device, state: try readPower(), by: by)
+        default: throw fields.missing("a memory line's action")
+        }
+    }
+
+    private func readPower() throws(TimelineFault) -> PowerState {
+        switch try fields.word(.state) {
+        case .d0: return .d0
+        case .d1: return .d1
+        case .d2: return .d2
+        case .d3hot: return .d3hot
+        case .d3cold: return .d3cold
+        case .unknown: return .unknown
+        default: throw fields.missing("a power state")
+        }
+    }
+}

@@ -1,0 +1,198 @@
+/// Reads a JSON timeline (docs/timeline.md) back into the events that it was written from.
+///
+/// Give it the file's bytes in chunks of any length with `read`, then call `finish`. A line that cannot be read becomes a defect of the
+/// evidence with its number and column, and reading goes on with the next: an audit then says that its evidence is incomplete, and does not
+/// lose the rest. Only a file that is no timeline, or one of a newer version, is an error.
+///
+/// What a timeline calls `c3` comes back as `ContainerKey(3)` and `IOMMUKey(3)`. Lines that follow from others are left out, for MappingGraph
+/// and Findings make them anew: findings, and containers that were inferred.
+public struct TimelineReader {
+    /// The schema that this reader knows: it takes every file of the same major version.
+    public static let schema = "vfioscope.timeline/1"
+    static let schemaName = "vfioscope.timeline/"
+    /// Bytes after which a line is given up.
+    static let longestLine = 1 << 26
+    /// Broken lines of which each gets a defect of its own.
+    static let broken = 100
+
+    /// What the header says; nil until it was read.
+    public private(set) var session: Session?
+    /// The header's devices, in its order; they do not come as events.
+    public private(set) var devices: [DeviceInfo] = []
+    /// The summary's account, with the reader's own defects after those that it lists; whole after `finish`.
+    public private(set) var evidence = Evidence()
+    /// Lines read, blank ones and broken ones included.
+    public private(set) var linesRead: UInt64 = 0
+    /// Lines that could not be read.
+    public private(set) var brokenLines: UInt64 = 0
+
+    private var summarySeen = false
+    private var defects: [String] = []
+    private var partial: [UInt8] = []
+    private var givenUp = false
+    var fields: TimelineFields
+    var nested: TimelineFields
+    var containers = TimelineContainers()
+    /// BARs as the last line about a device gave them: a target names a BAR, an event a physical address.
+    var bars: [PCIAddress: InlineArray<7, Bar>] = [:]
+
+    public init() {
+        let words = TimelineWords()
+        fields = TimelineFields(words: words)
+        nested = TimelineFields(words: words)
+    }
+
+    /// Whether `bytes` begin like a timeline: with a JSON object.
+    public static func looksLikeTimeline(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        bytes.first { $0 != 0x20 && $0 != 0x09 && $0 != 0x0a && $0 != 0x0d } == 0x7b
+    }
+
+    /// Reads a chunk and calls `body` with each event whose line it completes. O(bytes).
+    ///
+    /// - Throws: `TimelineError` when the first line is not a header that this version can read. Do not call again after that.
+    public mutating func read(_ bytes: UnsafeRawBufferPointer, _ body: (Event) -> Void) throws(TimelineError) {
+        guard let raw = bytes.baseAddress else { return }
+        let base = raw.assumingMemoryBound(to: UInt8.self)
+        var start = 0
+        if !partial.isEmpty || givenUp {
+            guard let end = newline(base, from: 0, to: bytes.count) else {
+                keep(base, bytes.count)
+                return
+            }
+            if !givenUp { partial.append(contentsOf: UnsafeBufferPointer(start: base, count: end)) }
+            try readPartial(body)
+            start = end + 1
+        }
+        while start < bytes.count {
+            guard let end = newline(base, from: start, to: bytes.count) else {
+                keep(base + start, bytes.count - start)
+                return
+            }
+            try line(base + start, end - start, body)
+            start = end + 1
+        }
+    }
+
+    /// Reads what is left behind the last line break, and completes `evidence`.
+    public mutating func finish(_ body: (Event) -> Void) throws(TimelineError) {
+        if !partial.isEmpty || givenUp { try readPartial(body) }
+        guard session != nil else { throw .empty }
+        if brokenLines > UInt64(Self.broken) { defects.append("\(brokenLines - UInt64(Self.broken)) further lines are broken") }
+        if !summarySeen { defects.append("the timeline ends without a summary: it was cut short") }
+        evidence.defects += defects
+        defects = []
+    }
+
+    private mutating func keep(_ bytes: UnsafePointer<UInt8>, _ count: Int) {
+        guard !givenUp else { return }
+        partial.append(contentsOf: UnsafeBufferPointer(start: bytes, count: count))
+        if partial.count > Self.longestLine {
+            givenUp = true
+            partial = []
+        }
+    }
+
+    private mutating func readPartial(_ body: (Event) -> Void) throws(TimelineError) {
+        if givenUp {
+            givenUp = false
+            linesRead += 1
+            guard session != nil else { throw .notATimeline("its first line is longer than \(Self.longestLine) bytes") }
+            broken("longer than \(Self.longestLine) bytes")
+            return
+        }
+        let whole = partial
+        partial.removeAll(keepingCapacity: true)
+        var failure: TimelineError?
+        whole.withUnsafeBufferPointer { bytes in
+            do throws(TimelineError) { try line(bytes.baseAddress!, bytes.count, body) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    private mutating func broken(_ why: String) {
+        brokenLines += 1
+        if brokenLines <= UInt64(Self.broken) { defects.append("line \(linesRead): \(why)") }
+    }
+
+    /// Reads one line, without its line break.
+    private mutating func line(_ base: UnsafePointer<UInt8>, _ count: Int, _ body: (Event) -> Void) throws(TimelineError) {
+        linesRead += 1
+        var scanner = TimelineScanner(base, count: count)
+        scanner.skipSpace()
+        guard scanner.offset < count else { return }
+        do throws(TimelineFault) {
+            try fields.fill(&scanner)
+            scanner.skipSpace()
+            guard scanner.offset == count else { throw scanner.fault("the end of the line") }
+            guard let type = try fields.word(.type) else { throw fields.missing("an object with a type") }
+            guard session != nil else {
+                guard type == .header else { throw fields.missing("a header line") }
+                return try readHeader()
+            }
+            if summarySeen { throw TimelineFault(offset: 0, expected: "a line after the summary", isMessage: true) }
+            switch type {
+            case .finding: return
+            case .header: throw TimelineFault(offset: 0, expected: "a second header", isMessage: true)
+            case .summary: try readSummary()
+            default: try readEvent(type, body)
+            }
+        } catch {
+            if let newer { throw .newerSchema(newer) }
+            guard session != nil else { throw .notATimeline("line \(linesRead): \(error.description)") }
+            broken(error.description)
+        }
+    }
+
+    // MARK: Header and summary
+
+    /// Set by `readHeader` when the schema is of a newer version.
+    private var newer: String?
+
+    private mutating func readHeader() throws(TimelineFault) {
+        guard let schema = try fields.string(.schema) else { throw fields.missing("a header with a schema") }
+        // Minor versions, `/1.2`, add keys only.
+        guard schema == Self.schema || schema.hasPrefix(Self.schema + ".") else {
+            if schema.hasPrefix(Self.schemaName) { newer = schema }
+            throw fields.missing("the schema vfioscope.timeline/1")
+        }
+        let began = try fields.unsigned(.t) ?? 0
+        let found = Session(
+            toolVersion: try fields.string(.tool) ?? "", kernel: try fields.string(.kernel) ?? "", machine: try fields.string(.machine) ?? "",
+            bootID: try fields.string(.bootID) ?? "", clockOffset: try fields.signed(.clockOffset) ?? 0, began: began, hooks: try readHooks())
+        devices = try readDevices()
+        for device in devices { bars[device.device] = device.bars }
+        session = found
+    }
+
+    private mutating func readSummary() throws(TimelineFault) {
+        guard let lost = try fields.unsigned(.lost), let ended = try fields.unsigned(.t) else { throw fields.missing("a summary with t and lost") }
+        var listed: [String] = []
+        try forEachElement(of: .defects) { (reader, scanner) throws(TimelineFault) in
+            let value = try scanner.value()
+            guard value.kind == .string || value.kind == .escapedString else { throw TimelineFault(offset: value.start, expected: "a string") }
+            listed.append(TimelineText.unescape(scanner.base + value.start, value.end - value.start))
+        }
+        evidence = Evidence(attempted: try fields.unsigned(.attempted) ?? 0, delivered: try fields.unsigned(.delivered) ?? 0, lost: lost, ended: ended,
+                            defects: listed)
+        summarySeen = true
+    }
+}
+
+/// Offset of the next line feed in `start ..< end`, nil if there is none: eight bytes at a time.
+@inline(__always)
+private func newline(_ base: UnsafePointer<UInt8>, from start: Int, to end: Int) -> Int? {
+    let raw = UnsafeRawPointer(base)
+    var offset = start
+    while offset &+ 8 <= end {
+        // A byte of `word` is zero where the line feed is; the lowest such byte's top bit is the lowest one set in `found`.
+        let word = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) ^ 0x0a0a_0a0a_0a0a_0a0a
+        let found = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
+        if found != 0 { return offset &+ found.trailingZeroBitCount / 8 }
+        offset &+= 8
+    }
+    while offset < end {
+        if base[offset] == 0x0a { return offset }
+        offset &+= 1
+    }
+    return nil
+}

@@ -1,0 +1,108 @@
+/// Every key and every fixed value of the timeline that the reader knows; the raw value is its spelling.
+///
+/// A case's position serves as an index: `ordinal`.
+enum TimelineWord: String, CaseIterable {
+    // Of every line.
+    case type, t, time, pid, tid, start, comm, uid, cgroup, action
+    // Of some lines.
+    case container, group, device, provenance, result, error, driver, bar, size, bars, vaddr, vendor, iova, read, write, ram, targets, began, cause
+    case flags, by, state, exe, vm, lost, since, until, address
+    case iommuType = "iommu_type"
+    case openCount = "open_count"
+    case barOffset = "bar_offset"
+    case deviceID = "device_id"
+    case classCode = "class"
+    case memoryEnabled = "memory_enabled"
+    case moreTargets = "more_targets"
+    case vaddrOnly = "vaddr_only"
+    case wholeBus = "whole_bus"
+    case absorbs, replaces, linked
+    // Of the header and the summary.
+    case schema, tool, kernel, machine, hooks, devices, name, function, how, attempted, delivered, defects
+    case bootID = "boot_id"
+    case clockOffset = "clock_offset"
+    // Types that are not keys as well.
+    case header, map, unmap, memory, process, gap, finding, summary
+    // Actions that are not keys as well.
+    case open, close, release, attach, detach, add, mmap, bind, unbind, remove, removed, enable, disable, power, info, exit
+    case setIOMMU = "set-iommu"
+    case firstOpen = "first-open"
+    case lastClose = "last-close"
+    case resetBegin = "reset-begin"
+    case resetEnd = "reset-end"
+    // Other values.
+    case request, teardown, observed, snapshot, inferred, vfio, host, unknown
+    case failedMap = "failed-map"
+    case d0 = "D0"
+    case d1 = "D1"
+    case d2 = "D2"
+    case d3hot = "D3hot"
+    case d3cold = "D3cold"
+
+    /// Position among `allCases`: an enum without payload is laid out as its tag (a test holds it to that).
+    @inline(__always)
+    var ordinal: Int { Int(unsafeBitCast(self, to: UInt8.self)) }
+}
+
+/// Finds words by their bytes: an open hash table, a quarter full, of the words' bytes as two integers.
+struct TimelineWords: Sendable {
+    private struct Entry {
+        var low: UInt64 = 0
+        var high: UInt64 = 0
+        var word: TimelineWord?
+    }
+
+    private static let bits = 9
+    private var entries = [Entry](repeating: Entry(), count: 1 << bits)
+
+    init() {
+        for word in TimelineWord.allCases {
+            var low: UInt64 = 0
+            var high: UInt64 = 0
+            for (index, byte) in word.rawValue.utf8.enumerated() {
+                precondition(index < 16)
+                if index < 8 { low |= UInt64(byte) << (8 * index) } else { high |= UInt64(byte) << (8 * (index - 8)) }
+            }
+            var index = Self.slot(low, high)
+            while entries[index].word != nil { index = (index + 1) & (entries.count - 1) }
+            entries[index] = Entry(low: low, high: high, word: word)
+        }
+    }
+
+    @inline(__always)
+    private static func slot(_ low: UInt64, _ high: UInt64) -> Int {
+        Int(truncatingIfNeeded: ((low ^ (high &* 0x9e37_79b9_7f4a_7c15)) &* 0xff51_afd7_ed55_8ccd) >> (64 - UInt64(bits)))
+    }
+
+    /// The word of `length` bytes at `start`, nil for one that is not known. O(length).
+    ///
+    /// - Parameter room: bytes readable from `start` on, at least `length`.
+    @inline(__always)
+    func find(_ start: UnsafePointer<UInt8>, _ length: Int, room: Int) -> TimelineWord? {
+        guard length > 0, length <= 16 else { return nil }
+        var low: UInt64 = 0
+        var high: UInt64 = 0
+        if room >= 16 {
+            let raw = UnsafeRawPointer(start)
+            low = UInt64(littleEndian: raw.loadUnaligned(as: UInt64.self))
+            if length < 8 {
+                low &= ~(~0 << UInt64(truncatingIfNeeded: 8 &* length))
+            } else if length > 8 {
+                high = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+                if length < 16 { high &= ~(~0 << UInt64(truncatingIfNeeded: 8 &* (length &- 8))) }
+            }
+        } else {
+            for index in 0..<length {
+                if index < 8 { low |= UInt64(start[index]) << (8 * index) } else { high |= UInt64(start[index]) << (8 * (index - 8)) }
+            }
+        }
+        return entries.withUnsafeBufferPointer { table in
+            var index = Self.slot(low, high)
+            while let word = table[index].word {
+                if table[index].low == low, table[index].high == high { return word }
+                index = (index &+ 1) & (table.count &- 1)
+            }
+            return nil
+        }
+    }
+}

@@ -1,0 +1,111 @@
+import Events
+import MappingGraph
+
+/// Quantities as people read them.
+extension ByteWriter {
+    /// Appends `4 KiB`, `1 MiB`, `1.5 GiB`; exact where it is a whole number of the unit, else cut to one decimal.
+    public mutating func append(size bytes: UInt64) {
+        let units: [(UInt64, StaticString)] = [(60, " EiB"), (50, " PiB"), (40, " TiB"), (30, " GiB"), (20, " MiB"), (10, " KiB")]
+        for (shift, unit) in units where bytes >> shift > 0 {
+            // An odd number of KiB below 10 MiB is told exactly.
+            if shift == 20, bytes & 0xfffff != 0, bytes & 0x3ff == 0, bytes < 10 << 20 { continue }
+            append(bytes >> shift)
+            let rest = bytes & (1 << shift - 1)
+            if rest != 0 {
+                append(byte: 0x2e)
+                append((rest >> (shift - 10)) * 10 >> 10)
+            }
+            append(unit)
+            return
+        }
+        append(bytes)
+        append(" B")
+    }
+
+    /// Appends `0x80000000-0x800fffff`, the last byte included; nothing behind the dash for an empty range.
+    public mutating func append(iova: UInt64, size: UInt64) {
+        append(hex: iova)
+        append(byte: 0x2d)
+        if size > 0 { append(hex: iova &+ (size &- 1)) }
+    }
+
+    /// Appends `350 µs`, `12 ms`, `1.2 s`, `3 min 5 s`, `2 h 3 min`, `4 d 1 h`; the rest is cut off.
+    public mutating func append(duration nanoseconds: UInt64) {
+        func two(_ value: UInt64, _ unit: StaticString, _ rest: UInt64, _ restUnit: StaticString, _ out: inout ByteWriter) {
+            out.append(value)
+            out.append(unit)
+            guard rest > 0 else { return }
+            out.append(byte: 0x20)
+            out.append(rest)
+            out.append(restUnit)
+        }
+        let seconds = nanoseconds / 1_000_000_000
+        switch nanoseconds {
+        case ..<1_000_000:
+            append(nanoseconds / 1000)
+            append(" µs")
+        case ..<1_000_000_000:
+            append(nanoseconds / 1_000_000)
+            append(" ms")
+        case ..<60_000_000_000:
+            append(seconds)
+            let tenth = nanoseconds / 100_000_000 % 10
+            if tenth > 0 {
+                append(byte: 0x2e)
+                append(tenth)
+            }
+            append(" s")
+        case ..<3_600_000_000_000: two(seconds / 60, " min", seconds % 60, " s", &self)
+        case ..<86_400_000_000_000: two(seconds / 3600, " h", seconds / 60 % 60, " min", &self)
+        default: two(seconds / 86_400, " d", seconds / 3600 % 24, " h", &self)
+        }
+    }
+
+    /// Appends spaces until `width` columns follow `mark` (a former `count` of this line), counting UTF-8 characters as one column each.
+    mutating func pad(from mark: Int, to width: Int) {
+        var columns = 0
+        for index in mark..<count where base[index] & 0xc0 != 0x80 { columns += 1 }
+        while columns < width {
+            append(byte: 0x20)
+            columns += 1
+        }
+    }
+
+    /// Cuts what follows `mark` to `width` columns, the last an ellipsis if anything is lost.
+    mutating func cut(from mark: Int, to width: Int) {
+        var columns = 0
+        var end = count
+        for index in mark..<count where base[index] & 0xc0 != 0x80 {
+            if columns == width - 1 { end = index }
+            columns += 1
+        }
+        guard columns > width else { return }
+        truncate(to: end)
+        append("…")
+    }
+
+    /// Appends `BAR0+0x1000`, `ROM+0x0`.
+    mutating func append(bar: UInt8, offset: UInt64) {
+        if bar == 6 {
+            append("ROM")
+        } else {
+            append("BAR")
+            append(UInt64(bar))
+        }
+        append(byte: 0x2b)
+        append(hex: offset)
+    }
+
+    /// Appends `0000:02:00.0 BAR0+0x0 1 MiB`, or `unknown device memory 4 KiB`.
+    mutating func append(_ target: Target) {
+        if let device = target.device {
+            append(device)
+            append(byte: 0x20)
+            append(bar: target.bar, offset: target.barOffset)
+        } else {
+            append("unknown device memory")
+        }
+        append(byte: 0x20)
+        append(size: target.size)
+    }
+}

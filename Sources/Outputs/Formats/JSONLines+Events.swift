@@ -1,0 +1,222 @@
+import Events
+import MappingGraph
+
+extension JSONLines {
+    public mutating func event(_ event: Event, applied: Applied, graph: Graph, into out: inout ByteWriter) {
+        switch event.kind {
+        case .map(let map):
+            // A snapshot repeats what is known.
+            if map.provenance == .snapshot, applied.known, !applied.replaced { return }
+            if applied.newContainer { infer(applied.container, map.iommu, event, graph, &out) }
+            write(map, event, applied, graph, &out)
+        case .mappingRemoved(let removal):
+            if applied.newContainer { infer(applied.container, removal.iommu, event, graph, &out) }
+            open(.unmap, #"{"type":"unmap","action":"removed","t":"#, event, &out)
+            container(applied.container, &out)
+            range(removal.iova, removal.size, &out)
+            out.append(#","cause":""#)
+            out.append(removal.cause.timelineName)
+            out.append(byte: 0x22)
+            close(&out)
+        case .unmapRequest(let request):
+            open(.unmap, #"{"type":"unmap","action":"request","t":"#, event, &out)
+            container(applied.container, &out)
+            range(request.iova, request.size, &out)
+            out.append(#","flags":"#)
+            out.append(request.flags)
+            result(request.result, &out)
+            close(&out)
+        case .extent: return
+        case .memoryDecode, .reset, .power: writeMemory(event, &out)
+        case .processInfo, .processExit, .loss: writeOther(event, &out)
+        case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .deviceInfo, .driverBind, .driverUnbind, .deviceRemove:
+            writeDevice(event, graph, &out)
+        default: writeContainer(event, applied, graph, &out)
+        }
+    }
+
+    // MARK: Mappings
+
+    /// `,"iova":"0x…","size":n`.
+    @inline(__always)
+    private func range(_ iova: UInt64, _ size: UInt64, _ out: inout ByteWriter) {
+        out.append(#","iova":""#)
+        out.append(hex: iova)
+        out.append(#"","size":"#)
+        out.append(size)
+    }
+
+    @inline(__always)
+    private mutating func write(_ map: Map, _ event: Event, _ applied: Applied, _ graph: Graph,
+                                _ out: inout ByteWriter) {
+        open(.map, #"{"type":"map","t":"#, event, &out)
+        // One whose container is gone by now: name it as it was, for its removal stands under that name.
+        container(applied.container ?? (applied.raced ? links.lastContainer(of: map.iommu) : nil), &out)
+        range(map.iova, map.size, &out)
+        if showVaddr {
+            out.append(#","vaddr":""#)
+            out.append(hex: map.vaddr)
+            out.append(byte: 0x22)
+        }
+        out.append(map.readable ? #","read":true"# : #","read":false"#)
+        out.append(map.writable ? #","write":true"# : #","write":false"#)
+        result(map.result, &out)
+        out.append(#","ram":"#)
+        out.append(map.deviceBytes < map.size ? map.size - map.deviceBytes : 0)
+        out.append(#","targets":["#)
+        if !graph.lastTargets.isEmpty { targets(graph.lastTargets, &out) }
+        out.append(#"],"provenance":""#)
+        out.append(map.provenance.timelineName)
+        out.append(byte: 0x22)
+        if map.began != 0 {
+            out.append(#","began":"#)
+            out.append(map.began)
+        }
+        if map.moreExtents { out.append(#","more_targets":true"#) }
+        if map.vaddrOnly { out.append(#","vaddr_only":true"#) }
+        if applied.raced { out.append(#","raced":true"#) }
+        if applied.replaced { out.append(#","replaced":true"#) }
+        close(&out)
+    }
+
+    private func targets(_ targets: [Target], _ out: inout ByteWriter) {
+        var first = true
+        for target in targets {
+            if !first { out.append(byte: 0x2c) }
+            first = false
+            if let device = target.device {
+                out.append(#"{"device":""#)
+                out.append(device)
+                out.append(#"","bar":"#)
+                out.append(UInt64(target.bar))
+                out.append(#","bar_offset":""#)
+                out.append(hex: target.barOffset)
+                out.append(byte: 0x22)
+            } else {
+                out.append(#"{"device":null,"bar":null,"bar_offset":null"#)
+            }
+            range(target.iova, target.size, &out)
+            out.append(byte: 0x7d)
+        }
+    }
+
+    // MARK: Containers and groups
+
+    /// The line of a container that no event has named; its type stands on it where an earlier event told it.
+    private mutating func infer(_ id: ContainerID?, _ iommu: IOMMUKey?, _ event: Event, _ graph: Graph,
+                                _ out: inout ByteWriter) {
+        guard let id else { return }
+        open(.container, #"{"type":"container","action":"open","t":"#, event, &out)
+        container(id, &out)
+        out.append(#","provenance":"inferred""#)
+        if let iommu {
+            links.infer(id, from: iommu)
+            iommuType(id, graph, &out)
+        }
+        close(&out)
+    }
+
+    private func iommuType(_ id: ContainerID, _ graph: Graph, _ out: inout ByteWriter) {
+        guard let type = graph.container(id)?.iommuType, type != 0 else { return }
+        out.append(#","iommu_type":"#)
+        out.append(type)
+    }
+
+    private func other(_ key: StaticString, _ id: ContainerID?, _ out: inout ByteWriter) {
+        guard let id else { return }
+        out.append(key)
+        out.append(id.number)
+        out.append(byte: 0x22)
+    }
+
+    /// The other container of a link, if there is one: see docs/timeline.md, "After a loss".
+    private mutating func link(_ id: ContainerID?, _ graph: Graph, _ out: inout ByteWriter) {
+        guard let id, let found = graph.container(id) else { return }
+        iommuType(id, graph, &out)
+        let link = links.link(found)
+        other(#","absorbs":"c"#, link.absorbs, &out)
+        other(#","replaces":"c"#, link.replaces, &out)
+    }
+
+    private mutating func writeContainer(_ event: Event, _ applied: Applied, _ graph: Graph,
+                                         _ out: inout ByteWriter) {
+        let id = applied.container
+        switch event.kind {
+        case .containerOpen(let key):
+            open(.container, #"{"type":"container","action":"open","t":"#, event, &out)
+            container(id, &out)
+            if let id { other(#","replaces":"c"#, links.open(id, key), &out) }
+            close(&out)
+        case .containerClose:
+            open(.container, #"{"type":"container","action":"close","t":"#, event, &out)
+            container(id, &out)
+            close(&out)
+        case .iommuOpen(let iommu, _, let key):
+            if let key {
+                if applied.newContainer, let id {
+                    infer(id, nil, event, graph, &out)
+                    _ = links.open(id, key)
+                }
+            } else if let old = links.reopen(iommu) {
+                open(.container, #"{"type":"container","action":"release","t":"#, event, &out)
+                container(old, &out)
+                out.append(#","provenance":"inferred""#)
+                close(&out)
+            }
+            if applied.linked { setIOMMU(id, event, graph, &out) }
+        case .iommuRelease(let iommu):
+            links.release(iommu)
+            open(.container, #"{"type":"container","action":"release","t":"#, event, &out)
+            container(id, &out)
+            close(&out)
+        case .iommuAttach(_, let group, let status):
+            if applied.linked { setIOMMU(id, event, graph, &out) }
+            guard status != 0 else { break }
+            open(.group, #"{"type":"group","action":"attach","t":"#, event, &out)
+            self.group(group, &out)
+            container(id, &out)
+            result(status, &out)
+            close(&out)
+        case .groupOpen(let number):
+            open(.group, #"{"type":"group","action":"open","t":"#, event, &out)
+            group(number, &out)
+            close(&out)
+        case .groupClose(let number):
+            open(.group, #"{"type":"group","action":"close","t":"#, event, &out)
+            group(number, &out)
+            close(&out)
+        case .groupAttach(let number, let key):
+            if applied.newContainer, let id {
+                infer(id, nil, event, graph, &out)
+                _ = links.open(id, key)
+            }
+            open(.group, #"{"type":"group","action":"attach","t":"#, event, &out)
+            group(number, &out)
+            container(id, &out)
+            if applied.linked {
+                out.append(#","linked":true"#)
+                link(id, graph, &out)
+            }
+            close(&out)
+        case .groupDetach(let number, _):
+            open(.group, #"{"type":"group","action":"detach","t":"#, event, &out)
+            group(number, &out)
+            container(id, &out)
+            close(&out)
+        default: return
+        }
+        if let id, let found = graph.container(id) { links.retire(found) }
+    }
+
+    private mutating func setIOMMU(_ id: ContainerID?, _ event: Event, _ graph: Graph, _ out: inout ByteWriter) {
+        open(.container, #"{"type":"container","action":"set-iommu","t":"#, event, &out)
+        container(id, &out)
+        link(id, graph, &out)
+        close(&out)
+    }
+
+    private func group(_ number: UInt32, _ out: inout ByteWriter) {
+        out.append(#","group":"#)
+        out.append(number)
+    }
+}

@@ -1,0 +1,229 @@
+import Events
+import Findings
+import MappingGraph
+
+/// The JSON timeline (docs/timeline.md). `TimelineReader` reads it back: events, written, read and written again give the same bytes.
+public struct JSONLines: EventOutput {
+    /// The types of line that the summary counts, in its order.
+    enum LineType: Int, CaseIterable, Sendable {
+        case container, group, device, map, unmap, memory, process, gap
+
+        var name: StaticString {
+            switch self {
+            case .container: "container"
+            case .group: "group"
+            case .device: "device"
+            case .map: "map"
+            case .unmap: "unmap"
+            case .memory: "memory"
+            case .process: "process"
+            case .gap: "gap"
+            }
+        }
+    }
+
+    let showVaddr: Bool
+    var clockOffset: Int64 = 0
+    var links = LinkTracker()
+    private var counts = InlineArray<8, UInt64>(repeating: 0)
+    /// Highest severity so far, by `Finding.id`.
+    private var severities: [UInt32: Severity] = [:]
+    private var cachedActor = Actor()
+    /// The fields of `cachedActor` as they are written, each behind a comma.
+    private var actorText: [UInt8] = []
+
+    public init(options: OutputOptions = OutputOptions()) { showVaddr = options.showVaddr }
+
+    // MARK: Pieces that every line has
+
+    /// Writes the beginning of a line up to and including who did it; counts it.
+    @inline(__always)
+    mutating func open(_ type: LineType, _ opening: StaticString, _ event: Event, _ out: inout ByteWriter) {
+        counts[type.rawValue] &+= 1
+        out.append(opening)
+        times(event.time, &out)
+        actor(event.actor, &out)
+    }
+
+    /// Writes `t` and `time`; the opening ends with `"t":`.
+    @inline(__always)
+    func times(_ time: UInt64, _ out: inout ByteWriter) {
+        out.append(time)
+        out.append(#","time":""#)
+        out.append(time: Int64(truncatingIfNeeded: time) &+ clockOffset)
+        out.append(byte: 0x22)
+    }
+
+    /// Writes who did it, unless nobody is named. Events come in runs of one actor, so its text is kept.
+    @inline(__always)
+    mutating func actor(_ actor: Actor, _ out: inout ByteWriter) {
+        if actor != cachedActor { remember(actor) }
+        actorText.withUnsafeBytes { out.append($0) }
+    }
+
+    private mutating func remember(_ actor: Actor) {
+        cachedActor = actor
+        actorText = actor == Actor() ? [] : ByteWriter.gather { out in
+            out.append(#","pid":"#)
+            out.append(actor.process.pid)
+            out.append(#","tid":"#)
+            out.append(actor.tid)
+            out.append(#","start":"#)
+            out.append(actor.process.start)
+            out.append(#","comm":"#)
+            out.append(json: actor.comm)
+            out.append(#","uid":"#)
+            out.append(actor.uid)
+            out.append(#","cgroup":"#)
+            out.append(actor.cgroup)
+        }
+    }
+
+    /// `,"container":"c1"`, nothing for nil.
+    @inline(__always)
+    func container(_ id: ContainerID?, _ out: inout ByteWriter) {
+        guard let id else { return }
+        out.append(#","container":"c"#)
+        out.append(id.number)
+        out.append(byte: 0x22)
+    }
+
+    /// `,"result":0`, and the error's name for a negative one.
+    @inline(__always)
+    func result(_ result: Int32, _ out: inout ByteWriter) {
+        out.append(#","result":"#)
+        out.append(Int64(result))
+        guard result < 0, let name = errorName(0 &- result) else { return }
+        out.append(#","error":""#)
+        out.append(name)
+        out.append(byte: 0x22)
+    }
+
+    func close(_ out: inout ByteWriter) {
+        out.append(byte: 0x7d)
+        out.endLine()
+    }
+
+    // MARK: First and last line
+
+    public mutating func begin(_ session: Session, devices: [DeviceInfo], into out: inout ByteWriter) {
+        clockOffset = session.clockOffset
+        out.append(#"{"type":"header","schema":""#)
+        out.append(TimelineReader.schema)
+        out.append(#"","t":"#)
+        times(session.began, &out)
+        for (key, value) in [(#","tool":"# as StaticString, session.toolVersion), (#","kernel":"#, session.kernel),
+                             (#","machine":"#, session.machine), (#","boot_id":"#, session.bootID)] {
+            out.append(key)
+            out.append(json: value)
+        }
+        out.append(#","clock_offset":"#)
+        out.append(session.clockOffset)
+        out.append(#","hooks":["#)
+        for (index, hook) in session.hooks.enumerated() {
+            out.append(index == 0 ? #"{"name":"# : #",{"name":"#)
+            out.append(json: hook.name)
+            out.append(#","function":"#)
+            out.append(json: hook.function)
+            out.append(#","how":"#)
+            out.append(json: hook.how)
+            out.append(byte: 0x7d)
+        }
+        out.append(#"],"devices":["#)
+        for (index, device) in devices.enumerated() {
+            out.append(index == 0 ? #"{"device":""# : #",{"device":""#)
+            out.append(device.device)
+            out.append(byte: 0x22)
+            deviceFields(device, &out)
+            out.append(byte: 0x7d)
+        }
+        out.append(byte: 0x5d)
+        close(&out)
+    }
+
+    public mutating func end(_ evidence: Evidence, graph: Graph, into out: inout ByteWriter) {
+        out.append(#"{"type":"summary","t":"#)
+        times(evidence.ended, &out)
+        out.append(#","events":{"#)
+        for (index, type) in LineType.allCases.enumerated() {
+            out.append(index == 0 ? "\"" : ",\"")
+            out.append(type.name)
+            out.append("\":")
+            out.append(counts[index])
+        }
+        out.append(#"},"findings":{"#)
+        for (index, severity) in Severity.allCases.enumerated() {
+            out.append(index == 0 ? "\"" : ",\"")
+            out.append(severity.timelineName)
+            out.append("\":")
+            out.append(UInt64(severities.values.count { $0 == severity }))
+        }
+        out.append(#"},"attempted":"#)
+        out.append(evidence.attempted)
+        out.append(#","delivered":"#)
+        out.append(evidence.delivered)
+        out.append(#","lost":"#)
+        out.append(evidence.lost)
+        out.append(evidence.isComplete ? #","complete":true"# : #","complete":false"#)
+        if !evidence.defects.isEmpty {
+            out.append(#","defects":["#)
+            for (index, defect) in evidence.defects.enumerated() {
+                if index > 0 { out.append(byte: 0x2c) }
+                out.append(json: defect)
+            }
+            out.append(byte: 0x5d)
+        }
+        close(&out)
+        out.flush()
+    }
+
+    // MARK: Findings
+
+    public mutating func finding(_ finding: Finding, graph: Graph, into out: inout ByteWriter) {
+        severities[finding.id] = max(severities[finding.id] ?? .info, finding.severity)
+        out.append(#"{"type":"finding","id":"f"#)
+        out.append(finding.id)
+        out.append(#"","rule":"#)
+        out.append(json: finding.rule)
+        out.append(#","severity":""#)
+        out.append(finding.severity.timelineName)
+        out.append(finding.state == .open ? #"","state":"open","t":"# : #"","state":"resolved","t":"#)
+        times(finding.time, &out)
+        actor(finding.actor, &out)
+        if let vm = graph.processInfo(for: finding.actor.process)?.vm, !vm.isEmpty {
+            out.append(#","vm":"#)
+            out.append(json: vm)
+        }
+        container(finding.container, &out)
+        out.append(#","iova":""#)
+        out.append(hex: finding.iova)
+        out.append(#"","size":"#)
+        out.append(finding.size)
+        out.append(#","device":""#)
+        out.append(finding.device)
+        out.append(#"","bar":"#)
+        out.append(UInt64(finding.bar))
+        out.append(#","bar_offset":""#)
+        out.append(hex: finding.barOffset)
+        out.append(finding.reachable ? #"","reachable":true,"since":"# : #"","reachable":false,"since":"#)
+        out.append(finding.since)
+        out.append(#","until":"#)
+        if let until = finding.until { out.append(until) } else { out.append("null") }
+        if let owner = finding.deviceOwner {
+            out.append(#","device_owner":{"pid":"#)
+            out.append(owner.process.pid)
+            out.append(#","start":"#)
+            out.append(owner.process.start)
+            out.append(#","comm":"#)
+            out.append(json: owner.comm)
+            if let vm = graph.processInfo(for: owner.process)?.vm, !vm.isEmpty {
+                out.append(#","vm":"#)
+                out.append(json: vm)
+            }
+            out.append(byte: 0x7d)
+        }
+        out.append(#","message":"#)
+        out.append(json: finding.message)
+        close(&out)
+    }
+}

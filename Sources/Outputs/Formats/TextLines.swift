@@ -1,0 +1,133 @@
+import Events
+import Findings
+import MappingGraph
+
+/// The trace for people: one aligned line an event, findings on lines of their own.
+///
+/// Times are UTC. What is routine is left out: what devices and processes are, and unmap requests that did what their removals say.
+public struct TextLines: EventOutput {
+    let colour: Bool
+    var clockOffset: Int64 = 0
+    /// Bytes removed by a thread since its last unmap request returned.
+    var removed: [UInt32: UInt64] = [:]
+    private var opened: [UInt32: Severity] = [:]
+
+    public init(options: OutputOptions = OutputOptions()) { colour = options.colour }
+
+    // MARK: First and last lines
+
+    public mutating func begin(_ session: Session, devices: [DeviceInfo], into out: inout ByteWriter) {
+        clockOffset = session.clockOffset
+        out.append("vfioscope ")
+        out.append(plain: session.toolVersion)
+        out.append(" on Linux ")
+        out.append(plain: session.kernel)
+        out.append(", ")
+        out.append(UInt64(devices.count))
+        out.append(devices.count == 1 ? " device known, since " : " devices known, since ")
+        out.append(time: Int64(truncatingIfNeeded: session.began) &+ clockOffset)
+        out.endLine()
+        for hook in session.hooks where hook.how == "missing" {
+            out.append("   not seen on this kernel: ")
+            out.append(plain: hook.name)
+            out.endLine()
+        }
+    }
+
+    public mutating func end(_ evidence: Evidence, graph: Graph, into out: inout ByteWriter) {
+        if opened.isEmpty {
+            out.append("No findings; ")
+        } else {
+            out.append(UInt64(opened.count))
+            out.append(opened.count == 1 ? " finding (" : " findings (")
+            var first = true
+            for severity in Severity.allCases.reversed() {
+                let count = opened.values.count { $0 == severity }
+                guard count > 0 else { continue }
+                if !first { out.append(", ") }
+                first = false
+                out.append(UInt64(count))
+                out.append(byte: 0x20)
+                out.append(severity.timelineName)
+            }
+            out.append("); ")
+        }
+        out.append(evidence.delivered)
+        out.append(" records, ")
+        if evidence.lost == 0 { out.append("none") } else { out.append(evidence.lost) }
+        out.append(" lost.")
+        out.endLine()
+        for defect in evidence.defects {
+            paint(.alarm, &out)
+            out.append("   incomplete: ")
+            paint(.plain, &out)
+            out.append(plain: defect)
+            out.endLine()
+        }
+        out.flush()
+    }
+
+    // MARK: Findings
+
+    public mutating func finding(_ finding: Finding, graph: Graph, into out: inout ByteWriter) {
+        let isKnown = opened[finding.id] != nil
+        opened[finding.id] = max(opened[finding.id] ?? .info, finding.severity)
+        dim(&out) { $0.append(timeOfDay: Int64(truncatingIfNeeded: finding.time) &+ clockOffset) }
+        paint(finding.state == .open ? .alarm : .relief, &out)
+        out.append(finding.state == .open ? "  !! " : "  ok ")
+        for byte in finding.severity.name.utf8 { out.append(byte: byte & 0xdf) }
+        out.append(byte: 0x20)
+        out.append(plain: finding.rule)
+        paint(.plain, &out)
+        out.append(" f")
+        out.append(finding.id)
+        if let until = finding.until {
+            out.append(finding.rule == "stale-mapping" ? ": was stale for " : ": over, it held for ")
+            out.append(duration: until >= finding.since ? until - finding.since : 0)
+            out.endLine()
+            return
+        }
+        out.append(isKnown ? ": changed" : ": since ")
+        if !isKnown { out.append(timeOfDay: Int64(truncatingIfNeeded: finding.since) &+ clockOffset) }
+        out.endLine()
+        indent(&out)
+        out.append(plain: finding.message)
+        out.endLine()
+        indent(&out)
+        out.append("c")
+        out.append(finding.container.number)
+        out.append(" (")
+        out.append(plain: graph.displayName(for: finding.actor))
+        out.append(", pid ")
+        out.append(finding.actor.process.pid)
+        out.append(") ")
+        out.append(iova: finding.iova, size: finding.size)
+        out.append(" → ")
+        out.append(Target(device: finding.device, bar: finding.bar, barOffset: finding.barOffset, iova: finding.iova, size: finding.size))
+        out.append(finding.reachable ? ", reachable" : ", not reachable now")
+        out.endLine()
+    }
+
+    private func indent(_ out: inout ByteWriter) { out.append("                 ") }
+
+    // MARK: Colour
+
+    enum Paint { case plain, faint, alarm, warning, relief }
+
+    func paint(_ paint: Paint, _ out: inout ByteWriter) {
+        guard colour else { return }
+        switch paint {
+        case .plain: out.append("\u{1b}[0m")
+        case .faint: out.append("\u{1b}[2m")
+        case .alarm: out.append("\u{1b}[1;31m")
+        case .warning: out.append("\u{1b}[33m")
+        case .relief: out.append("\u{1b}[32m")
+        }
+    }
+
+    func dim(_ out: inout ByteWriter, _ body: (inout ByteWriter) -> Void) {
+        paint(.faint, &out)
+        body(&out)
+        paint(.plain, &out)
+    }
+}
