@@ -153,9 +153,15 @@ final class MappingStorage: @unchecked Sendable {
         }
         let lastBranch = rootCount - 1
         let lastLeaf = root[lastBranch].count - 1
-        let tail = root[lastBranch].leaves[lastLeaf]
-        if entry.iova > tail.first[tail.size - 1].iova {
-            insert(entry, at: Position(branch: lastBranch, leaf: lastLeaf, entry: tail.size))
+        let tail = root[lastBranch].leaves + lastLeaf
+        let size = tail.pointee.size, end = tail.pointee.first + size
+        if entry.iova > (end - 1).pointee.iova {
+            if Int(tail.pointee.start) + size < Self.leafCapacity {
+                end.pointee = entry
+                tail.pointee.count += 1
+            } else {
+                insert(entry, at: Position(branch: lastBranch, leaf: lastLeaf, entry: size))
+            }
             count += 1
             return nil
         }
