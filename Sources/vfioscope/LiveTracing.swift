@@ -87,7 +87,8 @@ final class LiveTracing {
         if let event = decoder.decode(record, count: count) { analysis.consume(event) }
     }
 
-    private func attempt(_ body: () throws(RecordingError) -> Void) {
-        do { try body() } catch { fail(Failure(.cannot, error.description)) }
+    /// Does something to the recording; the first failure ends the tracing.
+    private func attempt(_ body: () throws -> Void) {
+        do { try body() } catch { fail(Failure(.cannot, "\(error)")) }
     }
 }

@@ -23,8 +23,10 @@ struct Trace: ParsableCommand {
         sink.onFailure = { live.fail($0) }
         let evidence = try live.run(duration: duration, command: [])
         let verdict = Verdict(worst: analysis.tally.worst, evidence: evidence)
-        report(analysis.tally, evidence)
-        verdict.explainEvidence()
+        if format != .text {
+            report(analysis.tally, evidence)
+            verdict.explainEvidence()
+        }
         throw verdict.status(failOn: failOn.severity)
     }
 }
