@@ -45,10 +45,14 @@ extension TimelineReader {
     }
 
     /// The device of a `device` line; its BARs are the reader's knowledge from here on.
-    mutating func readDevice() throws(TimelineFault) -> DeviceInfo {
+    ///
+    /// - Parameter isWhole: whether no BARs means that there are none; a driver's line need not say everything (`Device.merge` in MappingGraph).
+    mutating func readDevice(isWhole: Bool) throws(TimelineFault) -> DeviceInfo {
         guard var info = try deviceInfo(fields) else { throw fields.missing("a device's address") }
         if let array = try fields.array(.bars) { info.bars = try readBars(array) }
-        bars[info.device] = info.bars
+        var hasBars = false
+        for index in 0..<7 where info.bars[index].size > 0 { hasBars = true }
+        if isWhole || hasBars { bars[info.device] = info.bars }
         return info
     }
 
@@ -67,12 +71,17 @@ extension TimelineReader {
     mutating func forEachTarget(_ body: (Extent) -> Void) throws(TimelineFault) -> UInt32 {
         guard let value = fields.value(.targets), value.kind != .array || value.end - value.start > 2 else { return 0 }
         var count: UInt32 = 0
+        var endOfUnknown: UInt64?
         try forEachElement(of: .targets) { (reader, scanner) throws(TimelineFault) in
             try reader.nested.fill(&scanner)
             guard let iova = try reader.nested.hex(.iova), let size = try reader.nested.unsigned(.size) else {
                 throw reader.nested.missing("a target with iova and size")
             }
-            body(Extent(iova: iova, address: try reader.address(reader.nested) ?? unknownAddress, size: size))
+            let address = try reader.address(reader.nested)
+            // Pieces without owner that meet are joined, but for the rest that no extent told of: no extent may tell of it now.
+            if address == nil, endOfUnknown == iova { return }
+            endOfUnknown = address == nil ? iova &+ size : nil
+            body(Extent(iova: iova, address: address ?? unknownAddress, size: size))
             count &+= 1
         }
         return count
@@ -88,7 +97,7 @@ extension TimelineReader {
 }
 
 /// Where no BAR can be: physical addresses have 52 bits. A target without an owner gets it, and so finds none again.
-private let unknownAddress: UInt64 = 1 << 63
+private let unknownAddress: UInt64 = 1 << 60
 
 /// The device of an object but for its BARs; nil without a PCI address.
 private func deviceInfo(_ fields: TimelineFields) throws(TimelineFault) -> DeviceInfo? {

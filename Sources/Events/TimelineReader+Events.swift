@@ -93,7 +93,12 @@ extension TimelineReader {
         case (.close, _): body(.containerClose(number.map { containers[$0].container } ?? ContainerKey(0)))
         case (.setIOMMU, let number?):
             let keys = containers.link(number, absorbs: try fields.container(.absorbs), replaces: try fields.container(.replaces))
-            body(.iommuOpen(keys.iommu, type: type, container: keys.container))
+            // Without a type its opening was not seen; the group that was attached then led to the container.
+            if type == 0, let group = try fields.unsigned32(.group) {
+                body(.iommuAttach(keys.iommu, group: group, result: 0))
+            } else {
+                body(.iommuOpen(keys.iommu, type: type, container: keys.container))
+            }
         case (.release, let number?):
             let iommu = containers[number].iommu
             containers[number].isLinked = false
@@ -144,9 +149,9 @@ extension TimelineReader {
         case .close: return .deviceClose(try readUse())
         case .firstOpen: return .deviceFirstOpen(try readUse())
         case .lastClose: return .deviceLastClose(try readUse())
-        case .add: return .deviceInfo(try readDevice())
-        case .bind: return .driverBind(try readDevice())
-        case .unbind: return .driverUnbind(try readDevice())
+        case .add: return .deviceInfo(try readDevice(isWhole: true))
+        case .bind: return .driverBind(try readDevice(isWhole: false))
+        case .unbind: return .driverUnbind(try readDevice(isWhole: false))
         default: break
         }
         guard let device = try fields.device(.device) else { throw fields.missing("a device's address") }

@@ -211,6 +211,7 @@ extension JSONLines {
     private mutating func setIOMMU(_ id: ContainerID?, _ event: Event, _ graph: Graph, _ out: inout ByteWriter) {
         open(.container, #"{"type":"container","action":"set-iommu","t":"#, event, &out)
         container(id, &out)
+        if case .iommuAttach(_, let number, _) = event.kind, id.flatMap({ graph.container($0)?.iommuType }) ?? 0 == 0 { group(number, &out) }
         link(id, graph, &out)
         close(&out)
     }

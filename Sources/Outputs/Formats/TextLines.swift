@@ -7,7 +7,7 @@ import MappingGraph
 /// Times are UTC. What is routine is left out: what devices and processes are, and unmap requests that did what their removals say.
 public struct TextLines: EventOutput {
     let colour: Bool
-    var clockOffset: Int64 = 0
+    public var clockOffset: Int64 = 0
     /// Bytes removed by a thread since its last unmap request returned.
     var removed: [UInt32: UInt64] = [:]
     private var opened: [UInt32: Severity] = [:]
@@ -27,7 +27,7 @@ public struct TextLines: EventOutput {
         out.append(devices.count == 1 ? " device known, since " : " devices known, since ")
         out.append(time: Int64(truncatingIfNeeded: session.began) &+ clockOffset)
         out.endLine()
-        for hook in session.hooks where hook.how == "missing" {
+        for hook in session.hooks where hook.how.hasPrefix("missing") {
             out.append("   not seen on this kernel: ")
             out.append(plain: hook.name)
             out.endLine()

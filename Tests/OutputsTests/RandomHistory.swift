@@ -1,0 +1,111 @@
+import Events
+
+/// SplitMix64: the same numbers everywhere.
+struct Random: RandomNumberGenerator {
+    var state: UInt64
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        return z ^ (z >> 31)
+    }
+
+    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+    mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
+}
+
+extension History {
+    /// A history of events in any order over few containers, groups and devices: most of what it tells never happens unless records are lost.
+    ///
+    /// An orderly one opens and links containers as the kernel does, now and then missing an event.
+    static func random(_ random: inout Random, count: Int, isOrderly: Bool) -> History {
+        var history = History()
+        var time: UInt64 = 2_000_000_000
+        let addresses = (0..<4).map { PCIAddress(packed: UInt64(0x0200 + $0 * 0x80)) }
+        func info(_ index: Int, _ random: inout Random) -> DeviceInfo {
+            var info = device(addresses[index], group: UInt32(10 + index), bar0: UInt64(index + 1) << 32, driver: ["vfio-pci", "", "nvme"][random.below(3)])
+            if random.chance(30) { info.bars[2] = Bar(address: UInt64(index + 1) << 32 + 1 << 24, size: 8192) }
+            if random.chance(10) { info.bars = InlineArray(repeating: Bar()) }
+            if random.chance(10) { info.group = nil }
+            return info
+        }
+        for index in 0..<4 where random.chance(70) { history.devices.append(info(index, &random)) }
+        func actor(_ random: inout Random) -> Actor {
+            random.chance(5) ? Actor() : Actor(process: ProcessKey(pid: UInt32(100 + random.below(3)), start: 7), tid: UInt32(100 + random.below(5)),
+                                               uid: 0, cgroup: 1, comm: Comm(["dpdk\u{1}", "qemu \"x\"", "é"][random.below(3)]))
+        }
+        func container(_ random: inout Random) -> ContainerKey { ContainerKey(UInt64(0x1000 + random.below(3))) }
+        func side(_ random: inout Random) -> IOMMUKey { IOMMUKey(UInt64(0x2000 + random.below(3))) }
+        func iova(_ random: inout Random) -> UInt64 { UInt64(random.below(6)) << 20 }
+        func say(_ actor: Actor, _ kind: Event.Kind) { history.events.append(Event(time: time, actor: actor, kind: kind)) }
+        func extents(_ at: UInt64, _ actor: Actor, _ random: inout Random) -> (UInt64, UInt32) {
+            var bytes: UInt64 = 0
+            let wanted = random.below(4)
+            for index in 0..<wanted {
+                let size = UInt64(1 + random.below(3)) << 12
+                let address = random.chance(20) ? UInt64(random.below(1 << 20)) << 12 : UInt64(1 + random.below(4)) << 32 + UInt64(random.below(300)) << 12
+                say(actor, .extent(Extent(iova: at + UInt64(index) << 14, address: address, size: size)))
+                bytes += size
+            }
+            if random.chance(20) { bytes += 4096 }
+            return (bytes, UInt32(wanted))
+        }
+        func map(_ iommu: IOMMUKey, _ random: inout Random) {
+            let who = actor(&random), at = iova(&random)
+            let (bytes, found) = extents(at, who, &random)
+            say(who, .map(Map(iommu: iommu, iova: at, vaddr: 0x7000, size: 1 << 20, readable: random.chance(90), writable: random.chance(80),
+                              result: random.chance(10) ? -Int32(random.below(140)) : 0, deviceBytes: bytes, extentCount: found,
+                              moreExtents: random.chance(5), began: random.chance(80) ? time - 10 : 0, vaddrOnly: random.chance(2),
+                              provenance: random.chance(10) ? .snapshot : .observed)))
+        }
+        for _ in 0..<count {
+            time += UInt64(1 + random.below(60)) * 5_000_000
+            let who = actor(&random), group = UInt32(10 + random.below(4)), index = random.below(4)
+            let use = DeviceUse(device: random.chance(95) ? addresses[index] : nil, group: random.chance(80) ? UInt32(10 + index) : nil,
+                                openCount: random.chance(50) ? UInt32(random.below(3)) : nil, memoryEnabled: random.chance(50) ? random.chance(90) : nil)
+            if isOrderly, random.chance(15) {
+                // A container's beginning, each step seen with a probability of 85 %.
+                let key = container(&random), iommu = side(&random)
+                if random.chance(85) { say(who, .containerOpen(key)) }
+                if random.chance(85) { say(who, .groupAttach(group, key)) }
+                if random.chance(85) { say(who, .iommuOpen(iommu, type: random.chance(80) ? 3 : 1, container: nil)) }
+                if random.chance(85) { say(who, .iommuAttach(iommu, group: group, result: 0)) }
+                map(iommu, &random)
+                continue
+            }
+            switch random.below(30) {
+            case 0: say(who, .containerOpen(container(&random)))
+            case 1: say(who, .containerClose(container(&random)))
+            case 2: say(who, .iommuOpen(side(&random), type: 3, container: nil))
+            case 3: say(who, .iommuRelease(side(&random)))
+            case 4: say(who, .iommuAttach(side(&random), group: group, result: random.chance(80) ? 0 : -16))
+            case 5: say(who, random.chance(50) ? .groupOpen(group) : .groupClose(group))
+            case 6: say(who, .groupAttach(group, container(&random)))
+            case 7: say(who, .groupDetach(group, container(&random)))
+            case 8: say(who, .deviceOpen(use))
+            case 9: say(who, .deviceClose(use))
+            case 10, 11: say(who, .deviceFirstOpen(use))
+            case 12, 13: say(who, .deviceLastClose(use))
+            case 14: say(who, .barMmap(BarMmap(device: addresses[index], vaddr: 1, size: 4096, address: random.chance(80) ? UInt64(index + 1) << 32 : 5)))
+            case 15: say(who, .deviceInfo(info(index, &random)))
+            case 16: say(who, random.chance(50) ? .driverBind(info(index, &random)) : .driverUnbind(info(index, &random)))
+            case 17: say(who, .deviceRemove(addresses[index]))
+            case 18: say(who, .memoryDecode(addresses[index], enabled: random.chance(60), by: random.chance(50) ? .vfio : .host))
+            case 19: say(who, .reset(addresses[index], phase: random.chance(50) ? .begin : .end, wholeBus: random.chance(30)))
+            case 20: say(who, .power(addresses[index], state: PowerState.allCases[random.below(6)], by: .host))
+            case 21: say(who, .processInfo(ProcessInfo(exe: ShortText("/bin/x"), vm: ShortText(random.chance(50) ? "vm-\(random.below(2))" : ""))))
+            case 22: say(who, random.chance(50) ? .processExit : .loss(since: time - 100, lost: 9))
+            case 23: say(who, .unmapRequest(UnmapRequest(iommu: side(&random), iova: iova(&random), size: 1 << 20, flags: 0, result: random.chance(80) ? 0 : -22)))
+            case 24, 25:
+                let cause: RemovalCause = random.chance(80) ? .request : random.chance(50) ? .teardown : .failedMap
+                say(who, .mappingRemoved(MappingRemoved(iommu: side(&random), iova: iova(&random), size: 1 << 20, cause: cause)))
+            default: map(side(&random), &random)
+            }
+        }
+        history.evidence = Evidence(attempted: UInt64(count), delivered: UInt64(count), ended: time + 2_000_000_000)
+        return history
+    }
+}

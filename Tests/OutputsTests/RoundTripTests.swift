@@ -1,0 +1,42 @@
+import Events
+import MappingGraph
+import Testing
+@testable import Outputs
+
+/// events → timeline A; A read → events → timeline B: A and B are the same bytes.
+@Suite struct RoundTripTests {
+    private func check(_ history: History, showVaddr: Bool = false, _ what: String = "") throws {
+        let first = history.timeline(showVaddr: showVaddr)
+        let again = try History(timeline: first)
+        #expect(again.session == history.session)
+        #expect(again.evidence == history.evidence)
+        let second = again.timeline(showVaddr: showVaddr)
+        #expect(difference(first, second) == nil, "\(what)")
+    }
+
+    @Test func everyKindOfEvent() throws {
+        try check(.sample())
+        try check(.sample(), showVaddr: true)
+        try check(.small())
+        var empty = History()
+        empty.evidence.defects = ["cut \u{1} short \"here\"", "é€𐍈"]
+        try check(empty)
+    }
+
+    @Test func findingsAreInIt() {
+        let text = text(History.sample().timeline())
+        #expect(text.contains(#""rule":"stale-mapping""#) && text.contains(#""state":"resolved""#))
+    }
+
+    @Test func chunksOfAnyLength() throws {
+        let whole = History.sample().timeline()
+        for chunk in [1, 2, 3, 7, 64, 1000, 4096] {
+            #expect(difference(whole, try History(timeline: whole, chunk: chunk).timeline()) == nil, "\(chunk)")
+        }
+    }
+
+    @Test(arguments: 0..<3000) func randomHistories(seed: Int) throws {
+        var random = Random(seed: UInt64(seed))
+        try check(.random(&random, count: 300, isOrderly: seed % 2 == 0), "seed \(seed)")
+    }
+}
