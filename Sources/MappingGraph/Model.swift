@@ -66,6 +66,9 @@ public struct Device: Sendable {
         isRemoved = false
     }
 
+    /// Its last descriptor is gone and VFIO resets it on the way to the last close: slow on some devices, and no defect.
+    public var isClosing: Bool { isOpen && openDescriptors == 0 && resetDepth > 0 }
+
     /// Whether a DMA to its BARs would be answered.
     public var isReachable: Bool {
         memoryEnabled && resetDepth == 0 && power.rawValue < PowerState.d3hot.rawValue && !isRemoved

@@ -25,6 +25,19 @@ import Testing
         #expect(it.findings[0].message.contains("the device is in reset"))
     }
 
+    /// VFIO resets a device between the last descriptor's release and the last close, for as long as the device needs.
+    @Test func theResetOfALastCloseIsSilentHoweverLong() {
+        var it = Host.peerToPeer()
+        it.at(1000, .deviceClose(DeviceUse(device: nic, group: nicGroup)))
+        it.at(1001, .reset(nic, phase: .begin, wholeBus: false))
+        it.advance(to: 3000)
+        #expect(it.said == [])
+        it.at(3000, .reset(nic, phase: .end, wholeBus: false))
+        it.at(3001, .deviceLastClose(DeviceUse(device: nic, group: nicGroup)))
+        it.advance(to: 5000)
+        #expect(it.said == ["stale-mapping high open"])
+    }
+
     @Test func aBusResetOfASibling() {
         var it = Host.peerToPeer()
         it.at(900, .deviceInfo(info(nicSibling, group: nicGroup, bar: 0xf800_0000)), by: host)

@@ -77,7 +77,10 @@ extension Host {
         at(time, .map(Map(iommu: i1, iova: iova, size: size, deviceBytes: size, extentCount: 1)), by: actor)
     }
 
-    mutating func open(_ time: UInt64, by actor: Actor) { at(time, .deviceFirstOpen(DeviceUse(device: nic, group: nicGroup)), by: actor) }
+    mutating func open(_ time: UInt64, by actor: Actor) {
+        at(time, .deviceFirstOpen(DeviceUse(device: nic, group: nicGroup)), by: actor)
+        at(time, .deviceOpen(DeviceUse(device: nic, group: nicGroup)), by: actor)
+    }
 
     mutating func close(_ time: UInt64, by actor: Actor = vmA) { at(time, .deviceLastClose(DeviceUse(device: nic, group: nicGroup)), by: actor) }
 

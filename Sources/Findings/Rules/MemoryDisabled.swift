@@ -29,7 +29,7 @@ struct MemoryDisabled: Rule {
         """
 
     func evaluate(_ exposure: borrowing Exposure, graph: borrowing Graph) -> Verdict? {
-        guard exposure.isOpen, exposure.standing != .hostDriver, !exposure.device.isReachable else { return nil }
+        guard exposure.isOpen, exposure.standing != .hostDriver, !exposure.device.isReachable, !exposure.device.isClosing else { return nil }
         return Verdict(severity: .medium, reachable: false, deviceOwner: exposure.device.opener)
     }
 
