@@ -129,7 +129,7 @@ struct RecordUnpacker {
                 predictor.learn(type, word, value)
                 scratch[word] = value
             }
-            scratch[0] = scratch[0] & tidMask | words << 3 << 16 | UInt64(type)
+            scratch[0] = scratch[0] & tidMask | words << 19 | UInt64(type)
             body(UnsafeRawPointer(scratch), Int(words) << 3)
         }
         return offset == payload.count
