@@ -30,6 +30,7 @@ let package = Package(
         .testTarget(name: "MappingGraphTests", dependencies: ["MappingGraph", "Events"]),
         .testTarget(name: "FindingsTests", dependencies: ["Findings", "MappingGraph", "Events"]),
         .testTarget(name: "OutputsTests", dependencies: ["Outputs", "Findings", "MappingGraph", "Events"]),
+        .testTarget(name: "FixtureTests", dependencies: ["Outputs", "Findings", "MappingGraph", "Events"]),
         .testTarget(name: "KernelTests", dependencies: ["Kernel", "Events", "CRecords", "CLibbpf"]),
     ],
     swiftLanguageModes: [.v6]

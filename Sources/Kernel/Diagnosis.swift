@@ -28,6 +28,7 @@ public struct Diagnosis {
         add(facts.hasBTF, facts.hasBTF ? "the kernel describes its types (BTF)" : TracerError.noBTF(release: facts.release).description, fatal: true)
         add(hasVFIO, hasVFIO ? "VFIO and its type1 IOMMU driver are loaded"
             : "VFIO is not loaded (\(KernelFacts.vfioModules.filter { !facts.loadedModules.contains($0) }.joined(separator: ", "))): modprobe vfio-pci; tracing may start first and waits for it")
+        if facts.hasBTF, !facts.canUseFexit, !facts.hasKnownOffsets { add(false, TracerError.unknownLayout(release: facts.release).description, fatal: true) }
         if hasVFIO {
             add(facts.canUseFexit, facts.canUseFexit ? "fentry and fexit reach VFIO's modules"
                 : "no BTF of VFIO's modules, or no bpf_get_func_ret (before Linux 5.17): kprobes are used, with the struct offsets of Linux 5.10")
@@ -38,7 +39,7 @@ public struct Diagnosis {
             if let way = facts.way(for: hook) {
                 hooks.append(Session.Hook(name: hook.name, function: way.function, how: way.how))
             } else {
-                hooks.append(Session.Hook(name: hook.name, function: hook.ways.map(\.function).joined(separator: " or "), how: "missing"))
+                hooks.append(Session.Hook(name: hook.name, function: Self.names(hook), how: "missing"))
             }
         }
         let missing = hooks.filter { $0.how == "missing" }
@@ -46,6 +47,12 @@ public struct Diagnosis {
         if hasVFIO, facts.hasVFIOPCI, missing.contains(where: { essential.contains($0.name) }) {
             add(false, "hooks that tracing rests on are missing: \(missing.filter { essential.contains($0.name) }.map(\.name).joined(separator: ", "))", fatal: true)
         }
+    }
+
+    private static func names(_ hook: HookDefinition) -> String {
+        var names: [String] = []
+        for way in hook.ways where !names.contains(way.function) { names.append(way.function) }
+        return names.joined(separator: " or ")
     }
 
     private mutating func add(_ isGood: Bool, _ text: String, fatal: Bool = false) {

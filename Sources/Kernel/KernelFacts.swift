@@ -57,6 +57,9 @@ struct KernelFacts {
     /// fentry and fexit need the modules' BTF and the return-value helper; without both, kprobes do everything.
     var canUseFexit: Bool { hasFunctionReturn && (hasModuleBTF || !hasVFIO) }
 
+    /// Whether kprobes may read VFIO's structs at the offsets in bpf/kernel_types.h.
+    var hasKnownOffsets: Bool { release.hasPrefix("5.10.") && machine == "x86_64" }
+
     /// The way of `hook` that this kernel allows now, or nil.
     func way(for hook: HookDefinition) -> HookDefinition.Way? {
         hook.ways.first { way in

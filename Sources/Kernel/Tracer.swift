@@ -55,6 +55,7 @@ public final class Tracer {
     public func start() throws(TracerError) {
         try Privileges.check()
         guard facts.hasBTF else { throw .noBTF(release: facts.release) }
+        guard facts.canUseFexit || facts.hasKnownOffsets else { throw .unknownLayout(release: facts.release) }
         try attachPending()
         guard let descriptor = loaders.first?.mapDescriptor("ring") else { throw .loadFailed(release: facts.release, log: "the ring was not made") }
         ring = ring_buffer__new(descriptor, { context, data, size in

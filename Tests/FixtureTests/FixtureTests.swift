@@ -1,0 +1,103 @@
+import Events
+import Findings
+import Glibc
+import MappingGraph
+import Outputs
+import Testing
+
+/// Recordings made in the lab, on every kernel of the matrix: see Tests/Fixtures/*/provenance.json.
+enum Fixtures {
+    static let root = #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 } + "/Fixtures"
+
+    static let all: [Fixture] = names(root).flatMap { kernel in
+        names("\(root)/\(kernel)").filter { $0.hasSuffix(".vfs") }.map { Fixture(kernel: kernel, scenario: String($0.dropLast(4))) }
+    }
+
+    private static func names(_ directory: String) -> [String] {
+        guard let handle = opendir(directory) else { return [] }
+        defer { closedir(handle) }
+        var names: [String] = []
+        while let entry = readdir(handle) {
+            names.append(withUnsafePointer(to: &entry.pointee.d_name) { String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)) })
+        }
+        return names.filter { !$0.hasPrefix(".") }.sorted()
+    }
+}
+
+struct Fixture: CustomTestStringConvertible, Sendable {
+    var kernel: String
+    var scenario: String
+    var testDescription: String { "\(scenario) on Linux \(kernel)" }
+
+    func bytes() throws -> [UInt8] {
+        let descriptor = open("\(Fixtures.root)/\(kernel)/\(scenario).vfs", O_RDONLY)
+        try #require(descriptor >= 0)
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: Int(lseek(descriptor, 0, SEEK_END)))
+        #expect(pread(descriptor, &bytes, bytes.count, 0) == bytes.count)
+        return bytes
+    }
+}
+
+/// What a recording says once it went through graph and rules.
+struct Replay {
+    var graph = Graph()
+    var evidence = Evidence()
+    /// The rules of findings above info, in order of opening, with how each ended.
+    var findings: [(rule: String, severity: Severity, state: Finding.State)] = []
+
+    init(_ fixture: Fixture) throws {
+        let bytes = try fixture.bytes()
+        var engine = Engine()
+        var decoder = RecordDecoder()
+        var last: [UInt32: Finding] = [:]
+        var order: [UInt32] = []
+        func note(_ finding: Finding) {
+            if last[finding.id] == nil { order.append(finding.id) }
+            var kept = finding
+            kept.severity = max(finding.severity, last[finding.id]?.severity ?? .info)
+            last[finding.id] = kept
+        }
+        var graph = Graph()
+        try bytes.withUnsafeBytes { raw in
+            var reader = try RecordingReader(raw, path: "fixture")
+            reader.forEach { record, count in
+                guard let event = decoder.decode(record, count: count) else { return }
+                engine.advance(to: event.time, graph: graph) { note($0) }
+                let applied = graph.apply(event)
+                engine.apply(event, applied: applied, graph: graph) { note($0) }
+            }
+            evidence = reader.evidence
+        }
+        engine.finish(at: evidence.ended, graph: graph) { note($0) }
+        self.graph = graph
+        findings = order.compactMap { last[$0] }.filter { $0.severity > .info }.map { ($0.rule, $0.severity, $0.state) }
+    }
+}
+
+@Suite("Recordings of real kernels")
+struct FixtureTests {
+    /// Scenario → rules above info that must be found, in order; every one of them ends when the workload cleans up.
+    private static let expected: [String: [String]] = [
+        "clean-p2p": [], "sigkill": [], "partial-windows": [], "failing-maps": [], "unmap-all": [],
+        "stale-same": ["stale-mapping"], "stale-cross": ["stale-mapping"], "reopen": ["stale-mapping"], "dup-outlives": ["stale-mapping"],
+        "given-away": ["stale-mapping", "isolation-break"], "memory-off-on": ["memory-disabled"], "power": ["memory-disabled"],
+    ]
+
+    @Test func everyKernelOfTheMatrixIsThere() {
+        #expect(Set(Fixtures.all.map(\.kernel)) == ["5.10", "6.1", "6.12", "6.18", "7.3"])
+    }
+
+    @Test(arguments: Fixtures.all)
+    func findsWhatTheScenarioIsAbout(_ fixture: Fixture) throws {
+        let replay = try Replay(fixture)
+        #expect(replay.evidence.isComplete)
+        if let rules = Self.expected[fixture.scenario] {
+            #expect(replay.findings.map(\.rule) == rules)
+        }
+        for finding in replay.findings { #expect(finding.state == .resolved, "\(finding.rule)") }
+        // The workload leaves nothing behind, so neither may the graph.
+        #expect(replay.graph.containers.isEmpty)
+        #expect(replay.graph.peerMappingCount == 0)
+    }
+}
