@@ -1,59 +1,68 @@
 /// The known fields of one JSON object, found by word: filled by one pass over its text, nothing copied.
 ///
 /// Reused from line to line; `round` tells the fields of this object from older ones. The line's bytes must outlive the use.
-struct TimelineFields {
-    private var values = [TimelineScanner.Value](repeating: TimelineScanner.Value(), count: TimelineWord.allCases.count)
-    private var rounds = [UInt32](repeating: 0, count: TimelineWord.allCases.count)
+///
+/// Invariant: `slots` has one value for each word, at its ordinal; one belongs to this object if its `round` is the present one.
+final class TimelineFields {
+    private let slots: UnsafeMutablePointer<TimelineScanner.Value>
+    private static let slotCount = TimelineWord.allCases.count
     private var round: UInt32 = 0
     private var base: UnsafePointer<UInt8>
     private var count = 0
     /// Offset of the object's first byte, for faults about the object as a whole.
     private(set) var start = 0
-    let words: TimelineWords
+    private let words: TimelineWords
 
     init(words: TimelineWords) {
         self.words = words
         base = UnsafePointer(bitPattern: 1)!
+        slots = .allocate(capacity: Self.slotCount)
+        slots.initialize(repeating: TimelineScanner.Value(), count: Self.slotCount)
     }
 
+    deinit { slots.deallocate() }
+
     /// Scans the object that begins at the scanner's offset, and stops behind it. O(bytes). The last of equal keys counts.
-    mutating func fill(_ scanner: inout TimelineScanner) throws(TimelineFault) {
+    func fill(_ scanner: inout TimelineScanner) throws(TimelineFault) {
         base = scanner.base
         count = scanner.count
         start = scanner.offset
         round &+= 1
         if round == 0 { forget() }
+        let round = round, slots = slots, words = words
         guard scanner.skip(0x7b) else { throw scanner.fault("an object") }
         scanner.skipSpace()
         if scanner.skip(0x7d) { return }
         while true {
             scanner.skipSpace()
             let key = try scanner.string()
-            scanner.skipSpace()
-            guard scanner.skip(0x3a) else { throw scanner.fault("':'") }
-            scanner.skipSpace()
-            let value = try scanner.value()
-            if let word = words.find(base + key.start, key.end &- key.start, room: count &- key.start) {
-                values[word.ordinal] = value
-                rounds[word.ordinal] = round
+            if !scanner.skip(0x3a) {
+                scanner.skipSpace()
+                guard scanner.skip(0x3a) else { throw scanner.fault("':'") }
             }
+            scanner.skipSpace()
+            var value = try scanner.value()
+            value.round = round
+            if let word = words.find(scanner.base + key.start, key.end &- key.start, room: scanner.count &- key.start) {
+                slots[word.ordinal] = value
+            }
+            if scanner.skip(0x2c) { continue }
             scanner.skipSpace()
             if scanner.skip(0x7d) { return }
             guard scanner.skip(0x2c) else { throw scanner.fault("',' or '}'") }
         }
     }
 
-    private mutating func forget() {
-        for index in rounds.indices { rounds[index] = 0 }
+    private func forget() {
+        for index in 0..<Self.slotCount { slots[index].round = 0 }
         round = 1
     }
 
     /// A field that is there and not null.
     @inline(__always)
     func value(_ word: TimelineWord) -> TimelineScanner.Value? {
-        guard rounds[word.ordinal] == round else { return nil }
-        let value = values[word.ordinal]
-        return value.kind == .null ? nil : value
+        let value = slots[word.ordinal]
+        return value.round == round && value.kind != .null ? value : nil
     }
 
     func missing(_ expected: StaticString) -> TimelineFault { TimelineFault(offset: start, expected: expected) }
@@ -72,7 +81,7 @@ struct TimelineFields {
     func unsigned32(_ word: TimelineWord) throws(TimelineFault) -> UInt32? {
         guard let number = try unsigned(word) else { return nil }
         guard let small = UInt32(exactly: number) else {
-            throw TimelineFault(offset: values[word.ordinal].start, expected: "an integer from 0 to 2^32-1")
+            throw TimelineFault(offset: slots[word.ordinal].start, expected: "an integer from 0 to 2^32-1")
         }
         return small
     }
@@ -91,7 +100,7 @@ struct TimelineFields {
     func result(_ word: TimelineWord) throws(TimelineFault) -> Int32? {
         guard let number = try signed(word) else { return nil }
         guard let small = Int32(exactly: number) else {
-            throw TimelineFault(offset: values[word.ordinal].start, expected: "an integer of 32 bits")
+            throw TimelineFault(offset: slots[word.ordinal].start, expected: "an integer of 32 bits")
         }
         return small
     }

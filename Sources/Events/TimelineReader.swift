@@ -30,8 +30,8 @@ public struct TimelineReader {
     private var defects: [String] = []
     private var partial: [UInt8] = []
     private var givenUp = false
-    var fields: TimelineFields
-    var nested: TimelineFields
+    let fields: TimelineFields
+    let nested: TimelineFields
     var containers = TimelineContainers()
     /// BARs as the last line about a device gave them: a target names a BAR, an event a physical address.
     var bars: [PCIAddress: InlineArray<7, Bar>] = [:]

@@ -5,11 +5,25 @@ struct TimelineScanner {
     /// What a value is; its text is `start ..< end` of the line (a string's without the quotes).
     struct Value {
         enum Kind: UInt8 { case string, escapedString, unsigned, negative, fraction, yes, no, null, array, object }
-        var kind = Kind.null
         /// The magnitude of an integer.
         var magnitude: UInt64 = 0
-        var start = 0
-        var end = 0
+        private var first: UInt32 = 0
+        private var behind: UInt32 = 0
+        /// Which object it belongs to, see `TimelineFields`.
+        var round: UInt32 = 0
+        var kind = Kind.null
+
+        /// Lines are shorter than `TimelineReader.longestLine`, so offsets fit.
+        @inline(__always)
+        var start: Int {
+            get { Int(first) }
+            set { first = UInt32(truncatingIfNeeded: newValue) }
+        }
+        @inline(__always)
+        var end: Int {
+            get { Int(behind) }
+            set { behind = UInt32(truncatingIfNeeded: newValue) }
+        }
     }
 
     static let deepest = 64
@@ -50,7 +64,18 @@ struct TimelineScanner {
         var value = Value()
         value.kind = .string
         value.start = offset
-        while offset < count {
+        while true {
+            // Eight bytes at a time up to a quote, a backslash or a control character.
+            while offset &+ 8 <= count {
+                let word = UInt64(littleEndian: UnsafeRawPointer(base + offset).loadUnaligned(as: UInt64.self))
+                let found = Self.ends(word)
+                if found != 0 {
+                    offset &+= found.trailingZeroBitCount / 8
+                    break
+                }
+                offset &+= 8
+            }
+            guard offset < count else { throw fault("the end of a string") }
             let byte = base[offset]
             if byte == 0x22 {
                 value.end = offset
@@ -66,7 +91,16 @@ struct TimelineScanner {
                 offset &+= 1
             }
         }
-        throw fault("the end of a string")
+    }
+
+    /// The top bit of the first byte that is `"`, `\` or below 0x20; bits above that one are not to be relied on.
+    @inline(__always)
+    private static func ends(_ word: UInt64) -> UInt64 {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let quote = word ^ (ones &* 0x22), backslash = word ^ (ones &* 0x5c)
+        let isQuote = (quote &- ones) & ~quote, isBackslash = (backslash &- ones) & ~backslash
+        let isControl = (word &- ones &* 0x20) & ~word
+        return (isQuote | isBackslash | isControl) & (ones &* 0x80)
     }
 
     private mutating func skipEscape() throws(TimelineFault) {

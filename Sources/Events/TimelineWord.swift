@@ -44,65 +44,75 @@ enum TimelineWord: String, CaseIterable {
     var ordinal: Int { Int(unsafeBitCast(self, to: UInt8.self)) }
 }
 
-/// Finds words by their bytes: an open hash table, a quarter full, of the words' bytes as two integers.
-struct TimelineWords: Sendable {
+/// Finds words by their bytes: an open hash table, a quarter full at most, of the words' bytes as two integers.
+///
+/// Invariants: 512 entries; at least one is empty, so every search ends; a word is reached from its hash without an empty entry between.
+final class TimelineWords {
     private struct Entry {
         var low: UInt64 = 0
         var high: UInt64 = 0
         var word: TimelineWord?
     }
 
-    private static let bits = 9
-    private var entries = [Entry](repeating: Entry(), count: 1 << bits)
+    private static let bits: UInt64 = 9
+    private static let mask = 1 << Int(bits) - 1
+    private let entries: UnsafeMutablePointer<Entry>
 
     init() {
+        precondition(TimelineWord.allCases.count * 4 <= Self.mask + 1)
+        entries = .allocate(capacity: Self.mask + 1)
+        entries.initialize(repeating: Entry(), count: Self.mask + 1)
         for word in TimelineWord.allCases {
-            var low: UInt64 = 0
-            var high: UInt64 = 0
-            for (index, byte) in word.rawValue.utf8.enumerated() {
-                precondition(index < 16)
-                if index < 8 { low |= UInt64(byte) << (8 * index) } else { high |= UInt64(byte) << (8 * (index - 8)) }
-            }
+            let bytes = Array(word.rawValue.utf8)
+            precondition(bytes.count <= 16)
+            let (low, high) = bytes.withUnsafeBufferPointer { Self.integers($0.baseAddress!, $0.count, room: $0.count) }
             var index = Self.slot(low, high)
-            while entries[index].word != nil { index = (index + 1) & (entries.count - 1) }
+            while entries[index].word != nil { index = (index + 1) & Self.mask }
             entries[index] = Entry(low: low, high: high, word: word)
         }
     }
 
+    deinit { entries.deallocate() }
+
     @inline(__always)
     private static func slot(_ low: UInt64, _ high: UInt64) -> Int {
-        Int(truncatingIfNeeded: ((low ^ (high &* 0x9e37_79b9_7f4a_7c15)) &* 0xff51_afd7_ed55_8ccd) >> (64 - UInt64(bits)))
+        Int(truncatingIfNeeded: ((low ^ (high &* 0x9e37_79b9_7f4a_7c15)) &* 0xff51_afd7_ed55_8ccd) >> (64 &- bits))
     }
 
-    /// The word of `length` bytes at `start`, nil for one that is not known. O(length).
-    ///
-    /// - Parameter room: bytes readable from `start` on, at least `length`.
+    /// The bytes as two little-endian integers, zeros behind the last. `length` is 1 … 16.
     @inline(__always)
-    func find(_ start: UnsafePointer<UInt8>, _ length: Int, room: Int) -> TimelineWord? {
-        guard length > 0, length <= 16 else { return nil }
+    private static func integers(_ start: UnsafePointer<UInt8>, _ length: Int, room: Int) -> (UInt64, UInt64) {
         var low: UInt64 = 0
         var high: UInt64 = 0
         if room >= 16 {
             let raw = UnsafeRawPointer(start)
             low = UInt64(littleEndian: raw.loadUnaligned(as: UInt64.self))
             if length < 8 {
-                low &= ~(~0 << UInt64(truncatingIfNeeded: 8 &* length))
+                low &= ~(~0 &<< UInt64(truncatingIfNeeded: 8 &* length))
             } else if length > 8 {
                 high = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-                if length < 16 { high &= ~(~0 << UInt64(truncatingIfNeeded: 8 &* (length &- 8))) }
+                if length < 16 { high &= ~(~0 &<< UInt64(truncatingIfNeeded: 8 &* (length &- 8))) }
             }
         } else {
             for index in 0..<length {
                 if index < 8 { low |= UInt64(start[index]) << (8 * index) } else { high |= UInt64(start[index]) << (8 * (index - 8)) }
             }
         }
-        return entries.withUnsafeBufferPointer { table in
-            var index = Self.slot(low, high)
-            while let word = table[index].word {
-                if table[index].low == low, table[index].high == high { return word }
-                index = (index &+ 1) & (table.count &- 1)
-            }
-            return nil
+        return (low, high)
+    }
+
+    /// The word of `length` bytes at `start`, nil for one that is not known. O(1).
+    ///
+    /// - Parameter room: bytes readable from `start` on, at least `length`.
+    @inline(__always)
+    func find(_ start: UnsafePointer<UInt8>, _ length: Int, room: Int) -> TimelineWord? {
+        guard length > 0, length <= 16 else { return nil }
+        let (low, high) = Self.integers(start, length, room: room)
+        var index = Self.slot(low, high)
+        while true {
+            guard let word = entries[index].word else { return nil }
+            if entries[index].low == low, entries[index].high == high { return word }
+            index = (index &+ 1) & Self.mask
         }
     }
 }

@@ -88,7 +88,8 @@ public struct ByteWriter: ~Copyable {
         append(start.assumingMemoryBound(to: UInt8.self), bytes.count)
     }
 
-    public mutating func append(_ text: String) {
+    /// Appends text as it is. Labelled, so that a literal is a `StaticString`.
+    public mutating func append(string text: String) {
         var text = text
         text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
     }

@@ -109,7 +109,7 @@ public struct JSONLines: EventOutput {
     public mutating func begin(_ session: Session, devices: [DeviceInfo], into out: inout ByteWriter) {
         clockOffset = session.clockOffset
         out.append(#"{"type":"header","schema":""#)
-        out.append(TimelineReader.schema)
+        out.append(string: TimelineReader.schema)
         out.append(#"","t":"#)
         times(session.began, &out)
         for (key, value) in [(#","tool":"# as StaticString, session.toolVersion), (#","kernel":"#, session.kernel),

@@ -84,11 +84,11 @@ public struct TextLines: EventOutput {
         if let until = finding.until {
             out.append(finding.rule == "stale-mapping" ? ": was stale for " : ": over, it held for ")
             out.append(duration: until >= finding.since ? until - finding.since : 0)
-            out.endLine()
-            return
+            if isKnown { return out.endLine() }
+        } else {
+            out.append(isKnown ? ": changed, since " : ": since ")
+            out.append(timeOfDay: Int64(truncatingIfNeeded: finding.since) &+ clockOffset)
         }
-        out.append(isKnown ? ": changed" : ": since ")
-        if !isKnown { out.append(timeOfDay: Int64(truncatingIfNeeded: finding.since) &+ clockOffset) }
         out.endLine()
         indent(&out)
         out.append(plain: finding.message)
