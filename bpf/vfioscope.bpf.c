@@ -9,4 +9,23 @@
 #include "hooks/driver.h"
 #include "hooks/process.h"
 
+/* Never read: it brings every record's layout into the object's BTF, where a test compares it with what Swift imported. */
+struct every_record {
+	struct vs_container container;
+	struct vs_iommu iommu;
+	struct vs_group group;
+	struct vs_device device;
+	struct vs_bar_mmap bar_mmap;
+	struct vs_map map;
+	struct vs_extent extent;
+	struct vs_remove remove;
+	struct vs_unmap unmap;
+	struct vs_pci pci;
+	struct vs_driver driver;
+	struct vs_exit exit;
+	struct vs_module module;
+	struct vs_fork fork;
+};
+const volatile struct every_record *const volatile every_record = 0;
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
