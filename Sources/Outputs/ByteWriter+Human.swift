@@ -71,6 +71,13 @@ extension ByteWriter {
         }
     }
 
+    /// Takes back spaces at the end.
+    mutating func trimSpaces() {
+        var end = count
+        while end > 0, base[end - 1] == 0x20 { end -= 1 }
+        truncate(to: end)
+    }
+
     /// Cuts what follows `mark` to `width` columns, the last an ellipsis if anything is lost.
     mutating func cut(from mark: Int, to width: Int) {
         var columns = 0

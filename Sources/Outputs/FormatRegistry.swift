@@ -17,6 +17,8 @@ public enum FormatRegistry {
     public static let all: [Format] = [
         Format(name: "text", summary: "one line an event, for people", kind: .stream { TextLines(options: $0) }),
         Format(name: "jsonl", summary: "the JSON timeline, one object a line", kind: .stream { JSONLines(options: $0) }),
+        Format(name: "dot", summary: "the graph at one moment, for graphviz", kind: .graph { _ in Dot() }),
+        Format(name: "svg", summary: "the graph at one moment, as a picture", kind: .graph { _ in SVG() }),
     ]
 
     /// The format of that name, exactly. O(formats).

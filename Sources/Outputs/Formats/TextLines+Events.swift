@@ -5,7 +5,7 @@ extension TextLines {
     /// Columns of the name and of the verb.
     private static let nameWidth = 16
     private static let pidWidth = 7
-    private static let verbWidth = 14
+    private static let verbWidth = 15
 
     public mutating func event(_ event: Event, applied: Applied, graph: Graph, into out: inout ByteWriter) {
         switch event.kind {
@@ -82,6 +82,7 @@ extension TextLines {
         out.pad(from: mark, to: Self.verbWidth)
         if tint != .plain { paint(.plain, &out) }
         body(&out)
+        out.trimSpaces()
         out.endLine()
     }
 
@@ -111,7 +112,7 @@ extension TextLines {
 
     private func write(_ map: Map, _ event: Event, _ applied: Applied, _ graph: Graph, _ out: inout ByteWriter) {
         if map.provenance == .snapshot, applied.known, !applied.replaced { return }
-        let targets = graph.lastTargets
+        let targets = Self.joined(graph.lastTargets)
         line(map.result != 0 ? "map FAILED" : map.vaddrOnly ? "map vaddr" : "map", event, graph, &out, map.result != 0 ? .warning : .plain) { out in
             container(applied.container, &out)
             range(map.iova, map.size, &out)
@@ -134,6 +135,15 @@ extension TextLines {
             if applied.replaced { out.append("  (its range was mapped: a removal was not seen)") }
             if applied.raced { out.append("  (gone already)") }
         }
+    }
+
+    /// Pieces of device memory of which the owner is not known are told as one, wherever they lie.
+    private static func joined(_ targets: [Target]) -> [Target] {
+        var joined: [Target] = []
+        var unknown: UInt64 = 0
+        for target in targets { if target.device == nil { unknown &+= target.size } else { joined.append(target) } }
+        if unknown > 0 { joined.append(Target(device: nil, bar: 0, barOffset: 0, iova: 0, size: unknown)) }
+        return joined
     }
 
     /// Shows a request only where the removals before it do not tell the same.
