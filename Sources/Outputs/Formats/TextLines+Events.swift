@@ -150,7 +150,7 @@ extension TextLines {
     private mutating func write(_ request: UnmapRequest, _ event: Event, _ applied: Applied, _ graph: Graph,
                                 _ out: inout ByteWriter) {
         let gone = removed.removeValue(forKey: event.actor.tid) ?? 0
-        // VFIO_DMA_UNMAP_FLAG_ALL: kernels differ in whether they count (see docs/timeline.md); VFIO_DMA_UNMAP_FLAG_VADDR removes nothing.
+        // VFIO_DMA_UNMAP_FLAG_ALL: kernels differ in whether they return the bytes; VFIO_DMA_UNMAP_FLAG_VADDR removes nothing.
         let isAll = request.flags & 2 != 0, isVaddr = request.flags & 4 != 0
         if request.result == 0, isVaddr || (isAll && gone > 0) || (gone == request.size && gone > 0) { return }
         line(request.result != 0 ? "unmap FAILED" : "unmap", event, graph, &out, .warning) { out in
