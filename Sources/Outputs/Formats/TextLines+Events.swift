@@ -32,16 +32,21 @@ extension TextLines {
                 out.append(": what happened in between is not known")
             }
         case .memoryDecode(let device, let enabled, let origin):
+            guard changed(device, \.memory, enabled) else { return }
             line(enabled ? "memory on" : "memory off", event, graph, &out) { out in
                 out.append(device)
                 if origin == .host { out.append("  by the host") }
             }
         case .reset(let device, let phase, let wholeBus):
+            // One reset passes through several functions: only the outermost is shown.
+            guard phase == .begin ? resetDepth(device) <= 1 : resetDepth(device) == 0 else { return }
+            func resetDepth(_ device: PCIAddress) -> UInt32 { graph.device(device)?.resetDepth ?? 0 }
             line(phase == .begin ? "reset" : "reset done", event, graph, &out) { out in
                 out.append(device)
                 if wholeBus { out.append("  whole bus") }
             }
         case .power(let device, let state, let origin):
+            guard changed(device, \.power, state) else { return }
             line("power", event, graph, &out) { out in
                 out.append(device)
                 out.append("  ")
@@ -52,6 +57,13 @@ extension TextLines {
             writeDevice(event, graph, &out)
         default: writeContainer(event, applied, graph, &out)
         }
+    }
+
+    /// Whether a device's state is another than the one shown last; a first state counts when it is not the usual one.
+    private mutating func changed<Value: Equatable>(_ device: PCIAddress, _ field: WritableKeyPath<ShownState, Value>, _ value: Value) -> Bool {
+        let before = shown[device, default: ShownState()]
+        shown[device, default: ShownState()][keyPath: field] = value
+        return before[keyPath: field] != value
     }
 
     /// Writes time, who and verb in their columns, then what `body` says.
