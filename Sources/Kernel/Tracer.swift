@@ -137,11 +137,14 @@ public final class Tracer {
     /// Attaches to modules that were loaded since; what they did until then was not seen.
     private func attachLate() {
         facts = KernelFacts()
+        let before = attached.count
         do throws(TracerError) {
             try attachPending()
         } catch {
             defects.append("hooks could not be attached to VFIO's modules, which were loaded while tracing: \(error.description)")
         }
+        guard attached.count > before else { return }
+        // Until now there were hooks missing; afterwards they see for themselves.
         let attaches = domainAttaches()
         if attaches > domainAttachesSeen {
             defects.append("VFIO was in use before its hooks were attached: its modules were loaded while tracing")
