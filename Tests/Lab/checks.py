@@ -2,6 +2,7 @@
 
 import oracle_checks
 import records
+import schema_check
 import tool_checks
 
 
@@ -50,6 +51,7 @@ def check_boot(tally, series, directory, scenarios, tool):
         if tool:
             tool_checks.check(check, run, tool)
     if tool:
+        schema_check.check(Check(tally, f"{series} schema"), directory, scenarios, tool)
         states = [(directory / "out" / f"kernel-state.{when}") for when in ("before", "after")]
         if all(state.exists() for state in states):
             before, after = (state.read_text().split("\n") for state in states)
