@@ -89,7 +89,7 @@ extension TimelineReader {
 
     /// The physical address of `device`, `bar`, `bar_offset`; nil when they are absent or lead to no BAR that is known.
     func address(_ fields: TimelineFields) throws(TimelineFault) -> UInt64? {
-        guard let device = try fields.device(.device), let bar = try fields.unsigned(.bar), let offset = try fields.hex(.barOffset) else { return nil }
+        guard let device = try fields.device(.device), let bar = try fields.unsigned(.bar), let offset = try fields.unsigned(.barOffset) else { return nil }
         guard bar < 7 else { throw fields.missing("a bar from 0 to 6") }
         guard let found = bars[device]?[Int(bar)], found.size > 0 else { return nil }
         return found.address &+ offset

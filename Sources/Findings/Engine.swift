@@ -15,6 +15,8 @@ public struct Engine: Sendable {
         var since: UInt64
         var verdict: Verdict
         var finding: Finding?
+        /// The verdict differs from what was said, and a deadline is set for saying so.
+        var changing = false
     }
 
     public let rules: [any Rule]
@@ -39,7 +41,7 @@ public struct Engine: Sendable {
         tracks.values.joined().compactMap(\.finding).sorted { $0.id < $1.id }
     }
 
-    /// Opens the findings whose debounce has passed by `time`, inclusive, in order of their deadlines. Their `time` is the deadline.
+    /// Opens and changes the findings whose debounce has passed by `time`, inclusive, in order of their deadlines. Their `time` is the deadline.
     public mutating func advance(to time: UInt64, graph: borrowing Graph, emit: (Finding) -> Void) {
         guard queue.next <= time else { return }
         while let item = queue.pop(upTo: time) { open(item, graph, emit) }
@@ -106,37 +108,59 @@ public struct Engine: Sendable {
             begin(rule, exposure, verdict)
             return
         }
-        let old = tracks[id]![at].verdict
         tracks[id]![at].verdict = verdict
-        guard var finding = tracks[id]![at].finding, old.severity != verdict.severity || old.reachable != verdict.reachable else { return }
-        finding.time = now
-        finding.severity = verdict.severity
-        finding.reachable = verdict.reachable
-        finding.deviceOwner = verdict.deviceOwner
-        finding.message = rules[rule].message(exposure, graph: graph)
-        tracks[id]![at].finding = finding
-        emit(finding)
+        guard let finding = tracks[id]![at].finding else { return }
+        // A change has to last as long as the condition itself: a device that is reset while it is stale flickers.
+        if finding.severity == verdict.severity && finding.reachable == verdict.reachable {
+            tracks[id]![at].changing = false
+        } else if !tracks[id]![at].changing {
+            tracks[id]![at].changing = true
+            tracks[id]![at].sequence = schedule(peer: id, target: exposure.index, rule: rule)
+        }
     }
 
     private mutating func begin(_ rule: Int, _ exposure: Exposure, _ verdict: Verdict) {
+        let sequence = schedule(peer: exposure.peer.id, target: exposure.index, rule: rule)
+        tracks[exposure.peer.id, default: []].append(
+            Track(rule: rule, target: exposure.index, sequence: sequence, since: now, verdict: verdict, finding: nil))
+    }
+
+    /// Puts a deadline into the queue and gives its number.
+    private mutating func schedule(peer: UInt32, target: Int, rule: Int) -> UInt64 {
         let (sum, overflow) = now.addingReportingOverflow(debounce)
         let sequence = nextSequence
         nextSequence += 1
-        tracks[exposure.peer.id, default: []].append(
-            Track(rule: rule, target: exposure.index, sequence: sequence, since: now, verdict: verdict, finding: nil))
-        queue.append(.init(deadline: overflow ? .max : sum, sequence: sequence, peer: exposure.peer.id, target: exposure.index, rule: rule))
+        queue.append(.init(deadline: overflow ? .max : sum, sequence: sequence, peer: peer, target: target, rule: rule))
+        return sequence
     }
 
     private mutating func open(_ item: DeadlineQueue.Item, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
         guard let at = tracks[item.peer]?.firstIndex(where: { $0.sequence == item.sequence }), let peer = graph.peer(item.peer),
               let exposure = Exposure(peer, index: item.target, graph: graph) else { return }
         let verdict = tracks[item.peer]![at].verdict
+        if let finding = tracks[item.peer]![at].finding {
+            guard tracks[item.peer]![at].changing else { return }
+            tracks[item.peer]![at].changing = false
+            change(finding, to: verdict, item, rules[item.rule].message(exposure, graph: graph), at, emit)
+            return
+        }
         let finding = Finding(
             id: nextFinding, rule: rules[item.rule].slug, severity: verdict.severity, state: .open, time: item.deadline, container: peer.container,
             iova: exposure.target.iova, size: exposure.target.size, device: exposure.device.address, bar: exposure.target.bar,
             barOffset: exposure.target.barOffset, reachable: verdict.reachable, since: tracks[item.peer]![at].since, until: nil,
             actor: peer.creator, deviceOwner: verdict.deviceOwner, message: rules[item.rule].message(exposure, graph: graph))
         nextFinding += 1
+        tracks[item.peer]![at].finding = finding
+        emit(finding)
+    }
+
+    private mutating func change(_ finding: Finding, to verdict: Verdict, _ item: DeadlineQueue.Item, _ message: String, _ at: Int, _ emit: (Finding) -> Void) {
+        var finding = finding
+        finding.time = item.deadline
+        finding.severity = verdict.severity
+        finding.reachable = verdict.reachable
+        finding.deviceOwner = verdict.deviceOwner
+        finding.message = message
         tracks[item.peer]![at].finding = finding
         emit(finding)
     }

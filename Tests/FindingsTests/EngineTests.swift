@@ -127,3 +127,32 @@ import Testing
         #expect(it.engine.openFindings.isEmpty)
     }
 }
+
+@Suite struct SeverityChangeTests {
+    /// A stale device that someone opens is reset first: for that moment a DMA would not arrive, which is nobody's news.
+    @Test func aFlickerIsSilent() {
+        var it = Host.peerToPeer()
+        it.close(1000)
+        it.advance(to: 2000)
+        it.at(3000, .reset(nic, phase: .begin, wholeBus: false))
+        it.at(3400, .reset(nic, phase: .end, wholeBus: false))
+        it.advance(to: 5000)
+        #expect(it.said == ["stale-mapping high open"])
+    }
+
+    @Test func aChangeThatLastsIsSaidAtItsDeadlineUnderTheSameID() {
+        var it = Host.peerToPeer()
+        it.close(1000)
+        it.advance(to: 2000)
+        it.at(3000, .power(nic, state: .d3hot, by: .host))
+        it.advance(to: 9000)
+        it.at(9500, .power(nic, state: .d0, by: .host))
+        it.at(9700, .power(nic, state: .d3hot, by: .host))
+        it.at(9800, .power(nic, state: .d0, by: .host))
+        it.advance(to: 20000)
+        it.unmap(21000)
+        #expect(it.said == ["stale-mapping high open", "stale-mapping medium open", "stale-mapping high open", "stale-mapping high resolved"])
+        #expect(it.findings.map(\.time) == [1500, 3500, 10300, 21000])
+        #expect(Set(it.findings.map(\.id)).count == 1 && it.findings.allSatisfy { $0.since == 1000 })
+    }
+}

@@ -49,4 +49,9 @@ def check_boot(tally, series, directory, scenarios, tool):
         oracle_checks.check(check, run)
         if tool:
             tool_checks.check(check, run, tool)
+    if tool:
+        states = [(directory / "out" / f"kernel-state.{when}") for when in ("before", "after")]
+        if all(state.exists() for state in states):
+            before, after = (state.read_text().split("\n") for state in states)
+            Check(tally, f"{series} leftovers").same("the tool leaves nothing in the kernel", after, before)
     print(f"lab: Linux {series}: {tally.passed - passed} passed, {tally.failed - failed} failed", flush=True)

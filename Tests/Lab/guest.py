@@ -3,9 +3,20 @@
 import shutil
 import subprocess
 import tarfile
+import threading
 import time
 
 RESULTS_BYTES = 1 << 30  # sparse
+
+running = set()  # the emulators of this process, so that an interrupted lab leaves none behind
+
+stopping = threading.Event()
+
+
+def stop_all():
+    stopping.set()
+    for emulator in list(running):
+        emulator.kill()
 
 
 def command(kernel, initramfs, results, console):
@@ -24,22 +35,26 @@ def command(kernel, initramfs, results, console):
     return line
 
 
-def boot(kernel, initramfs, directory, timeout):
-    """One try: the seconds it took, or None when no results came back."""
+def boot(kernel, initramfs, directory, timeout, show=None):
+    """One try: the seconds it took, or None when no results came back. `show` is called with what the console says, as it says it."""
     results, console = directory / "results.tar", directory / "console.log"
     with open(results, "wb") as file:
         file.truncate(RESULTS_BYTES)
     begun = time.monotonic()
     with open(directory / "qemu.log", "w") as log:
         emulator = subprocess.Popen(command(kernel, initramfs, results, console), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    running.add(emulator)
     try:
-        emulator.wait(timeout)
+        if show:
+            follow(emulator, console, begun + timeout, show)
+        else:
+            emulator.wait(timeout)
     except subprocess.TimeoutExpired:
+        pass
+    finally:
         emulator.kill()
         emulator.wait()
-    except BaseException:
-        emulator.kill()
-        raise
+        running.discard(emulator)
     seconds = time.monotonic() - begun
     try:
         with tarfile.open(results, "r:") as archive:
@@ -49,6 +64,22 @@ def boot(kernel, initramfs, directory, timeout):
     finally:
         results.unlink()
     return seconds if (directory / "out/done").exists() else None
+
+
+def follow(emulator, console, deadline, show):
+    """Shows the console until the emulator ends or time is up."""
+    shown = 0
+    while True:
+        ended = emulator.poll() is not None or time.monotonic() > deadline
+        text = console.read_bytes()[shown:] if console.exists() else b""
+        # Whole characters only: up to the last line end, or all when nothing follows any more.
+        whole = text if ended else text[:text.rfind(b"\n") + 1]
+        if whole:
+            show(whole.decode(errors="replace").replace("\r", ""))
+            shown += len(whole)
+        if ended:
+            return
+        time.sleep(0.1)
 
 
 def run(kernel, initramfs, directory, timeout):
@@ -63,6 +94,8 @@ def run(kernel, initramfs, directory, timeout):
         seconds = boot(kernel, initramfs, directory, timeout)
         if seconds is not None:
             return seconds, attempt
+        if stopping.is_set():
+            break
         said = "".join((directory / name).read_text(errors="replace") for name in ("qemu.log", "console.log") if (directory / name).exists())
         (directory.parent / f"{directory.name}.failed.log").write_text(said)
         last = [line for line in said.splitlines() if "Oops" in line or "panic" in line] or said.strip().splitlines()[-2:]

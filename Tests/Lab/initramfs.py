@@ -42,8 +42,8 @@ class Cpio:
         path.write_bytes(b"".join(self.parts))
 
 
-def build(path, kernel, here, workload, tool=None, scenarios=(), command=None, extra=()):
-    """Everything a guest needs, below one path."""
+def build(path, kernel, here, workload, tool=None, scenarios=(), steps=None, command=None, extra=()):
+    """Everything a guest needs, below one path. `steps` are those of guest/commands to run: [] is all of them, None is none."""
     archive = Cpio()
     for name in ("proc", "sys", "dev", "out", "tmp"):
         archive.directory(name)
@@ -53,6 +53,8 @@ def build(path, kernel, here, workload, tool=None, scenarios=(), command=None, e
         if applet != "busybox":
             archive.link(f"bin/{applet}", "busybox")
     archive.file("init", (here / "guest/init").read_bytes(), 0o755)
+    archive.file("etc/passwd", b"root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n")
+    archive.file("etc/group", b"root:x:0:\nnogroup:x:65534:\n")
     archive.file("bin/workload", workload.read_bytes(), 0o755)
     if tool:
         archive.file("bin/vfioscope", tool.read_bytes(), 0o755)
@@ -60,7 +62,11 @@ def build(path, kernel, here, workload, tool=None, scenarios=(), command=None, e
         archive.file(f"modules/{kind}", "".join(f"{file.name}\n" for file in files).encode())
         for file in files:
             archive.file(f"modules/{file.name}", file.read_bytes())
+    for name in ("functions", "commands", "demo"):
+        archive.file(f"lab/{name}", (here / "guest" / name).read_bytes(), 0o755)
     archive.file("lab/scenarios", "\n".join(scenarios).encode() + b"\n")
+    if steps is not None:
+        archive.file("lab/steps", "\n".join(steps).encode() + b"\n")
     if command:
         archive.file("lab/exec", command.encode() + b"\n")
     for file in extra:

@@ -4,17 +4,22 @@
 import argparse
 import fcntl
 import json
+import os
+import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 
 import checks
+import command_checks
 import fixtures
 import guest
 import initramfs
 import kernels
+import malformed_checks
 import workload
 
 HERE = Path(__file__).resolve().parent
@@ -31,9 +36,13 @@ def arguments():
     parser.add_argument("--no-tool", action="store_true", help="workload and oracles only")
     parser.add_argument("--out", type=Path, default=LAB / "out")
     parser.add_argument("--fixtures", type=Path, help="copy each recording to DIR/SERIES/SCENARIO.vfs")
+    parser.add_argument("--commands", choices=["none", "ends", "all"],
+                        help="on which kernels to try the tool's commands: `ends` is the oldest and the newest of the matrix, the default when all scenarios run")
+    parser.add_argument("--step", action="append", help="only this step of guest/commands; may repeat; implies --commands all")
     parser.add_argument("--exec", help="run a shell command in the guest and print its output; no scenarios unless --scenario is given")
     parser.add_argument("--include", type=Path, action="append", default=[], help="put FILE in the guest as /extra/NAME")
-    parser.add_argument("--timeout", type=int, default=1200, help="seconds for one boot")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="guests at a time; default: 2, or 1 on a single CPU")
+    parser.add_argument("--timeout", type=int, default=1800, help="seconds for one boot")
     parser.add_argument("--recheck", action="store_true", help="boot nothing: check what the last run left in --out")
     parser.add_argument("--list", action="store_true", help="list kernels and scenarios")
     return parser.parse_args()
@@ -49,13 +58,26 @@ def chosen_series(options):
 
 def chosen_scenarios(options):
     known = workload.names(HERE)
-    if options.exec and not options.scenario:
+    if (options.exec or options.step) and not options.scenario:
         return []
     wanted = options.scenario or ["all"]
     unknown = set(wanted) - set(known) - {"all"}
     if unknown:
         raise kernels.LabError(f"no scenario {', '.join(sorted(unknown))}; --list shows them")
     return known if "all" in wanted else [name for name in known if name in wanted]
+
+
+def steps_of(options, scenarios, series):
+    """The steps of guest/commands that a kernel runs: [] is all of them, None is none."""
+    if options.no_tool:
+        return None
+    if options.step:
+        return options.step
+    which = options.commands
+    if which is None:
+        which = "ends" if scenarios == workload.names(HERE) and not options.exec else "none"
+    ends = (list(kernels.MATRIX)[0], list(kernels.MATRIX)[-1])
+    return [] if which == "all" or which == "ends" and series in ends else None
 
 
 def one_at_a_time():
@@ -70,21 +92,37 @@ def one_at_a_time():
     return lock
 
 
-def boot(kernel, options, scenarios, directory):
-    """Boots one kernel with the scenarios; True when results came back."""
-    image = LAB / "initramfs.cpio"
+def boot(kernel, options, scenarios, steps, directory):
+    """Boots one kernel with the scenarios; None when no results came back, else what to say about it."""
+    image = LAB / f"initramfs-{kernel.series}.cpio"
     tool = None if options.no_tool else options.tool
-    initramfs.build(image, kernel, HERE, workload.build(HERE, LAB), tool, scenarios, options.exec, options.include)
-    seconds, tries = guest.run(kernel, image, directory, options.timeout)
+    try:
+        initramfs.build(image, kernel, HERE, workload.build(HERE, LAB), tool, scenarios, steps, options.exec, options.include)
+        seconds, tries = guest.run(kernel, image, directory, options.timeout)
+    finally:
+        image.unlink(missing_ok=True)
     if seconds is None:
-        return False
+        return None
     about = {"series": kernel.series, "release": kernel.release, "package": kernel.package, "seconds": round(seconds, 1),
              "tries": tries, "tool": bool(tool)}
     (directory / "boot.json").write_text(json.dumps(about, indent=1) + "\n")
-    print(f"lab: Linux {kernel.release} ran {len(scenarios)} scenarios in {seconds:.0f} s" + (" at the second try" if tries > 1 else ""), flush=True)
-    if options.exec:
-        print((directory / "out/exec.stdout").read_text(errors="replace"), end="", flush=True)
-    return True
+    what = f"{len(scenarios)} scenarios" + ("" if steps is None else " and the commands")
+    return f"Linux {kernel.release} ran {what} in {seconds:.0f} s" + (" at the second try" if tries > 1 else "")
+
+
+def boot_all(available, options, scenarios):
+    """Boots every kernel, --jobs at a time, those with the most to do first; yields (series, what boot says) as they complete."""
+    steps = {kernel.series: steps_of(options, scenarios, kernel.series) for kernel in available}
+    workload.build(HERE, LAB)
+    pool = ThreadPoolExecutor(max(1, options.jobs))
+    try:
+        futures = {pool.submit(boot, kernel, options, scenarios, steps[kernel.series], options.out / kernel.series): kernel.series
+                   for kernel in sorted(available, key=lambda kernel: steps[kernel.series] is None)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        guest.stop_all()
 
 
 def main():
@@ -111,23 +149,35 @@ def main():
     elif problems:
         tally.check("matrix", "every kernel asked for is to be had", False)
 
-    for kernel in available:
-        name = kernel if options.recheck else kernel.series
+    tool = None if options.no_tool else options.tool
+    if not options.recheck:
+        print(f"lab: booting {', '.join(kernel.release for kernel in available)}, {options.jobs} at a time", flush=True)
+    for name, said in ((name, "") for name in available) if options.recheck else boot_all(available, options, scenarios):
         directory = options.out / name
-        if not options.recheck and not boot(kernel, options, scenarios, directory):
+        if said is None:
             tally.check(name, "boots and brings results", False)
             continue
-        checks.check_boot(tally, name, directory, scenarios, None if options.no_tool else options.tool)
-        if options.exec:
+        if said:
+            print(f"lab: {said}", flush=True)
+        checks.check_boot(tally, name, directory, scenarios, tool)
+        if tool and (directory / "out/commands").is_dir():
+            command_checks.check_boot(tally, name, directory, tool)
+        if options.exec and not options.recheck:
+            print((directory / "out/exec.stdout").read_text(errors="replace"), end="", flush=True)
             tally.check(name, "the command succeeds", (directory / "out/exec.status").read_text().strip() == "0")
         if options.fixtures:
             fixtures.copy(directory, scenarios, options.fixtures / name)
+    if tool and not options.step and any(steps_of(options, scenarios, name) is not None for name in series):
+        recordings = sorted(options.out.glob("*/out/commands/run-stale.vfs"))
+        if tally.check("malformed", "there is a recording to damage", bool(recordings)):
+            malformed_checks.check(tally, tool, recordings[0], LAB / "malformed")
     print(f"lab: {time.monotonic() - begun:.0f} s in all")
     print(f"lab: {tally.passed} passed, {tally.failed} failed")
     return 1 if tally.failed else 0
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         sys.exit(main())
     except kernels.LabError as problem:

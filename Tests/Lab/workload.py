@@ -14,6 +14,6 @@ def build(here, lab):
 
 
 def names(here):
-    """The scenarios, in the order in which a guest runs them; helpers of a scenario are not among them."""
+    """The scenarios, in the order in which a guest runs them, without the helpers."""
     lines = (here / "workload/scenarios.list").read_text().splitlines()
-    return [line.split('"')[1] for line in lines if "-victim" not in line]
+    return [line.split('"')[1] for line in lines if line.startswith("SCENARIO")]

@@ -64,9 +64,8 @@ extension JSONLines {
         if mmap.address != 0, let target = graph.resolve(address: mmap.address, size: 1).first, target.device == mmap.device {
             out.append(#","bar":"#)
             out.append(UInt64(target.bar))
-            out.append(#","bar_offset":""#)
-            out.append(hex: target.barOffset)
-            out.append(byte: 0x22)
+            out.append(#","bar_offset":"#)
+            out.append(target.barOffset)
         }
         out.append(#","size":"#)
         out.append(mmap.size)

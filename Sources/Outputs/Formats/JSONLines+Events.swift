@@ -89,9 +89,8 @@ extension JSONLines {
                 out.append(device)
                 out.append(#"","bar":"#)
                 out.append(UInt64(target.bar))
-                out.append(#","bar_offset":""#)
-                out.append(hex: target.barOffset)
-                out.append(byte: 0x22)
+                out.append(#","bar_offset":"#)
+                out.append(target.barOffset)
             } else {
                 out.append(#"{"device":null,"bar":null,"bar_offset":null"#)
             }

@@ -203,9 +203,9 @@ public struct JSONLines: EventOutput {
         out.append(finding.device)
         out.append(#"","bar":"#)
         out.append(UInt64(finding.bar))
-        out.append(#","bar_offset":""#)
-        out.append(hex: finding.barOffset)
-        out.append(finding.reachable ? #"","reachable":true,"since":"# : #"","reachable":false,"since":"#)
+        out.append(#","bar_offset":"#)
+        out.append(finding.barOffset)
+        out.append(finding.reachable ? #","reachable":true,"since":"# : #","reachable":false,"since":"#)
         out.append(finding.since)
         out.append(#","until":"#)
         if let until = finding.until { out.append(until) } else { out.append("null") }

@@ -32,16 +32,21 @@ extension TextLines {
                 out.append(": what happened in between is not known")
             }
         case .memoryDecode(let device, let enabled, let origin):
+            guard changed(device, \.memory, enabled) else { return }
             line(enabled ? "memory on" : "memory off", event, graph, &out) { out in
                 out.append(device)
                 if origin == .host { out.append("  by the host") }
             }
         case .reset(let device, let phase, let wholeBus):
+            // One reset passes through several functions: only the outermost is shown.
+            guard phase == .begin ? resetDepth(device) <= 1 : resetDepth(device) == 0 else { return }
+            func resetDepth(_ device: PCIAddress) -> UInt32 { graph.device(device)?.resetDepth ?? 0 }
             line(phase == .begin ? "reset" : "reset done", event, graph, &out) { out in
                 out.append(device)
                 if wholeBus { out.append("  whole bus") }
             }
         case .power(let device, let state, let origin):
+            guard changed(device, \.power, state) else { return }
             line("power", event, graph, &out) { out in
                 out.append(device)
                 out.append("  ")
@@ -52,6 +57,13 @@ extension TextLines {
             writeDevice(event, graph, &out)
         default: writeContainer(event, applied, graph, &out)
         }
+    }
+
+    /// Whether a device's state is another than the one shown last; a first state counts when it is not the usual one.
+    private mutating func changed<Value: Equatable>(_ device: PCIAddress, _ field: WritableKeyPath<ShownState, Value>, _ value: Value) -> Bool {
+        let before = shown[device, default: ShownState()]
+        shown[device, default: ShownState()][keyPath: field] = value
+        return before[keyPath: field] != value
     }
 
     /// Writes time, who and verb in their columns, then what `body` says.
@@ -150,7 +162,7 @@ extension TextLines {
     private mutating func write(_ request: UnmapRequest, _ event: Event, _ applied: Applied, _ graph: Graph,
                                 _ out: inout ByteWriter) {
         let gone = removed.removeValue(forKey: event.actor.tid) ?? 0
-        // VFIO_DMA_UNMAP_FLAG_ALL: kernels differ in whether they count (see docs/timeline.md); VFIO_DMA_UNMAP_FLAG_VADDR removes nothing.
+        // VFIO_DMA_UNMAP_FLAG_ALL: kernels differ in whether they return the bytes; VFIO_DMA_UNMAP_FLAG_VADDR removes nothing.
         let isAll = request.flags & 2 != 0, isVaddr = request.flags & 4 != 0
         if request.result == 0, isVaddr || (isAll && gone > 0) || (gone == request.size && gone > 0) { return }
         line(request.result != 0 ? "unmap FAILED" : "unmap", event, graph, &out, .warning) { out in

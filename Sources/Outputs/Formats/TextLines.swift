@@ -11,6 +11,13 @@ public struct TextLines: EventOutput {
     /// Bytes removed by a thread since its last unmap request returned.
     var removed: [UInt32: UInt64] = [:]
     private var opened: [UInt32: Severity] = [:]
+    /// A device's state as the lines above have it, so that writing the same again is not news.
+    var shown: [PCIAddress: ShownState] = [:]
+
+    struct ShownState {
+        var memory = true
+        var power = PowerState.d0
+    }
 
     public init(options: OutputOptions = OutputOptions()) { colour = options.colour }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,6 +39,7 @@ static void hear(int fd)
 /* The new owner: opens the device in its own container, keeps a secret in it, and looks at what becomes of it. */
 void given_away_victim(void)
 {
+	prctl(PR_SET_NAME, "victim");
 	struct container c = container_with("victim", &ivshmem);
 	volatile uint32_t *bar = bar_new(&ivshmem, IVSHMEM_BAR, 0, SIZE);
 

@@ -1,4 +1,4 @@
-/* workload NAME: runs one scenario against the lab's devices and records in the oracle what the kernel answered. */
+/* workload NAME: runs one scenario, or helper, against the lab's devices and records in the oracle what the kernel answered. */
 #include "oracle.h"
 #include "scenarios.h"
 #include "vfio.h"

@@ -1,0 +1,264 @@
+"""How the commands behaved in a guest: what guest/commands left, judged. DESIGN.md has the promises."""
+
+import json
+import re
+import subprocess
+
+from checks import Check
+
+# Hooks whose function a kernel does not have, with why: doctor may call these missing, and no others.
+ABSENT = {}
+
+
+class Steps:
+    """The directory of a guest's steps, and the tool to read their files with."""
+
+    def __init__(self, tally, series, directory, tool):
+        self.tally, self.series, self.tool = tally, series, tool
+        self.directory = directory / "out/commands"
+
+    def check(self, step):
+        return Check(self.tally, f"{self.series} {step}")
+
+    def path(self, name):
+        return self.directory / name
+
+    def ran(self, name):
+        return self.path(f"{name}.status").exists()
+
+    def text(self, name):
+        return self.path(name).read_text(errors="replace") if self.path(name).exists() else ""
+
+    def status(self, name):
+        return int(self.text(f"{name}.status") or -1)
+
+    def err(self, name):
+        return self.text(f"{name}.err")
+
+    def timeline(self, name):
+        """The lines of a timeline, none if it is not one."""
+        try:
+            return [json.loads(line) for line in self.text(name).splitlines()]
+        except ValueError:
+            return []
+
+    def host(self, *arguments):
+        """Runs the tool here; file names are those of the steps."""
+        paths = [str(self.path(a)) if isinstance(a, str) and self.path(a).is_file() else str(a) for a in arguments]
+        return subprocess.run([str(self.tool), *paths], stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+
+
+def check_boot(tally, series, directory, tool):
+    steps = Steps(tally, series, directory, tool)
+    passed, failed = tally.passed, tally.failed
+    for names, judge in ((["doctor"], doctor), (["no-privileges"], no_privileges), (["help"], usage), (["run-clean"], run), (["run-7"], statuses),
+                         (["scope-command"], scope), (["fork-depth"], tree), (["trace-int"], signals), (["filter-pid"], filters),
+                         (["sigkill-tool"], sigkill), (["disk-full"], disk_full), (["unwritable"], unwritable), (["loss"], loss),
+                         (["late-modules"], late_modules)):
+        if all(steps.ran(name) for name in names):
+            judge(steps)
+    no_crash(steps)
+    print(f"lab: Linux {series}, commands: {tally.passed - passed} passed, {tally.failed - failed} failed", flush=True)
+
+
+def ends(steps, name, status, *says):
+    """A command's exit status, and what stderr has to say."""
+    check = steps.check(name)
+    check(f"status {status}", steps.status(name) == status, f"{steps.status(name)}: {brief(steps.err(name))}")
+    for word in says:
+        check(f"stderr says “{word}”", re.search(word, steps.err(name)) is not None, brief(steps.err(name)))
+    return check
+
+
+def brief(text):
+    words = " / ".join(text.strip().splitlines())
+    return words if len(words) < 300 else words[:150] + " … " + words[-150:]
+
+
+def no_crash(steps):
+    crashed = [path.name for path in sorted(steps.directory.glob("*.err"))
+               if re.search(r"Fatal error|Backtrace|stack dump|Crashed|did not end", path.read_text(errors="replace"))]
+    steps.check("commands")("nothing crashed or hung", not crashed, crashed)
+
+
+def doctor(steps):
+    for name in ("doctor", "doctor-attach"):
+        check = ends(steps, name, 0)
+        hooks = re.findall(r"^ +(\S+) +(missing\S*|\S+) +\S", steps.text(f"{name}.out").partition("hooks:")[2], re.M)
+        check("lists hooks", len(hooks) > 30, len(hooks))
+        missing = {hook for hook, how in hooks if how.startswith("missing")}
+        check("no hook is missing but what this kernel has not", missing == ABSENT.get(steps.series, set()), missing)
+    attached = re.search(r"attached and detached (\d+) of (\d+) hooks", steps.text("doctor-attach.out"))
+    expected = len(ABSENT.get(steps.series, set()))
+    steps.check("doctor-attach")("attaches every hook there is", attached and int(attached[2]) - int(attached[1]) == expected, attached and attached[0])
+
+
+def no_privileges(steps):
+    check = ends(steps, "no-privileges", 3, "root", "CAP_")
+    check("in one line", len(steps.err("no-privileges").splitlines()) == 1, brief(steps.err("no-privileges")))
+    check = ends(steps, "no-privileges-doctor", 3)
+    check("says root", "root" in steps.text("no-privileges-doctor.out"), brief(steps.text("no-privileges-doctor.out")))
+
+
+def usage(steps):
+    ends(steps, "run-without-command", 2, "--")
+    ends(steps, "unknown-option", 2, "no-such-option")
+    ends(steps, "unknown-command", 2, "no-such-command")
+    ends(steps, "bad-device", 2, "0000:02:00.0")
+    ends(steps, "explain-unknown", 2, "no-such-rule", "stale-mapping")
+    for name, word in (("help", "SUBCOMMANDS"), ("version", r"^\d+\.\d+"), ("rules", "stale-mapping"), ("explain", "What to do")):
+        check = ends(steps, name, 0)
+        check(f"prints “{word}”", re.search(word, steps.text(f"{name}.out")) is not None, brief(steps.text(f"{name}.out")))
+
+
+def run(steps):
+    ends(steps, "run-clean", 0, "no findings")
+    check = ends(steps, "run-stale", 1, "stale-mapping", "HIGH|high")
+    device = next(json.loads(line)["device"] for line in steps.text("run-stale.oracle").splitlines() if '"name":"ivshmem"' in line)
+    check("stderr names the device and the command", device in steps.err("run-stale") and "workload" in steps.err("run-stale"), brief(steps.err("run-stale")))
+    frame(check, steps.timeline("run-stale.jsonl"))
+    live = steps.path("run-stale.jsonl").read_bytes()
+    for what, arguments in (("export of the recording", ("export", "--format", "jsonl", "run-stale.vfs")),
+                            ("export of the timeline", ("export", "--format", "jsonl", "run-stale.jsonl")),
+                            ("audit of the recording", ("audit", "--format", "jsonl", "run-stale.vfs")),
+                            ("audit of the timeline", ("audit", "--format", "jsonl", "run-stale.jsonl"))):
+        result = steps.host(*arguments)
+        check(f"{what} is the live timeline, byte for byte", result.stdout == live, difference(result.stdout, live))
+        check.same(f"{what}: status", result.returncode, 1 if arguments[0] == "audit" else 0)
+
+
+def difference(seen, expected):
+    a, b = seen.splitlines(), expected.splitlines()
+    for number, (x, y) in enumerate(zip(a, b), 1):
+        if x != y:
+            at = next((i for i, (p, q) in enumerate(zip(x, y)) if p != q), min(len(x), len(y)))
+            return f"line {number} of {len(a)} and {len(b)}: …{x[max(0, at - 60):at + 60]!r}, not …{y[max(0, at - 60):at + 60]!r}"
+    return f"{len(a)} lines, not {len(b)}"
+
+
+def frame(check, lines):
+    """A timeline begins with its header and ends with its summary; which is returned, or {}."""
+    if not check("the timeline has a header and a summary", len(lines) > 1 and lines[0]["type"] == "header" and lines[-1]["type"] == "summary",
+                 [line["type"] for line in lines[:1] + lines[-1:]]):
+        return {}
+    summary = lines[-1]
+    check.same("attempted is delivered and lost", summary["attempted"], summary["delivered"] + summary["lost"])
+    return summary
+
+
+def statuses(steps):
+    ends(steps, "run-7", 7)
+    ends(steps, "run-killed", 128 + 11)
+    ends(steps, "run-nothing", 3, "/no/such/command", "No such file")
+    ends(steps, "run-interrupted", 128 + 15)
+
+
+def scope(steps):
+    ends(steps, "scope-command", 0, "do not count", "--scope host")
+    ends(steps, "scope-host", 1, "stale-mapping")
+
+
+def tree(steps):
+    ends(steps, "fork-depth", 1, "stale-mapping")
+    ends(steps, "daemon", 1, "stale-mapping")
+    ends(steps, "left-behind", 1, "stale-mapping")
+
+
+def signals(steps):
+    check = ends(steps, "trace-int", 1, "1 high")
+    summary = frame(check, steps.timeline("trace-int.out"))
+    check("complete", summary.get("complete") is True, summary)
+    check("the finding is in it", any(line["type"] == "finding" and line["severity"] == "high" for line in steps.timeline("trace-int.out")))
+    check = ends(steps, "trace-term", 1)
+    check("text names the finding", "stale-mapping" in steps.text("trace-term.out"), brief(steps.text("trace-term.out")))
+
+
+def filters(steps):
+    pid, device = int(steps.text("filters.pid")), steps.text("filters.device").strip()
+
+    edu = next(json.loads(line)["device"] for line in steps.text("filters.oracle").splitlines() if '"name":"edu"' in line)
+
+    def about_device(line):
+        return line.get("device") == device or any(target["device"] == device for target in line.get("targets", []))
+
+    # A finding is a process's when its mapping or the device is.
+    matches = {
+        "filter-pid": lambda line: line["type"] == "finding" or line.get("pid") == pid,
+        "filter-device": about_device,
+        # What a device does is its container's: edu is all that c1 has.
+        "filter-container": lambda line: line["container"] == "c1" if "container" in line else line.get("device") == edu,
+    }
+    for name, matching in matches.items():
+        check = ends(steps, name, 1)
+        lines = steps.timeline(f"{name}.out")
+        frame(check, lines)
+        wrong = [line for line in lines[1:-1] if line["type"] != "gap" and not matching(line)]
+        check("shows only what matches", not wrong, f"{len(wrong)}, {wrong[:1]}")
+        for kind in ("map", "finding"):
+            check(f"shows a {kind}", any(line["type"] == kind for line in lines))
+
+
+def sigkill(steps):
+    check = ends(steps, "sigkill-tool", 128 + 9)
+    result = steps.host("audit", "sigkill-tool.vfs")
+    said = result.stderr.decode(errors="replace")
+    check("audit finds what was recorded", result.returncode == 1 and b"stale-mapping" in result.stdout, (result.returncode, result.stdout[-200:]))
+    check("audit says that it was cut short", re.search("cut short|no end block", said) is not None, brief(said))
+    check.same("audit --fail-on critical gives", steps.host("audit", "--fail-on", "critical", "sigkill-tool.vfs").returncode, 4)
+    lines = [json.loads(line) for line in steps.host("export", "--format", "jsonl", "sigkill-tool.vfs").stdout.splitlines()]
+    check("its summary is not complete", lines[-1]["type"] == "summary" and lines[-1]["complete"] is False, lines[-1])
+    # The workload ended two seconds before the tool did: more than the second that a SIGKILL may cost.
+    ended = [line for line in lines if line["type"] == "container" and line["action"] == "release"]
+    check("all that happened is in it", len(ended) == 1, len(ended))
+
+
+def disk_full(steps):
+    check = ends(steps, "disk-full", 3, "No space left")
+    result = steps.host("export", "--format", "jsonl", "disk-full.vfs")
+    maps = result.stdout.count(b'"type":"map"')
+    check("what is there still reads", result.returncode == 4 and maps > 0, (result.returncode, maps, brief(result.stderr.decode())))
+    ends(steps, "disk-full-timeline", 3, "No space left")
+
+
+def unwritable(steps):
+    ends(steps, "unwritable", 3, "/no/such/directory/x")
+    ends(steps, "closed-pipe", 3, "stdout was closed|closed by its reader|[Bb]roken pipe")
+
+
+def loss(steps):
+    check = ends(steps, "loss", 4, "lost", "incomplete")
+    lines = steps.timeline("loss.jsonl")
+    summary = frame(check, lines)
+    check("some were lost", summary.get("lost", 0) > 0 and summary.get("complete") is False, summary)
+    gaps = [line for line in lines if line["type"] == "gap"]
+    check.same("the gaps add up to what was lost", sum(gap["lost"] for gap in gaps), summary.get("lost"))
+    check("each gap has its time", all(gap["since"] <= gap["until"] for gap in gaps), gaps[:1])
+    check.same("audit of the recording gives", steps.host("audit", "loss.vfs").returncode, 4)
+    check.same("audit of the timeline gives", steps.host("audit", "loss.jsonl").returncode, 4)
+
+
+def late_modules(steps):
+    steps.check("late-modules")("VFIO was gone", not steps.text("late-modules.left"), brief(steps.text("late-modules.left")))
+    ends(steps, "not-loaded", 3, "modprobe")
+    check = ends(steps, "not-loaded-doctor", 3)
+    check("doctor says modprobe", "modprobe" in steps.text("not-loaded-doctor.out"))
+    # Traced from the moment it could be.
+    check = ends(steps, "late-modules", 0)
+    lines = exported(steps, check, "late-modules.vfs", 0)
+    check("the finding is in it", any(line["type"] == "finding" and line["rule"] == "stale-mapping" for line in lines))
+    missing = {hook["name"] for hook in lines[0]["hooks"] if hook["how"].startswith("missing")}
+    check("the header has the hooks attached later", missing == ABSENT.get(steps.series, set()), missing)
+    check.same("audit gives", steps.host("audit", "late-modules.vfs").returncode, 1)
+    # VFIO is used before the tool can attach: what it did not see it must not call clean.
+    check = steps.check("late-modules-at-once")
+    result = steps.host("audit", "late-modules-at-once.vfs")
+    check("audit finds it, or says that evidence is missing", result.returncode in (1, 4), (result.returncode, brief(result.stdout.decode())))
+
+
+def exported(steps, check, name, status):
+    """The lines of a recording's timeline."""
+    result = steps.host("export", "--format", "jsonl", name)
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    check(f"export gives {status}", result.returncode == status, (result.returncode, brief(result.stderr.decode())))
+    frame(check, lines)
+    return lines or [{"type": "nothing", "hooks": []}]

@@ -1,0 +1,83 @@
+/* Programs whose stale mapping is held by a process that its parent does not wait for. */
+#include "edu.h"
+#include "oracle.h"
+#include "scenarios.h"
+
+#include <errno.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#define WINDOW 0x200000ull
+#define SIZE 0x200000ull
+
+static void say(int fd)
+{
+	if (write(fd, "x", 1) != 1)
+		give_up("write to pipe", errno);
+}
+
+static void hear(int fd)
+{
+	char byte;
+
+	if (read(fd, &byte, 1) != 1)
+		give_up("the other process is gone", EPIPE);
+}
+
+/* Makes a mapping stale, says so on `ready`, holds it for longer than any debounce, and cleans up. */
+static void hold_stale_mapping(int ready)
+{
+	struct container c = container_with("c1", &edu);
+
+	group_attach(&ivshmem, &c);
+	device_open(&ivshmem);
+	void *bar = bar_new(&ivshmem, IVSHMEM_BAR, 0, SIZE);
+
+	dma_map(&c, bar, WINDOW, SIZE);
+	bar_free(bar, SIZE);
+	device_release(&ivshmem);
+	if (ready >= 0)
+		say(ready);
+	settle();
+	settle();
+	dma_unmap(&c, WINDOW, SIZE);
+	group_close(&ivshmem);
+	device_release(&edu);
+	group_close(&edu);
+	container_close(&c);
+}
+
+/* As a daemon starts: a session of its own, forked twice, its ancestors gone before it does anything. */
+void stale_daemon(void)
+{
+	int gone[2];
+
+	if (pipe(gone))
+		give_up("pipe", errno);
+	if (fork() == 0) {
+		setsid();
+		if (fork() != 0)
+			_exit(0);
+		close(gone[1]);
+		char byte;
+		while (read(gone[0], &byte, 1) > 0)
+			;
+		hold_stale_mapping(-1);
+	}
+}
+
+/* The command's process ends the moment the mapping is stale; the child that holds it lives on. */
+void stale_left_behind(void)
+{
+	int ready[2];
+
+	if (pipe(ready))
+		give_up("pipe", errno);
+	if (fork() == 0) {
+		close(ready[0]);
+		hold_stale_mapping(ready[1]);
+		return;
+	}
+	close(ready[1]);
+	hear(ready[0]);
+}
