@@ -13,7 +13,7 @@ extension ByteWriter {
             let rest = bytes & (1 << shift - 1)
             if rest != 0 {
                 append(byte: 0x2e)
-                append((rest >> (shift - 10)) * 10 >> 10)
+                append(((rest >> (shift - 10)) * 10) >> 10)
             }
             append(unit)
             return
