@@ -26,6 +26,8 @@ public struct TimelineReader {
     /// Lines that could not be read.
     public private(set) var brokenLines: UInt64 = 0
 
+    /// Whether `session` is there, without the cost of a look at it.
+    private var hasHeader = false
     private var summarySeen = false
     private var defects: [String] = []
     private var partial: [UInt8] = []
@@ -76,7 +78,7 @@ public struct TimelineReader {
     /// Reads what is left behind the last line break, and completes `evidence`.
     public mutating func finish(_ body: (Event) -> Void) throws(TimelineError) {
         if !partial.isEmpty || givenUp { try readPartial(body) }
-        guard session != nil else { throw .empty }
+        guard hasHeader else { throw .empty }
         if brokenLines > UInt64(Self.broken) { defects.append("\(brokenLines - UInt64(Self.broken)) further lines are broken") }
         if !summarySeen { defects.append("the timeline ends without a summary: it was cut short") }
         evidence.defects += defects
@@ -96,7 +98,7 @@ public struct TimelineReader {
         if givenUp {
             givenUp = false
             linesRead += 1
-            guard session != nil else { throw .notATimeline("its first line is longer than \(Self.longestLine) bytes") }
+            guard hasHeader else { throw .notATimeline("its first line is longer than \(Self.longestLine) bytes") }
             broken("longer than \(Self.longestLine) bytes")
             return
         }
@@ -125,7 +127,7 @@ public struct TimelineReader {
             scanner.skipSpace()
             guard scanner.offset == count else { throw scanner.fault("the end of the line") }
             guard let type = try fields.word(.type) else { throw fields.missing("an object with a type") }
-            guard session != nil else {
+            guard hasHeader else {
                 guard type == .header else { throw fields.missing("a header line") }
                 return try readHeader()
             }
@@ -138,7 +140,7 @@ public struct TimelineReader {
             }
         } catch {
             if let newer { throw .newerSchema(newer) }
-            guard session != nil else { throw .notATimeline("line \(linesRead): \(error.description)") }
+            guard hasHeader else { throw .notATimeline("line \(linesRead): \(error.description)") }
             broken(error.description)
         }
     }
@@ -162,6 +164,7 @@ public struct TimelineReader {
         devices = try readDevices()
         for device in devices { bars[device.device] = device.bars }
         session = found
+        hasHeader = true
     }
 
     private mutating func readSummary() throws(TimelineFault) {

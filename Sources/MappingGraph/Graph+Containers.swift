@@ -43,7 +43,7 @@ extension Graph {
         var applied = Applied()
         if let key {
             let slot = self.slot(for: key, event, &applied)
-            slots[slot].container.iommuType = type
+            if type != 0 { slots[slot].container.iommuType = type }
             bind(iommu, slot, event, &applied)
             return applied
         }

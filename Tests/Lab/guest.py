@@ -38,6 +38,7 @@ def command(kernel, initramfs, results, console):
 def boot(kernel, initramfs, directory, timeout, show=None):
     """One try: the seconds it took, or None when no results came back. `show` is called with what the console says, as it says it."""
     results, console = directory / "results.tar", directory / "console.log"
+    console.unlink(missing_ok=True)
     with open(results, "wb") as file:
         file.truncate(RESULTS_BYTES)
     begun = time.monotonic()

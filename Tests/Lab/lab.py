@@ -75,7 +75,7 @@ def steps_of(options, scenarios, series):
         return options.step
     which = options.commands
     if which is None:
-        which = "ends" if scenarios == workload.names(HERE) and not options.exec else "none"
+        which = "ends" if scenarios == workload.names(HERE) and not options.exec and not options.fixtures else "none"
     ends = (list(kernels.MATRIX)[0], list(kernels.MATRIX)[-1])
     return [] if which == "all" or which == "ends" and series in ends else None
 
