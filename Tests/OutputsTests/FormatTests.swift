@@ -10,12 +10,12 @@ import Glibc
 import Musl
 #endif
 
-/// Each registered format against Golden/small.NAME; one without such a file fails. `UPDATE_GOLDEN=1 swift test` writes them anew.
+/// Each registered format against Golden/small.NAME, streams against Golden/snapshot.NAME, too; one without such a file fails. `UPDATE_GOLDEN=1 swift test` writes them anew.
 @Suite struct FormatTests {
-    private static func write(_ format: FormatRegistry.Format) -> [UInt8] {
+    private static func write(_ format: FormatRegistry.Format, _ streamed: History = .small()) -> [UInt8] {
         switch format.kind {
         case .stream(let make):
-            func run(_ output: some EventOutput) -> [UInt8] { History.small().run(output) }
+            func run(_ output: some EventOutput) -> [UInt8] { streamed.run(output) }
             return run(make(OutputOptions()))
         case .graph(let make):
             var history = History.small()
@@ -25,9 +25,14 @@ import Musl
         }
     }
 
-    @Test(arguments: FormatRegistry.all.map(\.name)) func golden(name: String) throws {
-        let path = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/Golden/small." + name
-        let found = Self.write(FormatRegistry.format(name)!)
+    @Test(arguments: FormatRegistry.all.map(\.name)) func golden(name: String) throws { try check(Self.write(FormatRegistry.format(name)!), "small." + name) }
+
+    @Test(arguments: FormatRegistry.streamNames) func snapshots(name: String) throws {
+        try check(Self.write(FormatRegistry.format(name)!, .late()), "snapshot." + name)
+    }
+
+    private func check(_ found: [UInt8], _ file: String) throws {
+        let path = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/Golden/" + file
         if getenv("UPDATE_GOLDEN") != nil { save(found, path) }
         let expected = try #require(load(path), "there is no \(path)")
         #expect(difference(expected, found) == nil)
