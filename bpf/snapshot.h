@@ -17,12 +17,8 @@
 #define S_IFCHR 0020000
 /* The major number of groups, from /proc/devices. */
 const volatile uint32_t group_major;
-/* Where the kernel maps all memory: IOMMU tables hold physical addresses. 0 where the IOMMU's tables cannot be read. */
-const volatile uint64_t linear_map;
-
 #define WALK_STEP 32  /* mappings a step; the tree of 65,535 is at most 32 deep */
 #define TREE_DEPTH 40
-#define LEAF_STEP 128 /* IOMMU table entries a step */
 #define LIST_STEP 64  /* groups of a container, devices of a group */
 
 /* Where the next step begins. */
@@ -93,21 +89,27 @@ static __always_inline void emit_root(struct task_struct *task, struct file *fil
 
 SEC("iter/task_file") int snapshot_files(struct bpf_iter__task_file *ctx)
 {
-	if (ctx->task && ctx->file)
-		emit_root(ctx->task, ctx->file, 0);
+	/* Read once: the verifier knows of a null check only for the register that was checked. */
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+
+	if (task && file)
+		emit_root(task, file, 0);
 	return 0;
 }
 
 /* 5.12 and later: a BAR mapping keeps a device open whose descriptors are all closed. */
 SEC("iter/task_vma") int snapshot_mappings(struct bpf_iter__task_vma *ctx)
 {
+	struct task_struct *task = ctx->task;
+	struct vm_area_struct *vma = ctx->vma;
 	struct file *file;
 
-	if (!ctx->task || !ctx->vma)
+	if (!task || !vma)
 		return 0;
-	file = READ(ctx->vma, vm_file);
+	file = READ(vma, vm_file);
 	if (file)
-		emit_root(ctx->task, file, 1);
+		emit_root(task, file, 1);
 	return 0;
 }
 
@@ -264,97 +266,56 @@ static __always_inline void step_walk(struct vfio_iommu *iommu, uint64_t from, b
 	at->next = from;
 }
 
-/* The table of VT-d: `levels` of 512 entries of 8 bytes, alike for its second-level and its first-level format. */
-static __always_inline uint64_t vtd_table(struct vfio_iommu *iommu, uint32_t *levels, bool probed)
+/* Where an IOMMU of VT-d has its top table, and how many levels: alike for its second-level and its first-level format. */
+static __always_inline void step_table(struct vfio_iommu *iommu, bool probed)
 {
-	struct list_head *head = (void *)iommu; /* domain_list comes first; vfio_domain.next after its domain */
+	uint32_t zero = 0;
+	struct snapshot_cursor *at = bpf_map_lookup_elem(&cursor, &zero);
+	struct list_head *head = (void *)iommu; /* domain_list comes first */
 	struct list_head *entry = READ(head, next);
 	struct vfio_domain *vfio_domain;
 	struct iommu_domain *domain;
 	struct dmar_domain *dmar;
 
+	if (!at)
+		return;
+	at->next = 0;
 	if (!entry || entry == head)
-		return 0;
+		return;
 	vfio_domain = (void *)entry - (probed ? OFF_DOMAIN_NEXT : bpf_core_field_offset(struct vfio_domain, next));
 	domain = READ_VFIO(probed, vfio_domain, domain, 0);
 	dmar = (void *)domain - bpf_core_field_offset(struct dmar_domain, domain);
-	if (bpf_core_type_exists(struct pt_iommu_vtdss)) { /* 7.x: iommu_pt, "generic page table" */
+	if (bpf_core_type_exists(struct pt_iommu_vtdss)) {
+		/* 7.x, iommu_pt: the level is in the pointer's low bits */
 		struct pt_iommu_vtdss *table = (void *)dmar;
 		uint64_t top = READ(table, vtdss_pt.common.top_of_table);
 
-		*levels = (top & 7) + 1;
-		return top & ~4095ULL;
+		at->next = top & ~4095ULL;
+		at->done = (top & 7) + 1;
+	} else {
+		at->next = (uint64_t)READ(dmar, pgd);
+		at->done = READ(dmar, agaw) + 2;
 	}
-	*levels = READ(dmar, agaw) + 2;
-	return (uint64_t)READ(dmar, pgd);
 }
 
-/* Emits the runs of device memory from `from` to `last`, read off the IOMMU's own table. */
-static __always_inline void step_translate(struct vfio_iommu *iommu, uint64_t dma, uint64_t from, uint64_t last, bool probed)
+/* One page of an IOMMU's table, for user space to follow. */
+struct table_page {
+	uint64_t entry[512];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__type(value, struct table_page);
+} table_page SEC(".maps");
+
+SEC("raw_tp") int read_table(struct bpf_raw_tracepoint_args *ctx)
 {
-	uint32_t zero = 0, levels = 0;
-	struct snapshot_cursor *at = bpf_map_lookup_elem(&cursor, &zero);
-	uint64_t root = vtd_table(iommu, &levels, probed);
-	uint64_t run_iova = 0, run_phys = 0, run_bytes = 0;
+	uint32_t zero = 0;
+	struct table_page *page = bpf_map_lookup_elem(&table_page, &zero);
 
-	if (!at)
-		return;
-	at->done = 1;
-	if (!root || !levels || levels > 5 || !linear_map)
-		return;
-	for (int i = 0; i < LEAF_STEP; i++) {
-		uint64_t table = root, entry = 0, bytes = 0;
-		bool leaf = false;
-
-		for (uint32_t level = 5; level >= 1; level--) {
-			if (level > levels || leaf)
-				continue;
-			bytes = 1ULL << (12 + 9 * (level - 1));
-			entry = 0;
-			bpf_probe_read_kernel(&entry, sizeof(entry), (void *)(table + ((from >> (12 + 9 * (level - 1))) & 511) * 8));
-			if (!(entry & 3) || level == 1 || entry & 0x80)
-				leaf = true;
-			else
-				table = linear_map + (entry & 0x000ffffffffff000ULL);
-		}
-		if (entry & 3) {
-			uint64_t offset = from & (bytes - 1);
-			uint64_t phys = (entry & 0x000ffffffffff000ULL & ~(bytes - 1)) + offset;
-			uint64_t size = bytes - offset;
-
-			if (size > last - from + 1)
-				size = last - from + 1;
-			if (in_pci_window(phys)) {
-				if (run_bytes && run_phys + run_bytes == phys && run_iova + run_bytes == from) {
-					run_bytes += size;
-				} else {
-					if (run_bytes)
-						EMIT(VS_SNAP_EXTENT, vs_extent, r) {
-							r->dma = dma;
-							r->iova = run_iova;
-							r->phys = run_phys;
-							r->bytes = run_bytes;
-						}
-					run_iova = from;
-					run_phys = phys;
-					run_bytes = size;
-				}
-			}
-		}
-		from = (from | (bytes - 1)) + 1;
-		if (!from || from > last)
-			goto out;
-	}
-	at->done = 0;
-	at->next = from;
-out:
-	if (run_bytes)
-		EMIT(VS_SNAP_EXTENT, vs_extent, r) {
-			r->dma = dma;
-			r->iova = run_iova;
-			r->phys = run_phys;
-			r->bytes = run_bytes;
-		}
+	return page ? bpf_probe_read_kernel(page, sizeof(*page), (void *)ctx->args[0]) : -1;
 }
 
 static __always_inline void snapshot_step(uint64_t *arg, bool probed)
@@ -367,6 +328,7 @@ static __always_inline void snapshot_step(uint64_t *arg, bool probed)
 	case VS_ASK_DEVICE: emit_snap_device((void *)arg[1], probed); break;
 	case VS_ASK_GROUP: step_group((void *)arg[1], probed); break;
 	case VS_ASK_CONTAINER: step_container((void *)arg[1], probed); break;
+	case VS_ASK_TABLE: step_table((void *)arg[1], probed); break;
 	}
 }
 
@@ -375,13 +337,12 @@ static __always_inline void copy_args(struct bpf_raw_tracepoint_args *ctx, uint6
 	arg[0] = ctx->args[0];
 	arg[1] = ctx->args[1];
 	arg[2] = ctx->args[2];
-	arg[3] = ctx->args[3];
 }
 
 #define STEP(name, probed)                                                                                           \
 	SEC("raw_tp") int step_##name(struct bpf_raw_tracepoint_args *ctx)                                           \
 	{                                                                                                            \
-		uint64_t arg[4];                                                                                     \
+		uint64_t arg[3];                                                                                     \
 		copy_args(ctx, arg);                                                                                 \
 		snapshot_step(arg, probed);                                                                          \
 		return 0;                                                                                            \
@@ -389,11 +350,6 @@ static __always_inline void copy_args(struct bpf_raw_tracepoint_args *ctx, uint6
 	SEC("raw_tp") int walk_##name(struct bpf_raw_tracepoint_args *ctx)                                           \
 	{                                                                                                            \
 		step_walk((void *)ctx->args[1], ctx->args[2], probed);                                               \
-		return 0;                                                                                            \
-	}                                                                                                            \
-	SEC("raw_tp") int translate_##name(struct bpf_raw_tracepoint_args *ctx)                                      \
-	{                                                                                                            \
-		step_translate((void *)ctx->args[0], ctx->args[1], ctx->args[2], ctx->args[3], probed);              \
 		return 0;                                                                                            \
 	}
 

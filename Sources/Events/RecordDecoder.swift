@@ -136,7 +136,6 @@ extension RecordDecoder {
         case VS_SNAP_GROUP: MemoryLayout<vs_group>.size
         case VS_SNAP_DEVICE: MemoryLayout<vs_snap_device>.size
         case VS_SNAP_MAP: MemoryLayout<vs_map>.size
-        case VS_SNAP_EXTENT: MemoryLayout<vs_extent>.size
         case VS_MODULE: MemoryLayout<vs_module>.size
         case VS_FORK: MemoryLayout<vs_fork>.size
         case VS_PROCESS_INFO: MemoryLayout<vs_process_info>.size

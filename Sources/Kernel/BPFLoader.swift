@@ -36,6 +36,7 @@ final class BPFLoader {
         Self.setAutocreate(object, "map_states_5_10", !facts.canUseFexit)
         Self.setAutocreate(object, "saved", !facts.canUseFexit)
         Self.setAutocreate(object, "cursor", programs.contains("snapshot_files"))
+        Self.setAutocreate(object, "table_page", programs.contains("snapshot_files"))
         if let ring = bpf_object__find_map_by_name(object, "ring") { bpf_map__set_max_entries(ring, settings.ringBytes) }
         if let first {
             for name in Self.sharedMaps {

@@ -19,9 +19,9 @@ enum MemoryLayoutScan {
                 guard at + 56 <= count, raw.loadUnaligned(fromByteOffset: at, as: UInt32.self) == 1 /* PT_LOAD */ else { continue }
                 let virtual = raw.loadUnaligned(fromByteOffset: at + 16, as: UInt64.self)
                 let physical = raw.loadUnaligned(fromByteOffset: at + 24, as: UInt64.self)
-                // The direct map lies below vmalloc space and is aligned to 1 GiB; kernel text is above, and vmalloc has no physical address.
+                // Only the direct map and kernel text have a physical address; text is in the last GiBs, and the direct map is aligned to 1 GiB.
                 let base = virtual &- physical
-                if physical != .max, virtual < 0xffff_f000_0000_0000, base & 0x3fff_ffff == 0, base >> 47 == 0x1ffff { return base }
+                if physical != .max, virtual >> 63 == 1, virtual < 0xffff_ff00_0000_0000, base & 0x3fff_ffff == 0 { return base }
             }
             return 0
         }

@@ -32,7 +32,6 @@ struct Settings {
         store(UInt32(sysconf(Int32(_SC_PAGESIZE)).trailingZeroBitCount), "page_shift", btf, base)
         store(UInt64(ringBytes) / 8, "wakeup_bytes", btf, base)
         store(injectLoss, "inject_loss", btf, base)
-        store(linearMap, "linear_map", btf, base)
         store(groupMajor, "group_major", btf, base)
     }
 

@@ -12,11 +12,13 @@ final class Snapshotter {
     private let loader: BPFLoader
     private let step: Int32
     private let walk: Int32
-    private let translate: Int32
+    private let reader: Int32
+    private let table: Int32
     private let cursor: Int32
     private let files: OpaquePointer
     private let mappings: OpaquePointer?
-    private let canTranslate: Bool
+    private let linearMap: UInt64
+    private let windows: [(first: UInt64, last: UInt64)]
     /// Empties the ring.
     private let consume: () -> Void
 
@@ -27,7 +29,12 @@ final class Snapshotter {
     private var iommus: [UInt64] = []
     /// Records that came since the last flush, in the ring's order.
     private var pending: [[UInt8]] = []
-    private var extents: [UInt64: [vs_extent]] = [:]
+    /// Who holds what, told once the kernel's addresses have names.
+    private var roots: [vs_snap_root] = []
+    private var deviceNames: [UInt64: UInt64] = [:]
+    private var groupNumbers: [UInt64: UInt64] = [:]
+    private var extents: [UInt64: [IOMMUTable.Run]] = [:]
+    private var tables: [UInt64: IOMMUTable] = [:]
 
     private struct Found {
         var seen: Set<UInt64> = []
@@ -38,21 +45,25 @@ final class Snapshotter {
         }
     }
 
+    static let allPrograms: Set<String> = Set(["btf", "offsets"].flatMap { ["step_\($0)", "walk_\($0)"] } + ["read_table", "snapshot_files", "snapshot_mappings"])
+
     init(facts: KernelFacts, settings: Settings, sharing first: BPFLoader, consume: @escaping () -> Void) throws(TracerError) {
         let suffix = facts.canUseFexit ? "btf" : "offsets"
         let hasVMAs = facts.hasTaskVMAIterator
-        var programs: Set<String> = ["step_\(suffix)", "walk_\(suffix)", "translate_\(suffix)", "snapshot_files"]
+        var programs: Set<String> = ["step_\(suffix)", "walk_\(suffix)", "read_table", "snapshot_files"]
         if hasVMAs { programs.insert("snapshot_mappings") }
         loader = try BPFLoader(programs: programs, settings: settings, sharing: first, facts: facts)
         self.consume = consume
-        canTranslate = settings.linearMap != 0
+        linearMap = settings.linearMap
+        windows = settings.windows
         guard let step = loader.programDescriptor("step_\(suffix)"), let walk = loader.programDescriptor("walk_\(suffix)"),
-              let translate = loader.programDescriptor("translate_\(suffix)"), let cursor = loader.mapDescriptor("cursor"),
+              let reader = loader.programDescriptor("read_table"), let table = loader.mapDescriptor("table_page"), let cursor = loader.mapDescriptor("cursor"),
               let files = loader.program("snapshot_files")
         else { throw .loadFailed(release: facts.release, log: "the snapshot programs are not complete") }
         self.step = step
         self.walk = walk
-        self.translate = translate
+        self.reader = reader
+        self.table = table
         self.cursor = cursor
         self.files = files
         mappings = hasVMAs ? loader.program("snapshot_mappings") : nil
@@ -66,6 +77,10 @@ final class Snapshotter {
         groups = Found()
         devices = Found()
         iommus = []
+        roots = []
+        deviceNames = [:]
+        groupNumbers = [:]
+        tables = [:]
         ask(VS_ASK_BEGIN)
         iterate(files)
         if let mappings { iterate(mappings) }
@@ -76,6 +91,7 @@ final class Snapshotter {
             while let container = containers.queue.popLast() { ask(VS_ASK_CONTAINER, container) }
         } while !devices.queue.isEmpty || !groups.queue.isEmpty || !containers.queue.isEmpty
         flush(deliver)
+        tellHolders(deliver)
         for iommu in iommus { walkMappings(of: iommu, deliver) }
         ask(VS_ASK_END)
         flush(deliver)
@@ -85,10 +101,6 @@ final class Snapshotter {
     func intercept(_ record: UnsafeRawPointer, _ count: Int) {
         let header = record.load(as: vs_header.self)
         switch vs_type(UInt32(header.type)) {
-        case VS_SNAP_EXTENT:
-            let extent = record.load(as: vs_extent.self)
-            extents[extent.dma, default: []].append(extent)
-            return
         case VS_SNAP_ROOT:
             let root = record.load(as: vs_snap_root.self)
             switch vs_root_kind(root.kind) {
@@ -96,9 +108,16 @@ final class Snapshotter {
             case VS_ROOT_GROUP: groups.add(root.object)
             default: devices.add(root.object)
             }
-        case VS_SNAP_DEVICE: groups.add(record.load(as: vs_snap_device.self).group)
+            roots.append(root)
+            return
+        case VS_SNAP_DEVICE:
+            let device = record.load(as: vs_snap_device.self)
+            // A group lists its devices; one that a descriptor led to comes a second time.
+            guard deviceNames.updateValue(device.pci, forKey: device.device) == nil else { return }
+            groups.add(device.group)
         case VS_SNAP_GROUP:
             let group = record.load(as: vs_group.self)
+            guard groupNumbers.updateValue(UInt64(group.number), forKey: group.group) == nil else { return }
             groups.add(group.group)
             containers.add(group.container)
         case VS_SNAP_CONTAINER:
@@ -109,6 +128,17 @@ final class Snapshotter {
         pending.append(Array(UnsafeRawBufferPointer(start: record, count: count)))
     }
 
+    private func tellHolders(_ deliver: (UnsafeRawPointer, Int) -> Void) {
+        for var root in roots {
+            switch vs_root_kind(root.kind) {
+            case VS_ROOT_CONTAINER: break
+            case VS_ROOT_GROUP: root.object = groupNumbers[root.object] ?? 0xffff_ffff
+            default: root.object = deviceNames[root.object] ?? .max
+            }
+            withUnsafeBytes(of: &root) { deliver($0.baseAddress!, $0.count) }
+        }
+    }
+
     private func walkMappings(of iommu: UInt64, _ deliver: (UnsafeRawPointer, Int) -> Void) {
         ask(VS_ASK_WALK_BEGIN, iommu)
         var from: UInt64 = 0
@@ -117,7 +147,7 @@ final class Snapshotter {
             run(walk, 0, iommu, from)
             consume()
             count += UInt64(pending.count { Self.type(of: $0) == VS_SNAP_MAP })
-            findTargets()
+            findTargets(of: iommu)
             flush(deliver)
             let at = position()
             if at.done != 0 { break }
@@ -127,22 +157,26 @@ final class Snapshotter {
         flush(deliver)
     }
 
-    /// Asks the IOMMU's table where the mappings that were just walked lead.
-    private func findTargets() {
-        guard canTranslate else { return }
+    /// Reads off the IOMMU's own table where the mappings that were just walked lead.
+    private func findTargets(of iommu: UInt64) {
+        guard linearMap != 0 else { return }
+        if tables[iommu] == nil {
+            ask(VS_ASK_TABLE, iommu)
+            let at = position()
+            tables[iommu] = IOMMUTable(root: at.next, levels: Int(at.done), linearMap: linearMap)
+        }
         for bytes in pending where Self.type(of: bytes) == VS_SNAP_MAP {
             let map = bytes.withUnsafeBytes { $0.load(as: vs_map.self) }
             if UInt32(map.flags) & VS_MAP_ONLY_RAM.rawValue != 0 || map.size == 0 { continue }
-            var from = map.iova
-            let last = map.iova &+ (map.size &- 1)
-            repeat {
-                run(translate, map.iommu, map.dma, from, last)
-                consume()
-                let at = position()
-                if at.done != 0 { break }
-                from = at.next
-            } while true
+            let runs = tables[iommu]!.runs(from: map.iova, last: map.iova &+ (map.size &- 1), within: windows) { [unowned self] in readTable(at: $0, into: &$1) }
+            if !runs.isEmpty { extents[map.dma] = runs }
         }
+    }
+
+    private func readTable(at address: UInt64, into page: inout [UInt64]) -> Bool {
+        guard run(reader, address) == 0 else { return false }
+        var key: UInt32 = 0
+        return bpf_map_lookup_elem(table, &key, &page) == 0
     }
 
     /// Hands on what is pending: extents first, in the name of their mapping.
@@ -153,10 +187,10 @@ final class Snapshotter {
                 var map = bytes.withUnsafeBytes { $0.load(as: vs_map.self) }
                 // No thread acts here: an extent of a map that its thread is making right now must not get mixed in.
                 map.h.tid = 0
-                for var extent in extents.removeValue(forKey: map.dma) ?? [] {
+                for run in extents.removeValue(forKey: map.dma) ?? [] {
                     map.extents += 1
-                    map.device_bytes += extent.bytes
-                    extent.h = map.h
+                    map.device_bytes += run.size
+                    var extent = vs_extent(h: map.h, dma: map.dma, iova: run.iova, phys: run.address, bytes: run.size)
                     extent.h.type = UInt16(VS_EXTENT.rawValue)
                     extent.h.size = UInt16(MemoryLayout<vs_extent>.size)
                     withUnsafeBytes(of: &extent) { deliver($0.baseAddress!, $0.count) }
@@ -181,15 +215,16 @@ final class Snapshotter {
         consume()
     }
 
-    /// Runs a raw-tracepoint program once with these arguments.
-    private func run(_ program: Int32, _ arguments: UInt64...) {
+    /// Runs a raw-tracepoint program once with these arguments; gives what it returned, or -1 when it did not run.
+    @discardableResult
+    private func run(_ program: Int32, _ arguments: UInt64...) -> Int32 {
         var context: [UInt64] = arguments + [UInt64](repeating: 0, count: 4 - arguments.count)
         var options = bpf_test_run_opts()
         options.sz = MemoryLayout<bpf_test_run_opts>.size
-        context.withUnsafeMutableBytes { bytes in
+        return context.withUnsafeMutableBytes { bytes in
             options.ctx_in = UnsafeRawPointer(bytes.baseAddress!)
             options.ctx_size_in = UInt32(bytes.count)
-            _ = bpf_prog_test_run_opts(program, &options)
+            return bpf_prog_test_run_opts(program, &options) == 0 ? Int32(bitPattern: options.retval) : -1
         }
     }
 

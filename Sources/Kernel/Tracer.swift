@@ -36,6 +36,10 @@ public final class Tracer {
     private var moduleArrived = false
     private var attached: [String: HookDefinition.Way] = [:]
     private var refused: [String: String] = [:]
+    private var snapshotter: Snapshotter?
+    private var isTakingSnapshot = false
+    private var wantsSnapshot = false
+    private var lastSnapshot: UInt64 = 0
     private var knownProcesses: Set<ProcessKey> = []
     private let began: UInt64
     private let clockOffset: Int64
@@ -93,6 +97,24 @@ public final class Tracer {
         PCIScan.forEachDevice(time: UInt64(vs_boot_time())) { onRecord($0, $1) }
     }
 
+    /// Reads the present state out of the kernel: its records, and events that happen meanwhile, go to `onRecord` in order.
+    public func takeSnapshot() throws(TracerError) {
+        guard let first = loaders.first, hasVFIO, facts.hasVFIOPCI else { return }
+        if snapshotter == nil {
+            var settings = Settings(ringBytes: options.ringBytes, windows: PCIScan.windows(), injectLoss: 0)
+            settings.linearMap = MemoryLayoutScan.linearMap()
+            settings.groupMajor = MemoryLayoutScan.groupMajor()
+            snapshotter = try Snapshotter(facts: facts, settings: settings, sharing: first) { [unowned self] in
+                if let ring { ring_buffer__consume(ring) }
+            }
+        }
+        isTakingSnapshot = true
+        snapshotter!.take { forward($0, $1) }
+        isTakingSnapshot = false
+        lastSnapshot = UInt64(vs_boot_time())
+        wantsSnapshot = false
+    }
+
     /// Waits up to `milliseconds` for the ring to fill to its mark, then delivers all that is there.
     public func drain(milliseconds: Int32) {
         guard let ring else { return }
@@ -101,9 +123,12 @@ public final class Tracer {
             moduleArrived = false
             facts = KernelFacts()
             if (try? attachPending()) != nil { onHooksChanged(session) }
+            wantsSnapshot = true
         }
         let now = UInt64(vs_boot_time())
         if now - lastLossCheck > 500_000_000 { checkLoss(now: now) }
+        // What was lost is made good from the kernel's own state, at most once a second.
+        if wantsSnapshot, now - lastSnapshot > 1_000_000_000 { try? takeSnapshot() }
     }
 
     /// Detaches, delivers what is left, and says how much was seen.
@@ -124,6 +149,8 @@ public final class Tracer {
     private func close() {
         if let ring { ring_buffer__free(ring) }
         ring = nil
+        snapshotter?.close()
+        snapshotter = nil
         for loader in loaders { loader.close() }
         loaders = []
     }
@@ -160,9 +187,14 @@ public final class Tracer {
     private func deliver(_ record: UnsafeRawPointer, _ count: Int) {
         delivered += 1
         guard count >= MemoryLayout<vs_header>.size else { return }
+        if isTakingSnapshot { snapshotter!.intercept(record, count) } else { forward(record, count) }
+    }
+
+    private func forward(_ record: UnsafeRawPointer, _ count: Int) {
         let header = record.load(as: vs_header.self)
         switch vs_type(UInt32(header.type)) {
         case VS_MAP, VS_EXTENT, VS_REMOVE, VS_UNMAP: break
+        case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END, VS_SNAP_CONTAINER, VS_SNAP_GROUP, VS_SNAP_DEVICE: break
         case VS_MODULE: moduleArrived = true
         case VS_FORK:
             let fork = record.load(as: vs_fork.self)
@@ -185,6 +217,7 @@ public final class Tracer {
             record.lost = lost - lostSoFar
             withUnsafeBytes(of: &record) { onRecord($0.baseAddress!, $0.count) }
             lostSoFar = lost
+            wantsSnapshot = true
         }
         lastLossCheck = now
     }

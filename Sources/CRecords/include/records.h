@@ -62,7 +62,6 @@ enum vs_type {
 	VS_SNAP_WALK_BEGIN = 36,
 	VS_SNAP_WALK_END = 37,
 	VS_SNAP_MAP = 38,
-	VS_SNAP_EXTENT = 39,
 	/* Made in user space, so that a recording is self-contained. */
 	VS_DEVICE_INFO = 40,
 	VS_PROCESS_INFO = 41,
@@ -93,6 +92,7 @@ enum vs_ask {
 	VS_ASK_DEVICE,
 	VS_ASK_GROUP,
 	VS_ASK_CONTAINER,
+	VS_ASK_TABLE,
 };
 
 enum vs_root_kind { VS_ROOT_CONTAINER = 1, VS_ROOT_GROUP = 2, VS_ROOT_DEVICE = 3 };
