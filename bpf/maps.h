@@ -84,6 +84,14 @@ struct {
 	__type(value, uint8_t);
 } tree SEC(".maps");
 
+/* Devices put under an IOMMU domain, counted from before VFIO is loaded: whether anything was missed until its hooks are attached. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__type(value, uint64_t);
+} domain_attaches SEC(".maps");
+
 /* A kretprobe does not see the arguments: its kprobe leaves them here. Only on kernels without fexit. */
 struct saved_key {
 	uint32_t tid;

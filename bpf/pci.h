@@ -43,7 +43,8 @@ static __always_inline void fill_bars(struct vs_driver *record, struct pci_dev *
 {
 #pragma unroll
 	for (int i = 0; i < VS_BARS; i++) {
-		struct resource *resource = &pdev->resource[i];
+		/* Not &pdev->resource[i]: CO-RE relocates no index, and the kernel's struct is larger than ours. */
+		struct resource *resource = (void *)&pdev->resource[0] + i * bpf_core_type_size(struct resource);
 		uint64_t start = READ(resource, start);
 		uint64_t end = READ(resource, end);
 		unsigned long flags = READ(resource, flags);

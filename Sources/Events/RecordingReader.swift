@@ -21,7 +21,7 @@ public struct RecordingReader {
         }
         let version = bytes.loadUnaligned(fromByteOffset: 8, as: UInt32.self).littleEndian
         guard version <= RecordingFormat.version else { throw .newerVersion(path: path, version: version) }
-        session = firstSession()
+        session = lastSession()
     }
 
     /// Whether `bytes` begin with the magic of a recording, as far as they go.
@@ -61,7 +61,13 @@ public struct RecordingReader {
                 if !intact { evidence.defects.append("the block at byte \(start) does not unpack: it was written by another version, or damaged before its checksum") }
             }
         }
-        if !ended { evidence.defects.append("the recording has no end block: the tool was killed, or the disk was full") }
+        guard ended else {
+            // Nobody counted: what is here was delivered, and how much more there was is not known.
+            evidence.attempted = recordsRead
+            evidence.delivered = recordsRead
+            evidence.defects.append("the recording has no end block: the tool was killed, or the disk was full")
+            return
+        }
     }
 
     private struct Block {
@@ -95,8 +101,19 @@ public struct RecordingReader {
         return nil
     }
 
-    private func firstSession() -> Session? {
-        guard let block = block(at: RecordingFormat.fileHeaderBytes), block.kind == .session else { return nil }
-        return Session(KeyedLines(block.payload))
+    /// The last session block that can be reached: it knows of hooks that were attached late. O(blocks).
+    private func lastSession() -> Session? {
+        var offset = RecordingFormat.fileHeaderBytes
+        var last: Session?
+        while offset < bytes.count {
+            guard let block = block(at: offset) else {
+                guard let next = nextBlock(after: offset) else { break }
+                offset = next
+                continue
+            }
+            if block.kind == .session { last = Session(KeyedLines(block.payload)) }
+            offset += RecordingFormat.blockHeaderBytes + block.payload.count
+        }
+        return last
     }
 }

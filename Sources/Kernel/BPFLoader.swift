@@ -13,7 +13,7 @@ final class BPFLoader {
     static let image: [UInt8] = decodeHex(BPFObject.hex)
 
     /// Maps that every instance shares, so that records keep one order and one count.
-    static let sharedMaps = ["ring", "counters", "map_states", "map_states_5_10", "owners", "tree", "saved"]
+    static let sharedMaps = ["ring", "counters", "map_states", "map_states_5_10", "owners", "tree", "domain_attaches", "saved"]
 
     init(programs: Set<String>, settings: Settings, sharing first: BPFLoader?, facts: KernelFacts) throws(TracerError) {
         vs_libbpf_start_log()

@@ -35,7 +35,7 @@ public struct Diagnosis {
         }
         add(!PCIScan.windows().isEmpty, PCIScan.windows().isEmpty ? "/proc/iomem hides its addresses: every pinned page is looked at, not only device memory"
             : "\(PCIScan.windows().count) PCI windows tell device memory from RAM")
-        for hook in HookDefinition.all where !hook.followsCommand {
+        for hook in HookDefinition.all where !hook.followsCommand && !hook.watchesForVFIO {
             if let way = facts.way(for: hook) {
                 hooks.append(Session.Hook(name: hook.name, function: way.function, how: way.how))
             } else {

@@ -18,6 +18,8 @@ struct HookDefinition: Sendable {
     var isEssential: Bool
     /// Loaded only when a command is followed: it sees every fork of the host.
     var followsCommand = false
+    /// Loaded only where VFIO comes later.
+    var watchesForVFIO = false
     var ways: [Way]
 
     static func fentry(_ function: String) -> Way { Way(function: function, programs: ["fentry_\(function)"], how: "fentry", needs: .btf) }
@@ -76,6 +78,7 @@ struct HookDefinition: Sendable {
         entry("device-remove", "pci_stop_bus_device", essential: false),
         Self(name: "process-exit", isEssential: false, ways: [tracepoint("sched_process_exit", program: "on_exit")]),
         Self(name: "process-fork", isEssential: false, followsCommand: true, ways: [tracepoint("sched_process_fork", program: "on_fork")]),
+        Self(name: "domain-attach", isEssential: false, watchesForVFIO: true, ways: [tracepoint("attach_device_to_domain", program: "on_domain_attach")]),
         Self(name: "module-load", isEssential: false, ways: [tracepoint("module_load", program: "on_module")]),
     ]
 }

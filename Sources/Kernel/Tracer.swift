@@ -34,12 +34,15 @@ public final class Tracer {
     private var lostSoFar: UInt64 = 0
     private var lastLossCheck: UInt64 = 0
     private var moduleArrived = false
+    /// Whether VFIO was missing when tracing began.
+    private let cameBeforeVFIO: Bool
+    /// What late hooks may have missed, for the evidence.
+    private var defects: [String] = []
+    private var domainAttachesSeen: UInt64 = 0
     private var attached: [String: HookDefinition.Way] = [:]
     private var refused: [String: String] = [:]
     private var snapshotter: Snapshotter?
     private var isTakingSnapshot = false
-    private var wantsSnapshot = false
-    private var lastSnapshot: UInt64 = 0
     private var knownProcesses: Set<ProcessKey> = []
     private let began: UInt64
     private let clockOffset: Int64
@@ -51,6 +54,7 @@ public final class Tracer {
         began = UInt64(vs_boot_time())
         clockOffset = vs_unix_time() - vs_boot_time()
         facts = KernelFacts()
+        cameBeforeVFIO = !(facts.hasType1 && facts.hasVFIOPCI)
     }
 
     deinit { close() }
@@ -86,7 +90,7 @@ public final class Tracer {
 
     /// Every hook and how it is attached; `missing` with the function that would be preferred.
     public var hooks: [Session.Hook] {
-        HookDefinition.all.filter { options.followsChildren || !$0.followsCommand }.map { hook in
+        HookDefinition.all.filter(isWanted).map { hook in
             if let way = attached[hook.name] { return Session.Hook(name: hook.name, function: way.function, how: way.how) }
             return Session.Hook(name: hook.name, function: hook.ways[0].function, how: refused[hook.name].map { "missing (\($0))" } ?? "missing")
         }
@@ -111,8 +115,6 @@ public final class Tracer {
         isTakingSnapshot = true
         snapshotter!.take { forward($0, $1) }
         isTakingSnapshot = false
-        lastSnapshot = UInt64(vs_boot_time())
-        wantsSnapshot = false
     }
 
     /// Waits up to `milliseconds` for the ring to fill to its mark, then delivers all that is there.
@@ -121,14 +123,10 @@ public final class Tracer {
         if ring_buffer__poll(ring, milliseconds) <= 0 { ring_buffer__consume(ring) }
         if moduleArrived {
             moduleArrived = false
-            facts = KernelFacts()
-            if (try? attachPending()) != nil { onHooksChanged(session) }
-            wantsSnapshot = true
+            attachLate()
         }
         let now = UInt64(vs_boot_time())
         if now - lastLossCheck > 500_000_000 { checkLoss(now: now) }
-        // What was lost is made good from the kernel's own state, at most once a second.
-        if wantsSnapshot, now - lastSnapshot > 1_000_000_000 { try? takeSnapshot() }
     }
 
     /// Detaches, delivers what is left, and says how much was seen.
@@ -139,6 +137,7 @@ public final class Tracer {
         checkLoss(now: ended)
         let counts = counters()
         var evidence = Evidence(attempted: counts.attempted, delivered: delivered, lost: counts.dropped, ended: ended)
+        evidence.defects += defects
         if counts.attempted != delivered + counts.dropped {
             evidence.defects.append("\(counts.attempted) records were attempted, but \(delivered) delivered and \(counts.dropped) dropped")
         }
@@ -155,10 +154,36 @@ public final class Tracer {
         loaders = []
     }
 
+    /// Attaches to modules that were loaded since; what they did until then was not seen.
+    private func attachLate() {
+        facts = KernelFacts()
+        let before = attached.count
+        do throws(TracerError) {
+            try attachPending()
+        } catch {
+            defects.append("hooks could not be attached to VFIO's modules, which were loaded while tracing: \(error.description)")
+        }
+        guard attached.count > before else { return }
+        // Until now there were hooks missing; afterwards they see for themselves.
+        let attaches = domainAttaches()
+        if attaches > domainAttachesSeen {
+            defects.append("VFIO was in use before its hooks were attached: its modules were loaded while tracing")
+            domainAttachesSeen = attaches
+        }
+        onHooksChanged(session)
+    }
+
+    private func domainAttaches() -> UInt64 {
+        guard cameBeforeVFIO, let descriptor = loaders.first?.mapDescriptor("domain_attaches") else { return 0 }
+        var key: UInt32 = 0
+        var count: UInt64 = 0
+        return bpf_map_lookup_elem(descriptor, &key, &count) == 0 ? count : 0
+    }
+
     private func attachPending() throws(TracerError) {
         var ways: [(hook: HookDefinition, way: HookDefinition.Way)] = []
         var missing: [String] = []
-        for hook in HookDefinition.all where attached[hook.name] == nil && (options.followsChildren || !hook.followsCommand) {
+        for hook in HookDefinition.all where attached[hook.name] == nil && isWanted(hook) {
             if let way = facts.way(for: hook) {
                 ways.append((hook, way))
             } else if hook.isEssential {
@@ -182,6 +207,10 @@ public final class Tracer {
                 attached[hook.name] = way
             }
         }
+    }
+
+    private func isWanted(_ hook: HookDefinition) -> Bool {
+        (options.followsChildren || !hook.followsCommand) && (cameBeforeVFIO || !hook.watchesForVFIO)
     }
 
     private func deliver(_ record: UnsafeRawPointer, _ count: Int) {
@@ -217,7 +246,6 @@ public final class Tracer {
             record.lost = lost - lostSoFar
             withUnsafeBytes(of: &record) { onRecord($0.baseAddress!, $0.count) }
             lostSoFar = lost
-            wantsSnapshot = true
         }
         lastLossCheck = now
     }

@@ -81,6 +81,8 @@ extension Graph {
     mutating func foundGroup(_ number: UInt32, _ key: ContainerKey?, _ event: Event) -> Applied {
         var applied = Applied()
         snapshot?.groups.insert(number)
+        // The snapshot says better which IOMMU side its container has.
+        unlinkedGroups[number] = nil
         guard let key else {
             if snapshot?.isResync == true, groups[number]?.container != nil {
                 leave(number)
@@ -233,6 +235,11 @@ struct RecentRemovals: Sendable {
     mutating func insert(iommu: IOMMUKey, iova: UInt64, time: UInt64) {
         entries[next] = (iommu.raw, iova, time)
         next = (next + 1) & 15
+    }
+
+    /// The pointer may be another's from here on.
+    mutating func forget(_ iommu: IOMMUKey) {
+        for index in 0..<16 where entries[index].iommu == iommu.raw { entries[index].iommu = 0 }
     }
 
     func contains(iommu: IOMMUKey, iova: UInt64, since: UInt64) -> Bool {

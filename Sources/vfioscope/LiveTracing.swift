@@ -38,8 +38,6 @@ final class LiveTracing {
         analysis.begin(tracer.session)
         attempt { try recording?.append(tracer.session) }
         tracer.scanDevices()
-        // Hooks first, present state second: what happens in between is seen by one of them at least.
-        do { try tracer.takeSnapshot() } catch { throw Failure(.cannot, error.description) }
         if !tracer.hasVFIO { say("vfioscope: VFIO is not loaded yet; tracing begins when vfio_iommu_type1 is") }
 
         var child = command.isEmpty ? nil : try ChildProcess(command)

@@ -154,7 +154,7 @@ def statuses(steps):
 
 
 def scope(steps):
-    ends(steps, "scope-command", 0, "do not count", "--scope host")
+    ends(steps, "scope-command", 0, "do(es)? not count", "--scope host")
     ends(steps, "scope-host", 1, "stale-mapping")
 
 

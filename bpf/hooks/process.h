@@ -39,6 +39,17 @@ SEC("raw_tp/sched_process_fork") int on_fork(struct bpf_raw_tracepoint_args *ctx
 	return 0;
 }
 
+/* Loaded only while VFIO is not. No DMA mapping is made before a group's devices are attached to a domain. */
+SEC("raw_tp/attach_device_to_domain") int on_domain_attach(struct bpf_raw_tracepoint_args *ctx)
+{
+	uint32_t zero = 0;
+	uint64_t *count = bpf_map_lookup_elem(&domain_attaches, &zero);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+	return 0;
+}
+
 SEC("raw_tp/module_load") int on_module(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct module *module = (void *)ctx->args[0];

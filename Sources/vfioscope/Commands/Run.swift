@@ -53,7 +53,7 @@ struct Run: ParsableCommand {
         let verdict = Verdict(worst: judged.worst, evidence: evidence)
         verdict.explainEvidence()
         let others = analysis.tally.findings.count - judged.findings.count
-        if others > 0 { say("vfioscope: \(others) findings are of other processes and do not count (--scope host)") }
+        if others > 0 { say("vfioscope: \(others) finding\(others == 1 ? " is" : "s are") of other processes and do\(others == 1 ? "es" : "") not count (--scope host)") }
         let status = verdict.status(failOn: failOn.severity)
         if status == .findings { throw status }
         if let code = live.commandStatus, code != 0 { throw ExitStatus.command(code) }
