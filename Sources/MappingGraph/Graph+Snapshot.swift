@@ -62,6 +62,7 @@ extension Graph {
         } else if let iommu, let inferred = byIOMMU[iommu], slots[inferred].container.key == nil {
             slot = inferred
             slots[slot].container.key = key
+            slots[slot].container.iommuType = type
             byKey[key] = slot
         } else {
             slot = makeContainer(key: key, iommu: nil, provenance: .snapshot, opener: nil, time: event.time)
