@@ -86,11 +86,15 @@ struct IOMMUTableTests {
     @Test(arguments: [3, 4, 5]) func everyLevelCounts(levels: Int) {
         let memory = FakeMemory(levels: levels)
         // A bit of each level's index.
-        let iova = (0..<levels).reduce(0 as UInt64) { $0 | (UInt64($1) + 1) << (12 + 9 * UInt64($1)) }
+        var iova: UInt64 = 0
+        for level in 0..<UInt64(levels) { iova |= (level + 1) << (12 + 9 * level) }
         memory.map(iova, to: bar)
         #expect(memory.runs(iova, size: 0x1000) == [Run(iova: iova, address: bar, size: 0x1000)])
         #expect(memory.reads.count == levels)
-        for level in 0..<levels { #expect(memory.runs(iova ^ 1 << (12 + 9 * UInt64(level)), size: 0x1000).isEmpty) }
+        for level in 0..<UInt64(levels) {
+            let other: UInt64 = iova ^ (1 << (12 + 9 * level))
+            #expect(memory.runs(other, size: 0x1000).isEmpty)
+        }
     }
 
     @Test func neighboursThatLeadApartAreTwoRuns() {
