@@ -49,7 +49,7 @@ static __always_inline void *reserve(uint32_t type, uint32_t size)
 	struct vs_counter *counter = count_attempt(type);
 	void *record;
 
-	if (inject_loss && bpf_get_prandom_u32() % inject_loss == 0) {
+	if (inject_loss && type < VS_SNAP_BEGIN && bpf_get_prandom_u32() % inject_loss == 0) {
 		count_drop(counter);
 		return 0;
 	}

@@ -31,13 +31,58 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct signal_struct *signal;
 	struct files_struct *files;
+	char comm[16];
 	uint64_t start_boottime; /* real_start_time before 5.5, cf25e24db61c */
 	int pid;
 	int tgid;
 };
 
+struct inode {
+	unsigned short i_mode;
+	unsigned int i_rdev;
+};
+
+struct qstr {
+	char *name;
+};
+
+struct dentry {
+	struct qstr d_name;
+};
+
+struct path {
+	struct dentry *dentry;
+};
+
 struct file {
+	struct inode *f_inode;
+	struct path f_path;
 	void *private_data;
+};
+
+struct list_head {
+	struct list_head *next;
+};
+
+struct rb_node {
+	struct rb_node *rb_right;
+	struct rb_node *rb_left;
+};
+
+struct rb_root {
+	struct rb_node *rb_node;
+};
+
+struct vm_area_struct;
+
+struct bpf_iter__task_file {
+	struct task_struct *task;
+	struct file *file;
+};
+
+struct bpf_iter__task_vma {
+	struct task_struct *task;
+	struct vm_area_struct *vma;
 };
 
 /* vm_start moved into an anonymous union in 6.x; CO-RE looks through it. */
@@ -45,6 +90,7 @@ struct vm_area_struct {
 	unsigned long vm_start;
 	unsigned long vm_end;
 	unsigned long vm_pgoff;
+	struct file *vm_file;
 };
 
 struct iommu_group {
@@ -106,20 +152,73 @@ struct vfio_dma {
 	unsigned long vaddr;
 	unsigned long size;
 	int prot;
+	bool has_rsvd; /* 6.18 */
+	struct task_struct *task;
+};
+
+struct iommu_domain;
+
+struct vfio_domain {
+	struct iommu_domain *domain;
+	struct list_head next;
+};
+
+struct vfio_iommu {
+	struct rb_root dma_list;
+	unsigned int dma_avail;
+	bool v2;
+};
+
+struct vfio_iommu_driver_ops {
+	char *name;
+};
+
+struct vfio_iommu_driver {
+	struct vfio_iommu_driver_ops *ops;
+};
+
+/* drivers/iommu/intel: one of each format */
+struct iommu_domain {
+	void *ops;
+};
+
+struct dmar_domain {
+	void *pgd;
+	int agaw;
+	struct iommu_domain domain;
+};
+
+struct pt_common {
+	unsigned long top_of_table;
+};
+
+struct pt_vtdss {
+	struct pt_common common;
+};
+
+struct pt_iommu_vtdss {
+	struct pt_vtdss vtdss_pt;
 };
 
 /* drivers/vfio/vfio.c (5.10), drivers/vfio/vfio.h (6.1+) */
-struct vfio_container;
+struct vfio_container {
+	struct list_head group_list;
+	struct vfio_iommu_driver *iommu_driver;
+	struct vfio_iommu *iommu_data;
+};
 
 struct vfio_group {
 	struct iommu_group *iommu_group;
 	struct vfio_container *container;
+	struct list_head device_list;
+	struct list_head container_next;
 };
 
 struct vfio_device {
 	struct device *dev;
 	struct vfio_group *group;
 	unsigned int open_count; /* 5.15, 2fd585f4ed9d */
+	struct list_head group_next;
 	void *inode;             /* 6.10, b7c5e64fecfa: BAR mappings then keep the region offset in vm_pgoff */
 };
 
@@ -142,10 +241,22 @@ enum offsets_5_10 {
 	OFF_DMA_VADDR = 32,
 	OFF_DMA_SIZE = 40,
 	OFF_DMA_PROT = 48,
+	OFF_DMA_TASK = 56,
+	OFF_IOMMU_DMA_LIST = 72,
+	OFF_IOMMU_AVAIL = 128,
+	OFF_IOMMU_V2 = 144,
+	OFF_DOMAIN_NEXT = 8,
+	OFF_CONTAINER_GROUPS = 8,
+	OFF_CONTAINER_DRIVER = 64,
+	OFF_CONTAINER_IOMMU = 72,
 	OFF_GROUP_IOMMU_GROUP = 16,
 	OFF_GROUP_CONTAINER = 24,
+	OFF_GROUP_DEVICES = 32,
+	OFF_GROUP_CONTAINER_NEXT = 128,
 	OFF_DEVICE_DEV = 0,
 	OFF_DEVICE_GROUP = 16,
+	OFF_DEVICE_GROUP_NEXT = 64,
+	OFF_DEVICE_DATA = 80,
 	OFF_PCI_PDEV = 0,
 	OFF_PCI_VCONFIG = 72,
 	OFF_PCI_REFCNT = 232,

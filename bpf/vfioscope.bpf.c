@@ -8,6 +8,7 @@
 #include "hooks/memory_state.h"
 #include "hooks/driver.h"
 #include "hooks/process.h"
+#include "snapshot.h"
 
 /* Never read: it brings every record's layout into the object's BTF, where a test compares it with what Swift imported. */
 struct every_record {
@@ -25,6 +26,10 @@ struct every_record {
 	struct vs_exit exit;
 	struct vs_module module;
 	struct vs_fork fork;
+	struct vs_snap_mark snap_mark;
+	struct vs_snap_root snap_root;
+	struct vs_snap_container snap_container;
+	struct vs_snap_device snap_device;
 };
 const volatile struct every_record *const volatile every_record = 0;
 

@@ -45,7 +45,26 @@ public struct Event: Sendable {
         case processInfo(ProcessInfo)
         case processExit
         case loss(since: UInt64, lost: UInt64)
+        /// The present state, read from the kernel's own structs, follows until `snapshotEnd`; events may come in between.
+        case snapshotBegin
+        /// What has not been seen since `snapshotBegin` is not there any more.
+        case snapshotEnd
+        case snapshotContainer(ContainerKey, iommu: IOMMUKey?, type: UInt32)
+        case snapshotGroup(UInt32, ContainerKey?)
+        case snapshotDevice(SnapshotDevice)
+        /// The actor holds it, by a descriptor or by a BAR mapping.
+        case snapshotHolder(Held, byMapping: Bool)
+        /// The mappings of one IOMMU follow as `map` events of provenance `snapshot`, in ascending order of IOVA, until `walkEnd`.
+        case walkBegin(IOMMUKey)
+        case walkEnd(IOMMUKey, mappings: UInt64)
     }
+}
+
+/// What a process holds open.
+public enum Held: Hashable, Sendable {
+    case container(ContainerKey)
+    case group(UInt32)
+    case device(PCIAddress)
 }
 
 /// Who did it.

@@ -16,6 +16,26 @@ public struct DeviceUse: Sendable {
     }
 }
 
+/// A device as a snapshot finds it.
+public struct SnapshotDevice: Sendable {
+    /// nil for a device that is not on the PCI bus.
+    public var device: PCIAddress?
+    public var group: UInt32?
+    /// 0 when it is not open.
+    public var openCount: UInt32
+    /// Whether memory decode is on; only known while it is open.
+    public var memoryEnabled: Bool?
+    public var power: PowerState
+
+    public init(device: PCIAddress?, group: UInt32?, openCount: UInt32, memoryEnabled: Bool?, power: PowerState) {
+        self.device = device
+        self.group = group
+        self.openCount = openCount
+        self.memoryEnabled = memoryEnabled
+        self.power = power
+    }
+}
+
 /// A part of a BAR mapped into a process.
 public struct BarMmap: Sendable {
     public var device: PCIAddress

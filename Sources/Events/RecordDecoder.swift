@@ -72,6 +72,8 @@ public struct RecordDecoder: Sendable {
         case VS_LOSS:
             let raw = record.load(as: vs_loss.self)
             return .loss(since: raw.since, lost: raw.lost)
+        case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END, VS_SNAP_CONTAINER, VS_SNAP_GROUP, VS_SNAP_DEVICE, VS_SNAP_ROOT, VS_SNAP_MAP:
+            return snapshotKind(of: record, header)
         default: return nil
         }
     }
@@ -110,7 +112,7 @@ public struct RecordDecoder: Sendable {
 }
 
 /// PCI_COMMAND_MEMORY: the device answers memory accesses.
-private let pciCommandMemory: UInt32 = 2
+let pciCommandMemory: UInt32 = 2
 
 extension RecordDecoder {
     /// Bytes that a record of `type` has at least; nil for a type that this version does not know.
@@ -128,6 +130,12 @@ extension RecordDecoder {
         case VS_MEMORY, VS_RESET, VS_POWER, VS_PCI_REMOVE: MemoryLayout<vs_pci>.size
         case VS_DRIVER, VS_DEVICE_INFO: MemoryLayout<vs_driver>.size
         case VS_EXIT: MemoryLayout<vs_exit>.size
+        case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END: MemoryLayout<vs_snap_mark>.size
+        case VS_SNAP_ROOT: MemoryLayout<vs_snap_root>.size
+        case VS_SNAP_CONTAINER: MemoryLayout<vs_snap_container>.size
+        case VS_SNAP_GROUP: MemoryLayout<vs_group>.size
+        case VS_SNAP_DEVICE: MemoryLayout<vs_snap_device>.size
+        case VS_SNAP_MAP: MemoryLayout<vs_map>.size
         case VS_MODULE: MemoryLayout<vs_module>.size
         case VS_FORK: MemoryLayout<vs_fork>.size
         case VS_PROCESS_INFO: MemoryLayout<vs_process_info>.size
@@ -175,5 +183,5 @@ extension DeviceInfo {
     }
 }
 
-private let notKnown: UInt32 = 0xffff_ffff
-private let noPCI: UInt64 = .max
+let notKnown: UInt32 = 0xffff_ffff
+let noPCI: UInt64 = .max

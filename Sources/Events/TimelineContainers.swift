@@ -71,6 +71,16 @@ struct TimelineContainers {
         return self[number].container
     }
 
+    /// A snapshot found a container; with the IOMMU side that it has already, or without any.
+    mutating func found(_ number: UInt32, isLinked: Bool) -> Keys {
+        self[number].isNamed = true
+        if isLinked {
+            self[number].isLinked = true
+            self[number].sides = max(1, self[number].sides)
+        }
+        return self[number]
+    }
+
     /// A container is bound to an IOMMU side.
     mutating func link(_ number: UInt32, absorbs other: UInt32?, replaces old: UInt32?) -> Keys {
         var found = self[number]

@@ -7,7 +7,7 @@ extension TimelineReader {
         let actor = try readActor()
         switch type {
         case .map: try readMap(time, actor, body)
-        case .unmap: body(Event(time: time, actor: actor, kind: try readUnmap()))
+        case .unmap: if let kind = try readUnmap() { body(Event(time: time, actor: actor, kind: kind)) }
         default:
             try readOther(type, time) { body(Event(time: time, actor: actor, kind: $0)) }
         }
@@ -40,8 +40,9 @@ extension TimelineReader {
         body(Event(time: time, actor: actor, kind: .map(map)))
     }
 
+    /// nil for what a snapshot showed to be gone: the graph sees it anew.
     @inline(__always)
-    private mutating func readUnmap() throws(TimelineFault) -> Event.Kind {
+    private mutating func readUnmap() throws(TimelineFault) -> Event.Kind? {
         guard let iova = try fields.hex(.iova), let size = try fields.unsigned(.size) else { throw fields.missing("an unmap with iova and size") }
         let container = try fields.container(.container)
         switch try fields.word(.action) {
@@ -51,7 +52,8 @@ extension TimelineReader {
             case .request: cause = .request
             case .teardown: cause = .teardown
             case .failedMap: cause = .failedMap
-            default: throw fields.missing("a cause of request, teardown or failed-map")
+            case .resync: return nil
+            default: throw fields.missing("a cause of request, teardown, failed-map or resync")
             }
             return .mappingRemoved(MappingRemoved(iommu: cause == .failedMap ? containers.iommu(container) : containers.mapped(container), iova: iova, size: size, cause: cause))
         case .request:
@@ -75,8 +77,15 @@ extension TimelineReader {
             default: throw fields.missing("a process's action")
             }
         case .gap:
-            guard let lost = try fields.unsigned(.lost) else { throw fields.missing("a gap with lost") }
-            body(.loss(since: try fields.unsigned(.since) ?? time, lost: lost))
+            switch try fields.word(.action) {
+            case .snapshotBegin: body(.snapshotBegin)
+            case .snapshotEnd: body(.snapshotEnd)
+            // Without an action in the first timelines.
+            case .lost, nil:
+                guard let lost = try fields.unsigned(.lost) else { throw fields.missing("a gap with lost") }
+                body(.loss(since: try fields.unsigned(.since) ?? time, lost: lost))
+            default: throw fields.missing("a gap's action")
+            }
         default: throw fields.missing("a type that this version knows")
         }
     }
@@ -105,10 +114,24 @@ extension TimelineReader {
             // An inferred one: the pointer appeared as another IOMMU side's.
             body(isInferred ? .iommuOpen(iommu, type: 0, container: nil) : .iommuRelease(iommu))
         case (.release, nil): body(.iommuRelease(IOMMUKey(0)))
-        case (.open, nil), (.setIOMMU, nil): throw fields.missing("a container")
+        case (.present, let number?): try readPresent(number, body)
+        case (.held, _): body(.snapshotHolder(.container(number.map { containers[$0].container } ?? ContainerKey(0)), byMapping: try isByMapping()))
+        case (.walkBegin, _): body(.walkBegin(containers.iommu(number)))
+        case (.walkEnd, _): body(.walkEnd(containers.iommu(number), mappings: try fields.unsigned(.mappings) ?? 0))
+        case (.open, nil), (.setIOMMU, nil), (.present, nil): throw fields.missing("a container")
         default: throw fields.missing("a container's action")
         }
     }
+
+    /// A container as a snapshot found it: `iommu_type` says that it has an IOMMU side, `linked` that it is another than before.
+    private mutating func readPresent(_ number: UInt32, _ body: (Event.Kind) -> Void) throws(TimelineFault) {
+        let type = try fields.unsigned32(.iommuType)
+        let isNewLink = try fields.bool(.linked) == true
+        let keys = isNewLink ? containers.link(number, absorbs: nil, replaces: try fields.container(.replaces)) : containers.found(number, isLinked: type != nil)
+        body(.snapshotContainer(keys.container, iommu: type == nil ? nil : keys.iommu, type: type ?? 0))
+    }
+
+    private func isByMapping() throws(TimelineFault) -> Bool { try fields.bool(.byMapping) ?? false }
 
     private mutating func readGroup(_ body: (Event.Kind) -> Void) throws(TimelineFault) {
         guard let group = try fields.unsigned32(.group) else { throw fields.missing("a group's number") }
@@ -127,6 +150,9 @@ extension TimelineReader {
             containers[number].isNamed = true
             body(.groupAttach(group, containers[number].container))
         case .detach: body(.groupDetach(group, number.map { containers[$0].container } ?? ContainerKey(0)))
+        case .present:
+            body(.snapshotGroup(group, number.map { containers.found($0, isLinked: false).container }))
+        case .held: body(.snapshotHolder(.group(group), byMapping: try isByMapping()))
         default: throw fields.missing("a group's action")
         }
     }
@@ -152,6 +178,11 @@ extension TimelineReader {
         case .add: return .deviceInfo(try readDevice(isWhole: true))
         case .bind: return .driverBind(try readDevice(isWhole: false))
         case .unbind: return .driverUnbind(try readDevice(isWhole: false))
+        case .present:
+            return .snapshotDevice(SnapshotDevice(
+                device: try fields.device(.device), group: try fields.unsigned32(.group), openCount: try fields.unsigned32(.openCount) ?? 0,
+                memoryEnabled: try fields.bool(.memory), power: try fields.value(.power) == nil ? .unknown : readPower(.power)))
+        case .held: return .snapshotHolder(.device(try fields.device(.device) ?? PCIAddress(packed: noPCI)), byMapping: try isByMapping())
         default: break
         }
         guard let device = try fields.device(.device) else { throw fields.missing("a device's address") }
@@ -177,13 +208,13 @@ extension TimelineReader {
         case .disable: return .memoryDecode(device, enabled: false, by: by)
         case .resetBegin: return .reset(device, phase: .begin, wholeBus: try fields.bool(.wholeBus) ?? false)
         case .resetEnd: return .reset(device, phase: .end, wholeBus: try fields.bool(.wholeBus) ?? false)
-        case .power: return .power(device, state: try readPower(), by: by)
+        case .power: return .power(device, state: try readPower(.state), by: by)
         default: throw fields.missing("a memory line's action")
         }
     }
 
-    private func readPower() throws(TimelineFault) -> PowerState {
-        switch try fields.word(.state) {
+    private func readPower(_ key: TimelineWord) throws(TimelineFault) -> PowerState {
+        switch try fields.word(key) {
         case .d0: return .d0
         case .d1: return .d1
         case .d2: return .d2

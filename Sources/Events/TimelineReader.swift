@@ -5,7 +5,7 @@
 /// lose the rest. Only a file that is no timeline, or one of a newer version, is an error.
 ///
 /// What a timeline calls `c3` comes back as `ContainerKey(3)` and `IOMMUKey(3)`. Lines that follow from others are left out, for MappingGraph
-/// and Findings make them anew: findings, and containers that were inferred.
+/// and Findings make them anew: findings, containers that were inferred, and mappings that a snapshot showed to be gone.
 public struct TimelineReader {
     /// The schema that this reader knows: it takes every file of the same major version.
     public static let schema = "vfioscope.timeline/1"

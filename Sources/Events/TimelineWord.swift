@@ -16,7 +16,8 @@ enum TimelineWord: String, CaseIterable {
     case moreTargets = "more_targets"
     case vaddrOnly = "vaddr_only"
     case wholeBus = "whole_bus"
-    case absorbs, replaces, linked
+    case absorbs, replaces, linked, mappings
+    case byMapping = "by_mapping"
     // Of the header and the summary.
     case schema, tool, kernel, machine, hooks, devices, name, function, how, attempted, delivered, defects
     case bootID = "boot_id"
@@ -25,13 +26,18 @@ enum TimelineWord: String, CaseIterable {
     case header, map, unmap, memory, process, gap, finding, summary
     // Actions that are not keys as well.
     case open, close, release, attach, detach, add, mmap, bind, unbind, remove, removed, enable, disable, power, info, exit
+    case present, held
     case setIOMMU = "set-iommu"
+    case walkBegin = "walk-begin"
+    case walkEnd = "walk-end"
+    case snapshotBegin = "snapshot-begin"
+    case snapshotEnd = "snapshot-end"
     case firstOpen = "first-open"
     case lastClose = "last-close"
     case resetBegin = "reset-begin"
     case resetEnd = "reset-end"
     // Other values.
-    case request, teardown, observed, snapshot, inferred, vfio, host, unknown
+    case request, teardown, resync, observed, snapshot, inferred, vfio, host, unknown
     case failedMap = "failed-map"
     case d0 = "D0"
     case d1 = "D1"

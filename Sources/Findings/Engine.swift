@@ -63,7 +63,7 @@ public struct Engine: Sendable {
         case .nothing: return
         case .mapping: if let id = applied.peer { judge(id, graph, emit) }
         case .device(let address): for id in graph.peerIDs(targeting: address) { judge(id, graph, emit) }
-        case .bus, .group, .process: for id in affectedPeers(applied.affects, graph) { judge(id, graph, emit) }
+        case .bus, .group, .process, .everything: for id in affectedPeers(applied.affects, graph) { judge(id, graph, emit) }
         }
     }
 
@@ -78,6 +78,7 @@ public struct Engine: Sendable {
             case .process(let process):
                 let isOpener = device?.opener?.process == process
                 for peer in graph.peers(targeting: address) where isOpener || peer.creator.process == process { ids.insert(peer.id) }
+            case .everything: ids.formUnion(graph.peerIDs(targeting: address))
             case .nothing, .mapping, .device: break
             }
         }

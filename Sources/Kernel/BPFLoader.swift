@@ -35,6 +35,8 @@ final class BPFLoader {
         Self.setAutocreate(object, "map_states", facts.canUseFexit)
         Self.setAutocreate(object, "map_states_5_10", !facts.canUseFexit)
         Self.setAutocreate(object, "saved", !facts.canUseFexit)
+        Self.setAutocreate(object, "cursor", programs.contains("snapshot_files"))
+        Self.setAutocreate(object, "table_page", programs.contains("snapshot_files"))
         if let ring = bpf_object__find_map_by_name(object, "ring") { bpf_map__set_max_entries(ring, settings.ringBytes) }
         if let first {
             for name in Self.sharedMaps {
@@ -67,6 +69,14 @@ final class BPFLoader {
         }
         links += made
         return nil
+    }
+
+    func program(_ name: String) -> OpaquePointer? { bpf_object__find_program_by_name(object, name) }
+
+    func programDescriptor(_ name: String) -> Int32? {
+        guard let program = program(name) else { return nil }
+        let descriptor = bpf_program__fd(program)
+        return descriptor >= 0 ? descriptor : nil
     }
 
     func mapDescriptor(_ name: String) -> Int32? {

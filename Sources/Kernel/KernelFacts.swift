@@ -12,6 +12,8 @@ struct KernelFacts {
     var hasModuleBTF: Bool
     /// `bpf_get_func_ret` (5.17), which fexit programs use.
     var hasFunctionReturn: Bool
+    /// `iter/task_vma` (5.12).
+    var hasTaskVMAIterator = false
     /// Which of the wanted functions BTF describes, so that fentry and fexit can attach.
     var btfFunctions: Set<String> = []
     /// Which of the wanted functions are symbols, so that kprobes can attach.
@@ -42,6 +44,7 @@ struct KernelFacts {
         defer { btf__free(vmlinux) }
         let wanted = Set(HookDefinition.all.flatMap(\.ways).filter { $0.needs != .tracepoint }.map(\.function))
         hasFunctionReturn = Self.hasEnumerator("BPF_FUNC_get_func_ret", of: "bpf_func_id", in: vmlinux)
+        hasTaskVMAIterator = btf__find_by_name_kind(vmlinux, "bpf_iter__task_vma", 4 /* BTF_KIND_STRUCT */) > 0
         btfFunctions = Self.functions(in: vmlinux, from: 1, wanted: wanted)
         let vmlinuxTypes = btf__type_cnt(vmlinux)
         for module in Self.vfioModules where Files.exists("/sys/kernel/btf/\(module)") {

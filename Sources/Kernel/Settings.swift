@@ -8,6 +8,10 @@ struct Settings {
     var ringBytes: UInt32 = 16 << 20
     var windows: [(first: UInt64, last: UInt64)] = []
     var injectLoss: UInt32 = 0
+    /// Where the kernel maps all memory; 0 when IOMMU tables are not to be read.
+    var linearMap: UInt64 = 0
+    /// The major device number of VFIO groups; 0 when there is none.
+    var groupMajor: UInt32 = 0
 
     static let maxWindows = 16
 
@@ -28,6 +32,7 @@ struct Settings {
         store(UInt32(sysconf(Int32(_SC_PAGESIZE)).trailingZeroBitCount), "page_shift", btf, base)
         store(UInt64(ringBytes) / 8, "wakeup_bytes", btf, base)
         store(injectLoss, "inject_loss", btf, base)
+        store(groupMajor, "group_major", btf, base)
     }
 
     private func store<T>(_ value: T, _ name: String, _ btf: OpaquePointer, _ base: UnsafeMutableRawPointer) {

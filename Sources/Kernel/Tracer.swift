@@ -41,6 +41,8 @@ public final class Tracer {
     private var domainAttachesSeen: UInt64 = 0
     private var attached: [String: HookDefinition.Way] = [:]
     private var refused: [String: String] = [:]
+    private var snapshotter: Snapshotter?
+    private var isTakingSnapshot = false
     private var knownProcesses: Set<ProcessKey> = []
     private let began: UInt64
     private let clockOffset: Int64
@@ -99,6 +101,22 @@ public final class Tracer {
         PCIScan.forEachDevice(time: UInt64(vs_boot_time())) { onRecord($0, $1) }
     }
 
+    /// Reads the present state out of the kernel: its records, and events that happen meanwhile, go to `onRecord` in order.
+    public func takeSnapshot() throws(TracerError) {
+        guard let first = loaders.first, hasVFIO, facts.hasVFIOPCI else { return }
+        if snapshotter == nil {
+            var settings = Settings(ringBytes: options.ringBytes, windows: PCIScan.windows(), injectLoss: 0)
+            settings.linearMap = MemoryLayoutScan.linearMap()
+            settings.groupMajor = MemoryLayoutScan.groupMajor()
+            snapshotter = try Snapshotter(facts: facts, settings: settings, sharing: first) { [unowned self] in
+                if let ring { ring_buffer__consume(ring) }
+            }
+        }
+        isTakingSnapshot = true
+        snapshotter!.take { forward($0, $1) }
+        isTakingSnapshot = false
+    }
+
     /// Waits up to `milliseconds` for the ring to fill to its mark, then delivers all that is there.
     public func drain(milliseconds: Int32) {
         guard let ring else { return }
@@ -130,6 +148,8 @@ public final class Tracer {
     private func close() {
         if let ring { ring_buffer__free(ring) }
         ring = nil
+        snapshotter?.close()
+        snapshotter = nil
         for loader in loaders { loader.close() }
         loaders = []
     }
@@ -196,9 +216,14 @@ public final class Tracer {
     private func deliver(_ record: UnsafeRawPointer, _ count: Int) {
         delivered += 1
         guard count >= MemoryLayout<vs_header>.size else { return }
+        if isTakingSnapshot { snapshotter!.intercept(record, count) } else { forward(record, count) }
+    }
+
+    private func forward(_ record: UnsafeRawPointer, _ count: Int) {
         let header = record.load(as: vs_header.self)
         switch vs_type(UInt32(header.type)) {
         case VS_MAP, VS_EXTENT, VS_REMOVE, VS_UNMAP: break
+        case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END, VS_SNAP_CONTAINER, VS_SNAP_GROUP, VS_SNAP_DEVICE: break
         case VS_MODULE: moduleArrived = true
         case VS_FORK:
             let fork = record.load(as: vs_fork.self)

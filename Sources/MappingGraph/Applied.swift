@@ -20,6 +20,8 @@ public struct Applied: Sendable {
     public var raced = false
     /// Mappings went away with their container, without a removal each.
     public var cleared = false
+    /// `Graph.lastRemoved` holds mappings that a snapshot showed to be gone.
+    public var resynced = false
     /// Whose findings may change.
     public var affects = Affected.nothing
 
@@ -38,5 +40,7 @@ public struct Applied: Sendable {
         case group(UInt32)
         /// Those made by the process, or whose target it has open.
         case process(ProcessKey)
+        /// All of them: a snapshot after a loss.
+        case everything
     }
 }

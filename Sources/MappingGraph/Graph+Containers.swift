@@ -163,6 +163,8 @@ extension Graph {
     /// Parts a container from its IOMMU side and drops the mappings that are left; says whether any of device memory was among them.
     mutating func unlink(_ iommu: IOMMUKey, _ slot: Int, time: UInt64) -> Bool {
         byIOMMU[iommu] = nil
+        if walk?.iommu == iommu { walk = nil }
+        recentRemovals.forget(iommu)
         if cachedIOMMU == iommu { cachedSlot = -1 }
         slots[slot].container.iommu = nil
         slots[slot].container.released = time

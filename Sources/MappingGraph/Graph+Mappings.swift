@@ -15,9 +15,10 @@ extension Graph {
             return applied
         }
         let slot = self.slot(for: map.iommu, event, &applied)
-        if map.provenance == .snapshot, let old = slots[slot].index.find(map.iova), old.size == map.size {
-            applied.known = true
-            return applied
+        if map.provenance == .snapshot {
+            guard found(map, slot: slot, &applied) else { return applied }
+        } else if walk?.iommu == map.iommu {
+            walk!.mapped.insert(map.iova)
         }
         if !lastTargets.isEmpty {
             applied.peer = addPeer(map, slot, event)
@@ -30,7 +31,8 @@ extension Graph {
             slots[slot].bytes &-= old.size
             if let peer = old.peer { removePeer(peer) }
             applied.removed = old
-            applied.replaced = true
+            // What a snapshot found half made, its own event completes.
+            applied.replaced = map.provenance == .snapshot || old.provenance != .snapshot
             applied.known = true
         }
         return applied
@@ -40,8 +42,11 @@ extension Graph {
         var applied = Applied()
         if removal.cause == .failedMap {
             applied.container = containerID(for: removal.iommu)
-            return applied
+            // A snapshot may have found it half made.
+            guard let slot = byIOMMU[removal.iommu], slots[slot].index.find(removal.iova)?.provenance == .snapshot else { return applied }
         }
+        recentRemovals.insert(iommu: removal.iommu, iova: removal.iova, time: event.time)
+        if walk?.iommu == removal.iommu { walk!.removed.insert(removal.iova) }
         let slot = self.slot(for: removal.iommu, event, &applied)
         guard let old = slots[slot].index.remove(removal.iova) else {
             orphans.insert(iommu: removal.iommu, iova: removal.iova, time: event.time)

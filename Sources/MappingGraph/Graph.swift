@@ -39,6 +39,13 @@ public struct Graph: Sendable {
     var extents = ExtentBuffer()
     var orphans = OrphanTable()
 
+    var snapshot: SnapshotProgress?
+    var walk: WalkProgress?
+    var recentRemovals = RecentRemovals()
+    var hasLostSinceSnapshot = false
+
+    /// Mappings that the last event showed to be gone, their removal unseen: what a snapshot after a loss does not find.
+    public internal(set) var lastRemoved: [Mapping] = []
     /// Where the map that was applied last leads, whether it succeeded or not; empty for RAM only.
     public internal(set) var lastTargets: [Target] = []
     /// The last loss of records: what happened in between is not in the graph.
@@ -56,6 +63,7 @@ public struct Graph: Sendable {
 
     /// Brings the graph up to date and says what the event meant. O(log *n*) in the mappings of the container for a map or unmap.
     public mutating func apply(_ event: Event) -> Applied {
+        if !lastRemoved.isEmpty { lastRemoved.removeAll(keepingCapacity: true) }
         switch event.kind {
         case .map(let map): return apply(map, event)
         case .mappingRemoved(let removal): return apply(removal, event)
@@ -91,7 +99,17 @@ public struct Graph: Sendable {
             applied.affects = .process(event.actor.process)
             return applied
         case .processExit: extents.drop(thread: event.actor.tid)
-        case .loss(let since, let lost): lastGap = Gap(since: since, until: event.time, lost: lost)
+        case .loss(let since, let lost):
+            lastGap = Gap(since: since, until: event.time, lost: lost)
+            hasLostSinceSnapshot = true
+        case .snapshotBegin: return beginSnapshot(event)
+        case .snapshotEnd: return endSnapshot(event)
+        case .snapshotContainer(let key, let iommu, let type): return foundContainer(key, iommu: iommu, type: type, event)
+        case .snapshotGroup(let number, let key): return foundGroup(number, key, event)
+        case .snapshotDevice(let found): return foundDevice(found, event)
+        case .snapshotHolder(let held, _): return foundHolder(held, event)
+        case .walkBegin(let iommu): return beginWalk(iommu, event)
+        case .walkEnd(let iommu, _): return endWalk(iommu)
         }
         return Applied()
     }

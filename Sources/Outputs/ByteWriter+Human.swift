@@ -22,6 +22,17 @@ extension ByteWriter {
         append(" B")
     }
 
+    /// Appends `70,123`.
+    public mutating func append(grouped value: UInt64) {
+        guard value >= 1000 else { return append(value) }
+        append(grouped: value / 1000)
+        append(byte: 0x2c)
+        let rest = UInt8(truncatingIfNeeded: value % 1000 / 10)
+        append(byte: 0x30 + rest / 10)
+        append(byte: 0x30 + rest % 10)
+        append(byte: 0x30 + UInt8(truncatingIfNeeded: value % 10))
+    }
+
     /// Appends `0x80000000-0x800fffff`, the last byte included; nothing behind the dash for an empty range.
     public mutating func append(iova: UInt64, size: UInt64) {
         append(hex: iova)

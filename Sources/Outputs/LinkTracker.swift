@@ -50,6 +50,15 @@ struct LinkTracker: Sendable {
         if !container.isAlive, let key = container.key, byKey[key] == container.id { byKey[key] = nil }
     }
 
+    /// Whether the lines so far say that a container has this IOMMU side. O(1).
+    func isLinked(_ container: ContainerID, to iommu: IOMMUKey) -> Bool { sides[iommu].map { $0.isLive && $0.container == container } ?? false }
+
+    /// Forgets what the graph has no more: a snapshot ended, and what it did not show is gone. O(all there ever was).
+    mutating func settle(_ graph: Graph) {
+        for (iommu, side) in sides where side.isLive && graph.container(side.container)?.iommu != iommu { forget(iommu) }
+        byKey = byKey.filter { graph.container(for: $0.key)?.id == $0.value }
+    }
+
     /// A container was bound to its IOMMU side.
     mutating func link(_ container: Container) -> Link {
         var link = Link()

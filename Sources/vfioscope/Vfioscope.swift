@@ -13,7 +13,7 @@ struct Vfioscope: ParsableCommand {
             4 the evidence is incomplete and nothing else failed.
             """,
         version: toolVersion,
-        subcommands: [Trace.self, Record.self, Run.self, Audit.self, Export.self, Doctor.self, Rules.self, Explain.self])
+        subcommands: [Trace.self, Snapshot.self, Record.self, Run.self, Audit.self, Export.self, Doctor.self, Rules.self, Explain.self])
 }
 
 @main

@@ -50,7 +50,7 @@ private final class OpenedObject {
 struct ObjectTests {
     @Test func everyProgramIsInTheHookTableAndEveryHookHasItsPrograms() throws {
         let inObject = try OpenedObject().programs
-        let inTable = Set(HookDefinition.all.flatMap(\.ways).flatMap(\.programs))
+        let inTable = Set(HookDefinition.all.flatMap(\.ways).flatMap(\.programs)).union(Snapshotter.allPrograms)
         #expect(inObject.subtracting(inTable).isEmpty, "programs that no hook loads: \(inObject.subtracting(inTable).sorted())")
         for hook in HookDefinition.all {
             for way in hook.ways { #expect(way.programs.allSatisfy(inObject.contains), "\(hook.name) by \(way.how) of \(way.function)") }
@@ -78,6 +78,10 @@ struct ObjectTests {
         #expect(object.size(of: "vs_driver") == MemoryLayout<vs_driver>.size)
         #expect(object.size(of: "vs_module") == MemoryLayout<vs_module>.size)
         #expect(object.size(of: "vs_fork") == MemoryLayout<vs_fork>.size)
+        #expect(object.size(of: "vs_snap_mark") == MemoryLayout<vs_snap_mark>.size)
+        #expect(object.size(of: "vs_snap_root") == MemoryLayout<vs_snap_root>.size)
+        #expect(object.size(of: "vs_snap_container") == MemoryLayout<vs_snap_container>.size)
+        #expect(object.size(of: "vs_snap_device") == MemoryLayout<vs_snap_device>.size)
         let header = object.members(of: "vs_header")
         #expect(header["time"] == MemoryLayout<vs_header>.offset(of: \.time))
         #expect(header["start"] == MemoryLayout<vs_header>.offset(of: \.start))

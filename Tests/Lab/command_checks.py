@@ -54,7 +54,7 @@ def check_boot(tally, series, directory, tool):
     for names, judge in ((["doctor"], doctor), (["no-privileges"], no_privileges), (["help"], usage), (["run-clean"], run), (["run-7"], statuses),
                          (["scope-command"], scope), (["fork-depth"], tree), (["trace-int"], signals), (["filter-pid"], filters),
                          (["sigkill-tool"], sigkill), (["disk-full"], disk_full), (["unwritable"], unwritable), (["loss"], loss),
-                         (["late-modules"], late_modules)):
+                         (["snapshot-idle"], snapshot_idle), (["snapshot-jsonl"], snapshot), (["late-modules"], late_modules)):
         if all(steps.ran(name) for name in names):
             judge(steps)
     no_crash(steps)
@@ -235,6 +235,79 @@ def loss(steps):
     check("each gap has its time", all(gap["since"] <= gap["until"] for gap in gaps), gaps[:1])
     check.same("audit of the recording gives", steps.host("audit", "loss.vfs").returncode, 4)
     check.same("audit of the timeline gives", steps.host("audit", "loss.jsonl").returncode, 4)
+
+
+def snapshot_idle(steps):
+    check = ends(steps, "snapshot-idle", 0)
+    check("says that no container is open", "No container" in steps.text("snapshot-idle.out"), brief(steps.text("snapshot-idle.out")))
+
+
+def snapshot(steps):
+    """The workload was stopped with a mapping of closed ivshmem's BAR in force, its VMA gone: what the oracle had said by then is the truth."""
+    oracle = [json.loads(line) for line in steps.text("snapshot-stopped.oracle").splitlines()]
+    pid = int(steps.text("snapshot.pid") or 0)
+    device = {line["name"]: line["device"] for line in oracle if line["op"] == "device-open"}
+    group = {line["device"]: line["group"] for line in oracle if line["op"] == "group-open"}
+    in_force = {}
+    for line in oracle:
+        if line["op"] == "map" and line["ret"] == 0:
+            in_force[line["iova"]] = line["size"]
+        elif line["op"] == "unmap":
+            in_force.pop(line["iova"], None)
+    check = steps.check("snapshot-workload")
+    check.same("the workload ends well", steps.status("snapshot-workload"), 0)
+    if not check("it was stopped with edu open, ivshmem closed and two mappings",
+                 set(device) == {"edu", "ivshmem"} and len(in_force) == 2 and oracle[-1]["op"] == "release", [line["op"] for line in oracle[-4:]]):
+        return
+    check("ivshmem's BAR was in no VMA", device["ivshmem"] not in steps.text("snapshot.maps") and steps.text("snapshot.maps").count("vfio-device") <= 1,
+          brief(steps.text("snapshot.maps")))
+    edu, ivshmem = device["edu"], device["ivshmem"]
+
+    check = ends(steps, "snapshot-jsonl", 0)
+    lines = steps.timeline("snapshot-jsonl.out")
+    summary = frame(check, lines)
+    check("complete, nothing lost", summary.get("complete") is True and summary["attempted"] == summary["delivered"] > 0, summary)
+    actions = {}
+    for line in lines[1:-1]:
+        actions.setdefault((line["type"], line.get("action")), []).append(line)
+    check.same("one snapshot, which ends", [len(actions.get(("gap", f"snapshot-{end}"), [])) for end in ("begin", "end")], [1, 1])
+
+    maps = actions.get(("map", None), [])
+    check.same("the mappings in force, no others", sorted((line["iova"], line["size"]) for line in maps), sorted(in_force.items()))
+    check("their provenance is snapshot, their process the workload", all(line["provenance"] == "snapshot" and line["pid"] == pid for line in maps), maps[:1])
+    window = next((line for line in maps if line["iova"] == "0x200000"), {})
+    check.same("the stale mapping's target", window.get("targets"),
+               [{"device": ivshmem, "bar": 2, "bar_offset": 0, "iova": "0x200000", "size": 0x200000}])
+    check("edu's page is RAM", all(line["targets"] == [] and line["ram"] == line["size"] for line in maps if line is not window), maps)
+    walks = actions.get(("container", "walk-end"), [])
+    check.same("each walk counts its mappings", sorted(line["mappings"] for line in walks), [0, 2])
+
+    containers = actions.get(("container", "present"), [])
+    check("two containers of type 1 v2", len(containers) == 2 and all(line["iommu_type"] == 3 and line["provenance"] == "snapshot" for line in containers), containers)
+    where = {line["group"]: line["container"] for line in actions.get(("group", "present"), [])}
+    check("each device's group is in one of them, and edu's has the mappings",
+          set(where) == {group[edu], group[ivshmem]} and set(where.values()) == {line["container"] for line in containers}
+          and all(line["container"] == where[group[edu]] for line in maps), where)
+    present = {line["device"]: line for line in actions.get(("device", "present"), [])}
+    check("edu is open", present.get(edu, {}).get("open_count", 0) >= 1 and present[edu]["group"] == group[edu], present.get(edu))
+    check("ivshmem is closed", present.get(ivshmem, {}).get("open_count") == 0 and present[ivshmem]["group"] == group[ivshmem], present.get(ivshmem))
+    check("no other device is open", all(line["open_count"] == 0 for address, line in present.items() if address != edu), sorted(present))
+
+    held = {kind: actions.get((kind, "held"), []) for kind in ("container", "group", "device")}
+    check("every holder is the workload", all(line["pid"] == pid and line["comm"] == "workload" for kind in held for line in held[kind]), held)
+    check.same("it holds both containers", {line["container"] for line in held["container"]}, {line["container"] for line in containers})
+    check.same("it holds both groups", {line["group"] for line in held["group"]}, set(where))
+    check.same("it holds edu alone", {line["device"] for line in held["device"]}, {edu})
+    live = steps.path("snapshot-jsonl.out").read_bytes()
+    result = steps.host("export", "--format", "jsonl", "snapshot-jsonl.out")
+    check("export is the same, byte for byte", result.stdout == live, difference(result.stdout, live))
+    check.same("export: status", result.returncode, 0)
+
+    check = ends(steps, "snapshot-text", 0)
+    text = steps.text("snapshot-text.out")
+    for what, pattern in (("the holder", rf"workload \(pid {pid}\)"), ("edu open", rf"{edu} .*open by workload"), ("ivshmem closed", rf"{ivshmem} .*closed"),
+                          ("edu's page", r"RAM"), ("the stale mapping", rf"0x200000-0x3fffff .*→ {ivshmem} BAR2\+0x0")):
+        check(f"shows {what}", re.search(pattern, text) is not None, brief(text))
 
 
 def late_modules(steps):

@@ -33,6 +33,11 @@ import Testing
         #expect(written { $0.append(hex: 0xa, digits: 16, prefixed: true) } == "0x000000000000000a")
     }
 
+    @Test func grouped() {
+        let expected: [UInt64: String] = [0: "0", 999: "999", 1000: "1,000", 70_123: "70,123", 1_002_030: "1,002,030", .max: "18,446,744,073,709,551,615"]
+        for (value, text) in expected { #expect(written { $0.append(grouped: value) } == text) }
+    }
+
     @Test func linesReachTheSinkWhole() {
         var chunks: [String] = []
         withoutActuallyEscaping({ (bytes: UnsafeRawBufferPointer) in chunks.append(text(Array(bytes))) }) { sink in

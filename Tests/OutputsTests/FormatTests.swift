@@ -10,12 +10,12 @@ import Glibc
 import Musl
 #endif
 
-/// Each registered format against Golden/small.NAME; one without such a file fails. `UPDATE_GOLDEN=1 swift test` writes them anew.
+/// Each registered format against Golden/small.NAME, streams against Golden/snapshot.NAME, too; one without such a file fails. `UPDATE_GOLDEN=1 swift test` writes them anew.
 @Suite struct FormatTests {
-    private static func write(_ format: FormatRegistry.Format) -> [UInt8] {
+    private static func write(_ format: FormatRegistry.Format, _ streamed: History = .small()) -> [UInt8] {
         switch format.kind {
         case .stream(let make):
-            func run(_ output: some EventOutput) -> [UInt8] { History.small().run(output) }
+            func run(_ output: some EventOutput) -> [UInt8] { streamed.run(output) }
             return run(make(OutputOptions()))
         case .graph(let make):
             var history = History.small()
@@ -25,9 +25,14 @@ import Musl
         }
     }
 
-    @Test(arguments: FormatRegistry.all.map(\.name)) func golden(name: String) throws {
-        let path = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/Golden/small." + name
-        let found = Self.write(FormatRegistry.format(name)!)
+    @Test(arguments: FormatRegistry.all.map(\.name)) func golden(name: String) throws { try check(Self.write(FormatRegistry.format(name)!), "small." + name) }
+
+    @Test(arguments: FormatRegistry.streamNames) func snapshots(name: String) throws {
+        try check(Self.write(FormatRegistry.format(name)!, .late()), "snapshot." + name)
+    }
+
+    private func check(_ found: [UInt8], _ file: String) throws {
+        let path = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/Golden/" + file
         if getenv("UPDATE_GOLDEN") != nil { save(found, path) }
         let expected = try #require(load(path), "there is no \(path)")
         #expect(difference(expected, found) == nil)
@@ -41,7 +46,7 @@ import Musl
         let names = FormatRegistry.all.map(\.name)
         #expect(Set(names).count == names.count)
         #expect(FormatRegistry.streamNames == ["text", "jsonl"])
-        #expect(FormatRegistry.graphNames == ["dot", "svg"])
+        #expect(FormatRegistry.graphNames == ["list", "dot", "svg"])
         #expect(FormatRegistry.stream("dot") == nil && FormatRegistry.graph("jsonl") == nil && FormatRegistry.stream("x") == nil)
         for format in FormatRegistry.all { #expect(!format.summary.isEmpty && !format.summary.hasSuffix(".")) }
     }
@@ -49,7 +54,7 @@ import Musl
     // MARK: Pictures
 
     /// Names that are markup, in every place where a name goes.
-    @Test(arguments: FormatRegistry.graphNames) func namesAreEscaped(format: String) {
+    @Test(arguments: ["dot", "svg"]) func namesAreEscaped(format: String) {
         var history = History.small()
         history.events.removeLast(2)
         history.session.kernel = "6.1<\"&'>"
@@ -67,7 +72,11 @@ import Musl
         let (graph, findings) = history.final()
         let output = text(ByteWriter.gather { FormatRegistry.graph(format)!.write(graph, findings: findings, at: 0, session: history.session, into: &$0) })
         let open = output.count { $0 == "<" }, close = output.count { $0 == ">" }
-        #expect(format == "dot" ? output.hasSuffix("}\n") : output.hasSuffix("</svg>\n") && open == close)
+        switch format {
+        case "dot": #expect(output.hasSuffix("}\n"))
+        case "svg": #expect(output.hasSuffix("</svg>\n") && open == close)
+        default: #expect(output.hasSuffix("\n"))
+        }
     }
 
     @Test func boxesDoNotOverlap() {

@@ -53,15 +53,15 @@ extension History {
             if random.chance(20) { bytes += 4096 }
             return (bytes, UInt32(wanted))
         }
-        func map(_ iommu: IOMMUKey, _ random: inout Random) {
-            let who = actor(&random), at = iova(&random)
+        func map(_ iommu: IOMMUKey, at place: UInt64? = nil, provenance: Provenance? = nil, _ random: inout Random) {
+            let who = actor(&random), at = place ?? iova(&random)
             let (bytes, found) = extents(at, who, &random)
             say(who, .map(Map(iommu: iommu, iova: at, vaddr: 0x7000, size: 1 << 20, readable: random.chance(90), writable: random.chance(80),
                               result: random.chance(10) ? -Int32(random.below(140)) : 0, deviceBytes: bytes, extentCount: found,
                               moreExtents: random.chance(5), began: random.chance(80) ? time - 10 : 0, vaddrOnly: random.chance(2),
-                              provenance: random.chance(10) ? .snapshot : .observed)))
+                              provenance: provenance ?? (random.chance(10) ? .snapshot : .observed))))
         }
-        for _ in 0..<count {
+        func step(_ random: inout Random) {
             time += UInt64(1 + random.below(60)) * 5_000_000
             let who = actor(&random), group = UInt32(10 + random.below(4)), index = random.below(4)
             let use = DeviceUse(device: random.chance(95) ? addresses[index] : nil, group: random.chance(80) ? UInt32(10 + index) : nil,
@@ -74,7 +74,7 @@ extension History {
                 if random.chance(85) { say(who, .iommuOpen(iommu, type: random.chance(80) ? 3 : 1, container: nil)) }
                 if random.chance(85) { say(who, .iommuAttach(iommu, group: group, result: 0)) }
                 map(iommu, &random)
-                continue
+                return
             }
             switch random.below(30) {
             case 0: say(who, .containerOpen(container(&random)))
@@ -105,6 +105,47 @@ extension History {
             default: map(side(&random), &random)
             }
         }
+        /// A snapshot of anything, with events in between; of the mappings in the middle of a walk most are those that the others use, too.
+        func snapshot(_ random: inout Random) {
+            func between(_ random: inout Random) {
+                time += 1000
+                if random.chance(10) { step(&random) }
+            }
+            if random.chance(50) { say(Actor(), .loss(since: time - 100, lost: 9)) }
+            if random.chance(95) { say(actor(&random), .snapshotBegin) }
+            for _ in 0..<random.below(3) {
+                between(&random)
+                say(actor(&random), .snapshotGroup(UInt32(10 + random.below(4)), random.chance(80) ? container(&random) : nil))
+            }
+            for index in 0..<4 where random.chance(70) {
+                between(&random)
+                say(actor(&random), .snapshotDevice(SnapshotDevice(
+                    device: random.chance(95) ? addresses[index] : nil, group: random.chance(80) ? UInt32(10 + index) : nil,
+                    openCount: UInt32(random.below(3)), memoryEnabled: random.chance(50) ? random.chance(90) : nil, power: PowerState.allCases[random.below(6)])))
+            }
+            for _ in 0..<random.below(4) {
+                let held: Held = switch random.below(3) {
+                case 0: .container(container(&random))
+                case 1: .group(UInt32(10 + random.below(4)))
+                default: .device(random.chance(90) ? addresses[random.below(4)] : PCIAddress(packed: .max))
+                }
+                say(actor(&random), .snapshotHolder(held, byMapping: random.chance(30)))
+            }
+            for _ in 0..<random.below(4) {
+                between(&random)
+                let iommu = side(&random)
+                say(actor(&random), .snapshotContainer(container(&random), iommu: random.chance(90) ? iommu : nil, type: 3))
+                guard random.chance(80) else { continue }
+                say(actor(&random), .walkBegin(iommu))
+                for place in 0..<6 as Range<UInt64> where random.chance(60) {
+                    between(&random)
+                    map(iommu, at: place << 20, provenance: .snapshot, &random)
+                }
+                if random.chance(95) { say(actor(&random), .walkEnd(iommu, mappings: 5)) }
+            }
+            if random.chance(95) { say(actor(&random), .snapshotEnd) }
+        }
+        for _ in 0..<count { if random.chance(3) { snapshot(&random) } else { step(&random) } }
         history.evidence = Evidence(attempted: UInt64(count), delivered: UInt64(count), ended: time + 2_000_000_000)
         return history
     }

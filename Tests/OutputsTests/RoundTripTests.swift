@@ -18,6 +18,7 @@ import Testing
         try check(.sample())
         try check(.sample(), showVaddr: true)
         try check(.small())
+        try check(.late())
         var empty = History()
         empty.evidence.defects = ["cut \u{1} short \"here\"", "é€𐍈"]
         try check(empty)
@@ -26,6 +27,16 @@ import Testing
     @Test func findingsAreInIt() {
         let text = text(History.sample().timeline())
         #expect(text.contains(#""rule":"stale-mapping""#) && text.contains(#""state":"resolved""#))
+    }
+
+    /// What a snapshot showed to be gone comes out of the graph again, and a gap without an action is a loss.
+    @Test func removalsByResyncAreMadeAnew() throws {
+        let whole = History.late().timeline()
+        let rest = lines(whole).filter { !$0.contains(#""cause":"resync""#) }
+        #expect(rest.count == lines(whole).count - 2)
+        let old = rest.map { $0.split(separator: #""action":"lost","#, omittingEmptySubsequences: false).joined() }
+        #expect(old != rest)
+        #expect(difference(whole, try History(timeline: Array(old.joined(separator: "\n").utf8)).timeline()) == nil)
     }
 
     @Test func chunksOfAnyLength() throws {

@@ -75,7 +75,72 @@ extension History {
         say(vmA, .iommuAttach(ia, group: 31, result: -12))
         say(vmA, .mappingRemoved(MappingRemoved(iommu: ia, iova: 0, size: 1 << 30, cause: .teardown)))
         say(vmA, .deviceOpen(DeviceUse(device: nil, group: 77)))
+        // A snapshot after the loss: one mapping of c1 is found again, one is new, one is gone.
+        say(vmB, .snapshotBegin)
+        say(vmB, .snapshotDevice(SnapshotDevice(device: nic, group: 12, openCount: 1, memoryEnabled: false, power: .d3hot)))
+        say(vmB, .snapshotDevice(SnapshotDevice(device: nil, group: nil, openCount: 0, memoryEnabled: nil, power: .unknown)))
+        say(vmB, .snapshotGroup(12, a))
+        say(vmB, .snapshotGroup(30, nil))
+        say(vmB, .snapshotContainer(a, iommu: ia, type: 3))
+        say(vmB, .snapshotContainer(ContainerKey(0xffff_8880_0000_5000), iommu: nil, type: 0))
+        say(vmB, .snapshotContainer(ContainerKey(0xffff_8880_0000_6000), iommu: IOMMUKey(0xffff_8880_0000_7000), type: 1))
+        say(vmA, .snapshotHolder(.container(a), byMapping: false))
+        say(vmA, .snapshotHolder(.group(12), byMapping: false))
+        say(vmA, .snapshotHolder(.device(nic), byMapping: true))
+        say(vmA, .snapshotHolder(.device(PCIAddress(packed: .max)), byMapping: false))
+        say(vmB, .walkBegin(ia))
+        say(vmA, .map(Map(iommu: ia, iova: 0x5000_0000, size: 8192, provenance: .snapshot)))
+        say(vmA, .map(Map(iommu: ia, iova: .max - 4095, size: 4096, provenance: .snapshot)))
+        say(vmB, .walkEnd(ia, mappings: 2))
+        say(vmB, .snapshotEnd)
         history.evidence = Evidence(attempted: 100, delivered: 97, lost: 3, ended: time + 1_000_000_000)
+        return history
+    }
+
+    /// Tracing begins late, and later records are lost: a snapshot each time. The second finds less than there was.
+    static func late() -> History {
+        var history = History()
+        history.session.hooks = []
+        history.devices = [device(gpu, group: 30, bar0: 0x38_0000_0000)]
+        let a = ContainerKey(1 << 40), side = IOMMUKey(2 << 40), tool = Actor(process: ProcessKey(pid: 9, start: 9), tid: 9, comm: Comm("vfioscope"))
+        var time: UInt64 = 2_000_000_000
+        func say(_ actor: Actor, _ kind: Event.Kind) {
+            history.events.append(Event(time: time, actor: actor, kind: kind))
+            time += 1
+        }
+        func map(_ iova: UInt64, _ size: UInt64, peer: UInt64? = nil) {
+            if let peer { say(vmA, .extent(Extent(iova: iova, address: peer, size: size))) }
+            say(vmA, .map(Map(iommu: side, iova: iova, size: size, deviceBytes: peer == nil ? 0 : size, extentCount: peer == nil ? 0 : 1, provenance: .snapshot)))
+        }
+        func snapshot(_ mappings: () -> UInt64) {
+            say(tool, .snapshotBegin)
+            say(tool, .snapshotDevice(SnapshotDevice(device: gpu, group: 30, openCount: 1, memoryEnabled: true, power: .d0)))
+            say(tool, .snapshotGroup(30, a))
+            say(tool, .snapshotContainer(a, iommu: side, type: 3))
+            say(vmA, .snapshotHolder(.container(a), byMapping: false))
+            say(vmA, .snapshotHolder(.group(30), byMapping: false))
+            say(vmA, .snapshotHolder(.device(gpu), byMapping: true))
+            say(tool, .walkBegin(side))
+            let count = mappings()
+            say(tool, .walkEnd(side, mappings: count))
+            say(tool, .snapshotEnd)
+        }
+        snapshot {
+            map(0, 1 << 30)
+            map(0x4000_0000, 4096)
+            map(0x8000_0000, 1 << 20, peer: 0x38_0000_0000)
+            map(0xa000_0000, 4096)
+            return 4
+        }
+        time = 3_000_000_000
+        say(Actor(), .loss(since: 2_500_000_000, lost: 7))
+        snapshot {
+            map(0, 1 << 30)
+            map(0xa000_0000, 4096)
+            map(0xb000_0000, 4096, peer: 0x38_0000_1000)
+            return 3
+        }
+        history.evidence = Evidence(attempted: 40, delivered: 33, lost: 7, ended: 5_000_000_000)
         return history
     }
 

@@ -58,12 +58,44 @@ import Testing
         #expect(lines(of: events, colour: true)[0].contains("\u{1b}[33mmap FAILED"))
     }
 
+    /// A group turns up with its container and by itself; only open devices count.
+    @Test func aSnapshotIsOneLine() {
+        func device(_ address: PCIAddress?, open: UInt32) -> Event.Kind {
+            .snapshotDevice(SnapshotDevice(device: address, group: 1, openCount: open, memoryEnabled: nil, power: .d0))
+        }
+        var events: [(Actor, Event.Kind)] = [
+            (vmA, .snapshotBegin), (vmA, device(nic, open: 1)), (vmA, device(nil, open: 1)), (vmA, device(gpu, open: 0)), (vmA, .snapshotGroup(1, ContainerKey(5))),
+            (vmA, .snapshotGroup(1, ContainerKey(5))), (vmA, .snapshotContainer(ContainerKey(5), iommu: side, type: 3)), (vmA, .walkBegin(side)),
+        ]
+        for place in 0..<1234 as Range<UInt64> { events.append((vmB, .map(Map(iommu: side, iova: place << 12, size: 4096, provenance: .snapshot)))) }
+        events += [(vmA, .walkEnd(side, mappings: 1234)), (vmA, .snapshotEnd), (vmA, .snapshotBegin), (vmA, .snapshotEnd)]
+        #expect(lines(of: events) == [
+            "14:13:22.000  kernel                    snapshot       1 container, 1 group, 2 devices open, 1,234 mappings",
+            "14:13:22.000  kernel                    snapshot       0 containers, 0 groups, 0 devices open, 0 mappings",
+        ])
+    }
+
+    @Test func whatASnapshotDoesNotFindIsOneLine() {
+        func snapshot(_ iovas: [UInt64]) -> [(Actor, Event.Kind)] {
+            [(vmA, .snapshotBegin), (vmA, .snapshotContainer(ContainerKey(5), iommu: side, type: 3)), (vmA, .walkBegin(side))]
+                + iovas.map { (vmB, .map(Map(iommu: side, iova: $0, size: 4096, provenance: .snapshot))) } + [(vmA, .walkEnd(side, mappings: 0)), (vmA, .snapshotEnd)]
+        }
+        let loss: [(Actor, Event.Kind)] = [(Actor(), .loss(since: 1, lost: 1))]
+        let found = lines(of: snapshot([0, 4096, 8192, 12288, 16384]) + loss + snapshot([4096, 12288]) + loss + snapshot([12288]))
+        #expect(found.filter { $0.contains("resync") } == [
+            "14:13:22.000  kernel                    resync         c1   3 mappings were gone: their removal was not seen",
+            "14:13:22.000  kernel                    resync         c1   1 mapping was gone: its removal was not seen",
+        ])
+    }
+
     @Test func everyKindOfEventHasALineOrIsRoutine() {
         for event in History.sample().events {
             let count = lines(of: [(event.actor, event.kind)]).count
             switch event.kind {
             case .extent, .deviceInfo, .processInfo: #expect(count == 0)
             case .iommuOpen, .iommuAttach: #expect(count <= 1)
+            case .snapshotBegin, .snapshotContainer, .snapshotGroup, .snapshotDevice, .snapshotHolder, .walkBegin, .walkEnd: #expect(count == 0)
+            case .map(let map) where map.provenance == .snapshot: #expect(count == 0)
             // What a device is already; see `ShownState`.
             case .memoryDecode(_, true, _), .power(_, .d0, _): #expect(count == 0)
             case .mappingRemoved(let removal) where removal.cause == .failedMap: #expect(count == 0)

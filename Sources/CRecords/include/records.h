@@ -52,6 +52,16 @@ enum vs_type {
 	VS_EXIT = 25,
 	VS_MODULE = 26,
 	VS_FORK = 27,
+	/* The present state: answers to what user space asks. */
+	VS_SNAP_BEGIN = 30,
+	VS_SNAP_END = 31,
+	VS_SNAP_ROOT = 32,
+	VS_SNAP_CONTAINER = 33,
+	VS_SNAP_GROUP = 34,
+	VS_SNAP_DEVICE = 35,
+	VS_SNAP_WALK_BEGIN = 36,
+	VS_SNAP_WALK_END = 37,
+	VS_SNAP_MAP = 38,
 	/* Made in user space, so that a recording is self-contained. */
 	VS_DEVICE_INFO = 40,
 	VS_PROCESS_INFO = 41,
@@ -64,7 +74,28 @@ enum vs_origin { VS_BY_VFIO = 1, VS_BY_HOST = 2 };
 enum vs_driver_action { VS_BOUND = 1, VS_UNBOUND = 2 };
 enum vs_remove_flags { VS_REMOVE_FAILED_MAP = 1 };
 /* The map's facts are the user's own words, not the kernel's: it failed before there was a vfio_dma to read them from. */
-enum vs_map_flags { VS_MAP_FROM_USER = 1, VS_MAP_MORE_EXTENTS = 2, VS_MAP_VADDR_ONLY = 4 };
+enum vs_map_flags {
+	VS_MAP_FROM_USER = 1,
+	VS_MAP_MORE_EXTENTS = 2,
+	VS_MAP_VADDR_ONLY = 4,
+	/* VS_SNAP_MAP, from vfio_dma.has_rsvd (6.18 and later): some of its pages are not RAM, or all are */
+	VS_MAP_HAS_RESERVED = 8,
+	VS_MAP_ONLY_RAM = 16,
+};
+
+/* What a snapshot asks of the step program. */
+enum vs_ask {
+	VS_ASK_BEGIN = 1,
+	VS_ASK_END,
+	VS_ASK_WALK_BEGIN,
+	VS_ASK_WALK_END,
+	VS_ASK_DEVICE,
+	VS_ASK_GROUP,
+	VS_ASK_CONTAINER,
+	VS_ASK_TABLE,
+};
+
+enum vs_root_kind { VS_ROOT_CONTAINER = 1, VS_ROOT_GROUP = 2, VS_ROOT_DEVICE = 3 };
 
 struct vs_header {
 	uint16_t type; /* enum vs_type */
@@ -218,6 +249,41 @@ struct vs_process_info {
 	char vm[VS_TEXT_BYTES];
 };
 
+/* VS_SNAP_BEGIN, _END, _WALK_BEGIN (object: the iommu), _WALK_END (value: mappings walked) */
+struct vs_snap_mark {
+	struct vs_header h;
+	uint64_t object;
+	uint64_t value;
+};
+
+/* A file of VFIO that a task holds, by descriptor or by a BAR mapping; the header tells the task. */
+struct vs_snap_root {
+	struct vs_header h;
+	uint64_t object;
+	uint64_t file;
+	uint32_t kind; /* enum vs_root_kind */
+	uint32_t by_mapping;
+};
+
+struct vs_snap_container {
+	struct vs_header h;
+	uint64_t container;
+	uint64_t iommu;     /* 0 when there is none, or not type1's */
+	uint32_t available; /* vfio_iommu.dma_avail: how many more mappings it takes */
+	uint32_t type;      /* VFIO_TYPE1_IOMMU 1, VFIO_TYPE1v2_IOMMU 3 */
+};
+
+struct vs_snap_device {
+	struct vs_header h;
+	uint64_t device;
+	uint64_t group;
+	uint64_t pci;
+	uint32_t number;
+	uint32_t open_count;
+	uint32_t command; /* as the user sees it, while open */
+	uint32_t power;   /* pci_power_t */
+};
+
 /* `lost` records were never delivered, somewhere after `since` and before this record's own time. */
 struct vs_loss {
 	struct vs_header h;
@@ -252,6 +318,10 @@ VS_ASSERT(sizeof(struct vs_module) == 112);
 VS_ASSERT(sizeof(struct vs_fork) == 72);
 VS_ASSERT(sizeof(struct vs_process_info) == 312);
 VS_ASSERT(sizeof(struct vs_loss) == 72);
+VS_ASSERT(sizeof(struct vs_snap_mark) == 72);
+VS_ASSERT(sizeof(struct vs_snap_root) == 80);
+VS_ASSERT(sizeof(struct vs_snap_container) == 80);
+VS_ASSERT(sizeof(struct vs_snap_device) == 96);
 VS_ASSERT(VS_TYPE_MAX < VS_COUNTERS);
 
 #endif

@@ -39,7 +39,7 @@ extension JSONLines {
         close(&out)
     }
 
-    private func device(_ address: PCIAddress?, _ out: inout ByteWriter) {
+    func device(_ address: PCIAddress?, _ out: inout ByteWriter) {
         guard let address else { return out.append(#","device":null"#) }
         out.append(#","device":""#)
         out.append(address)
@@ -150,7 +150,7 @@ extension JSONLines {
             }
         case .processExit: open(.process, #"{"type":"process","action":"exit","t":"#, event, &out)
         case .loss(let since, let lost):
-            open(.gap, #"{"type":"gap","t":"#, event, &out)
+            open(.gap, #"{"type":"gap","action":"lost","t":"#, event, &out)
             out.append(#","lost":"#)
             out.append(lost)
             out.append(#","since":"#)

@@ -5,8 +5,6 @@ extension JSONLines {
     public mutating func event(_ event: Event, applied: Applied, graph: Graph, into out: inout ByteWriter) {
         switch event.kind {
         case .map(let map):
-            // A snapshot repeats what is known.
-            if map.provenance == .snapshot, applied.known, !applied.replaced { return }
             if applied.newContainer { infer(applied.container, map.iommu, event, graph, &out) }
             write(map, event, applied, graph, &out)
         case .mappingRemoved(let removal):
@@ -31,15 +29,18 @@ extension JSONLines {
         case .processInfo, .processExit, .loss: writeOther(event, &out)
         case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .deviceInfo, .driverBind, .driverUnbind, .deviceRemove:
             writeDevice(event, graph, &out)
+        case .snapshotBegin, .snapshotEnd, .snapshotContainer, .snapshotGroup, .snapshotDevice, .snapshotHolder, .walkBegin, .walkEnd:
+            writeSnapshot(event, applied, graph, &out)
         default: writeContainer(event, applied, graph, &out)
         }
+        if applied.resynced { writeRemoved(event, applied, graph, &out) }
     }
 
     // MARK: Mappings
 
     /// `,"iova":"0x…","size":n`.
     @inline(__always)
-    private func range(_ iova: UInt64, _ size: UInt64, _ out: inout ByteWriter) {
+    func range(_ iova: UInt64, _ size: UInt64, _ out: inout ByteWriter) {
         out.append(#","iova":""#)
         out.append(hex: iova)
         out.append(#"","size":"#)
@@ -76,6 +77,8 @@ extension JSONLines {
         if map.vaddrOnly { out.append(#","vaddr_only":true"#) }
         if applied.raced { out.append(#","raced":true"#) }
         if applied.replaced { out.append(#","replaced":true"#) }
+        // A snapshot repeats what is known: what it does not repeat is gone.
+        if map.provenance == .snapshot, applied.known, !applied.replaced { out.append(#","known":true"#) }
         close(&out)
     }
 
@@ -121,7 +124,7 @@ extension JSONLines {
         out.append(type)
     }
 
-    private func other(_ key: StaticString, _ id: ContainerID?, _ out: inout ByteWriter) {
+    func other(_ key: StaticString, _ id: ContainerID?, _ out: inout ByteWriter) {
         guard let id else { return }
         out.append(key)
         out.append(id.number)
@@ -215,7 +218,7 @@ extension JSONLines {
         close(&out)
     }
 
-    private func group(_ number: UInt32, _ out: inout ByteWriter) {
+    func group(_ number: UInt32, _ out: inout ByteWriter) {
         out.append(#","group":"#)
         out.append(number)
     }

@@ -45,6 +45,13 @@ public struct JSONLines: EventOutput {
         actor(event.actor, &out)
     }
 
+    /// The same for what the tool itself found out: nobody did it.
+    mutating func openUnattributed(_ type: LineType, _ opening: StaticString, _ event: Event, _ out: inout ByteWriter) {
+        counts[type.rawValue] &+= 1
+        out.append(opening)
+        times(event.time, &out)
+    }
+
     /// Writes `t` and `time`; the opening ends with `"t":`.
     @inline(__always)
     func times(_ time: UInt64, _ out: inout ByteWriter) {

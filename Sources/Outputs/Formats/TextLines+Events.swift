@@ -8,6 +8,7 @@ extension TextLines {
     private static let verbWidth = 15
 
     public mutating func event(_ event: Event, applied: Applied, graph: Graph, into out: inout ByteWriter) {
+        if applied.resynced { gone = (applied.container, gone.count &+ UInt64(graph.lastRemoved.count)) }
         switch event.kind {
         case .extent, .deviceInfo, .processInfo: return
         case .processExit:
@@ -55,6 +56,8 @@ extension TextLines {
             }
         case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .driverBind, .driverUnbind, .deviceRemove:
             writeDevice(event, graph, &out)
+        case .snapshotBegin, .snapshotEnd, .snapshotContainer, .snapshotGroup, .snapshotDevice, .snapshotHolder, .walkBegin, .walkEnd:
+            writeSnapshot(event, graph, &out)
         default: writeContainer(event, applied, graph, &out)
         }
     }
@@ -67,7 +70,7 @@ extension TextLines {
     }
 
     /// Writes time, who and verb in their columns, then what `body` says.
-    private func line(_ verb: StaticString, _ event: Event, _ graph: Graph, _ out: inout ByteWriter, _ tint: Paint = .plain,
+    func line(_ verb: StaticString, _ event: Event, _ graph: Graph, _ out: inout ByteWriter, _ tint: Paint = .plain,
                       _ body: (inout ByteWriter) -> Void) {
         dim(&out) { $0.append(timeOfDay: Int64(truncatingIfNeeded: event.time) &+ clockOffset) }
         out.append("  ")
@@ -98,7 +101,7 @@ extension TextLines {
         out.endLine()
     }
 
-    private func container(_ id: ContainerID?, _ out: inout ByteWriter) {
+    func container(_ id: ContainerID?, _ out: inout ByteWriter) {
         let mark = out.count
         if let id {
             out.append("c")
@@ -122,8 +125,12 @@ extension TextLines {
 
     // MARK: Mappings
 
-    private func write(_ map: Map, _ event: Event, _ applied: Applied, _ graph: Graph, _ out: inout ByteWriter) {
-        if map.provenance == .snapshot, applied.known, !applied.replaced { return }
+    private mutating func write(_ map: Map, _ event: Event, _ applied: Applied, _ graph: Graph, _ out: inout ByteWriter) {
+        if map.provenance == .snapshot {
+            if !applied.raced { found.mappings &+= 1 }
+            // Of RAM there can be a great many, and what was known has been told.
+            guard !graph.lastTargets.isEmpty, !applied.known || applied.replaced else { return }
+        }
         let targets = Self.joined(graph.lastTargets)
         line(map.result != 0 ? "map FAILED" : map.vaddrOnly ? "map vaddr" : "map", event, graph, &out, map.result != 0 ? .warning : .plain) { out in
             container(applied.container, &out)
@@ -143,7 +150,7 @@ extension TextLines {
                 out.append(" and RAM ")
                 out.append(size: map.size - map.deviceBytes)
             }
-            if map.provenance == .snapshot { out.append("  (made before tracing)") }
+            if map.provenance == .snapshot { out.append(graph.lastGap == nil ? "  (made before tracing)" : "  (its making was not seen)") }
             if applied.replaced { out.append("  (its range was mapped: a removal was not seen)") }
             if applied.raced { out.append("  (gone already)") }
         }

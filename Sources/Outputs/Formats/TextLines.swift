@@ -4,7 +4,8 @@ import MappingGraph
 
 /// The trace for people: one aligned line an event, findings on lines of their own.
 ///
-/// Times are UTC. What is routine is left out: what devices and processes are, and unmap requests that did what their removals say.
+/// Times are UTC. What is routine is left out: what devices and processes are, unmap requests that did what their removals say, and what a
+/// snapshot finds but for mappings of device memory.
 public struct TextLines: EventOutput {
     let colour: Bool
     public var clockOffset: Int64 = 0
@@ -14,9 +15,24 @@ public struct TextLines: EventOutput {
     /// A device's state as the lines above have it, so that writing the same again is not news.
     var shown: [PCIAddress: ShownState] = [:]
 
+    /// Since the snapshot began.
+    var found = Found()
+    /// Mappings that the walk in progress has shown to be gone, and whose they were.
+    var gone: (container: ContainerID?, count: UInt64) = (nil, 0)
+
     struct ShownState {
         var memory = true
         var power = PowerState.d0
+    }
+
+    /// What a snapshot found: some things are found more than once.
+    struct Found {
+        var containers: Set<ContainerKey> = []
+        var groups: Set<UInt32> = []
+        var openDevices: Set<PCIAddress> = []
+        /// Open devices that are not on PCI.
+        var otherDevices: UInt64 = 0
+        var mappings: UInt64 = 0
     }
 
     public init(options: OutputOptions = OutputOptions()) { colour = options.colour }

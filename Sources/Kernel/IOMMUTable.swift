@@ -1,0 +1,76 @@
+/// An IOMMU's page table in memory, read page by page: where an IOVA leads to, said by what the hardware itself uses.
+///
+/// The format is that of VT-d, second level and first level alike: up to five levels of 512 entries of 8 bytes; bits 0 and 1 say present,
+/// bit 7 a large page, bits 12–51 the physical address. A value that knows no kernel: the caller reads the pages.
+struct IOMMUTable {
+    /// A physically contiguous run.
+    struct Run: Equatable {
+        var iova: UInt64
+        /// Physical.
+        var address: UInt64
+        /// Bytes.
+        var size: UInt64
+    }
+
+    private let root: UInt64
+    private let levels: Int
+    /// Where the kernel maps physical address 0.
+    private let linearMap: UInt64
+    /// The pages on the way down to the last entry, by level - 1, with their addresses: neighbours share them.
+    private var pages: [(address: UInt64, entries: [UInt64])]
+
+    /// Entries looked at before a mapping is given up: 2³⁰ bytes of 4 KiB pages take 2¹⁸.
+    static let entryBudget = 1 << 24
+
+    init(root: UInt64, levels: Int, linearMap: UInt64) {
+        self.root = root
+        self.levels = levels
+        self.linearMap = linearMap
+        pages = [(UInt64, [UInt64])](repeating: (0, [UInt64](repeating: 0, count: 512)), count: 5)
+    }
+
+    /// The runs from `iova` to `last` inclusive whose physical addresses lie in one of `windows` (last byte inclusive). O(entries).
+    ///
+    /// - Parameter read: copies the page of 512 entries at a kernel address; false when it cannot.
+    mutating func runs(from iova: UInt64, last: UInt64, within windows: [(first: UInt64, last: UInt64)],
+                       read: (UInt64, inout [UInt64]) -> Bool) -> [Run] {
+        guard root != 0, (1...5).contains(levels) else { return [] }
+        var runs: [Run] = []
+        var at = iova
+        for _ in 0..<Self.entryBudget {
+            guard let (entry, size) = entry(at, read) else { return runs }
+            let offset = at & (size - 1)
+            let length = min(size - offset, last &- at &+ 1)
+            if entry & 3 != 0 {
+                let address = entry & 0x000f_ffff_ffff_f000 & ~(size - 1) + offset
+                if windows.contains(where: { $0.first <= address && address <= $0.last }) {
+                    if let end = runs.last, end.address + end.size == address, end.iova + end.size == at {
+                        runs[runs.count - 1].size += length
+                    } else {
+                        runs.append(Run(iova: at, address: address, size: length))
+                    }
+                }
+            }
+            let next = (at | (size - 1)) &+ 1
+            if next == 0 || next > last { break }
+            at = next
+        }
+        return runs
+    }
+
+    /// The entry that decides about `iova`, and how many bytes it covers; nil when a page cannot be read.
+    private mutating func entry(_ iova: UInt64, _ read: (UInt64, inout [UInt64]) -> Bool) -> (UInt64, UInt64)? {
+        var address = root
+        for level in stride(from: levels, through: 1, by: -1) {
+            if pages[level - 1].address != address {
+                guard read(address, &pages[level - 1].entries) else { return nil }
+                pages[level - 1].address = address
+            }
+            let shift = UInt64(12 + 9 * (level - 1))
+            let entry = pages[level - 1].entries[Int(iova >> shift & 511)]
+            if level == 1 || entry & 3 == 0 || entry & 0x80 != 0 { return (entry, 1 << shift) }
+            address = linearMap &+ (entry & 0x000f_ffff_ffff_f000)
+        }
+        return nil
+    }
+}

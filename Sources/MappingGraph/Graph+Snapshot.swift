@@ -1,0 +1,252 @@
+import Events
+
+/// What a snapshot has shown so far.
+struct SnapshotProgress: Sendable {
+    /// When it began, nanoseconds since boot.
+    var began: UInt64
+    /// Records were lost since the last snapshot: what this one does not show is gone. Without a loss the events know better.
+    var isResync: Bool
+    var containers: Set<Int> = []
+    var groups: Set<UInt32> = []
+    var devices: Set<PCIAddress> = []
+}
+
+/// One IOMMU's mappings on their way in, ascending, with events in between.
+struct WalkProgress: Sendable {
+    var iommu: IOMMUKey
+    var began: UInt64
+    /// Where the graph's own mappings began when the walk did, ascending; empty unless it is a resynchronisation.
+    var expected: [UInt64]
+    var position = 0
+    /// Made and removed since, by their own events.
+    var mapped: Set<UInt64> = []
+    var removed: Set<UInt64> = []
+}
+
+extension Graph {
+    mutating func beginSnapshot(_ event: Event) -> Applied {
+        snapshot = SnapshotProgress(began: event.time, isResync: hasLostSinceSnapshot)
+        hasLostSinceSnapshot = false
+        return Applied()
+    }
+
+    /// After a loss, what was not shown is not there any more.
+    mutating func endSnapshot(_ event: Event) -> Applied {
+        var applied = Applied()
+        defer { snapshot = nil }
+        guard let snapshot, snapshot.isResync else { return applied }
+        for number in groups.keys where !snapshot.groups.contains(number) && groups[number]!.container != nil {
+            leave(number)
+            applied.affects = .everything
+        }
+        for address in devices.keys where !snapshot.devices.contains(address) && devices[address]!.isOpen && devices[address]!.opened < snapshot.began {
+            close(address, at: event.time)
+            applied.affects = .everything
+        }
+        for slot in slots.indices where slots[slot].container.isAlive && !snapshot.containers.contains(slot) && slots[slot].container.opened < snapshot.began {
+            slots[slot].container.closed = slots[slot].container.closed ?? event.time
+            for number in slots[slot].container.groups { groups[number]?.container = nil }
+            slots[slot].container.groups = []
+            if let iommu = slots[slot].container.iommu { applied.cleared = unlink(iommu, slot, time: event.time) || applied.cleared }
+            if let key = slots[slot].container.key, byKey[key] == slot { byKey[key] = nil }
+            applied.affects = .everything
+        }
+        return applied
+    }
+
+    mutating func foundContainer(_ key: ContainerKey, iommu: IOMMUKey?, type: UInt32, _ event: Event) -> Applied {
+        var applied = Applied()
+        let slot: Int
+        if let known = byKey[key] {
+            slot = known
+        } else if let iommu, let inferred = byIOMMU[iommu], slots[inferred].container.key == nil {
+            slot = inferred
+            slots[slot].container.key = key
+            slots[slot].container.iommuType = type
+            byKey[key] = slot
+        } else {
+            slot = makeContainer(key: key, iommu: nil, provenance: .snapshot, opener: nil, time: event.time)
+            applied.newContainer = true
+        }
+        applied.container = slots[slot].container.id
+        snapshot?.containers.insert(slot)
+        if let iommu, slots[slot].container.iommu != iommu {
+            if let old = slots[slot].container.iommu { applied.cleared = unlink(old, slot, time: event.time) }
+            if let other = byIOMMU[iommu] { applied.cleared = unlink(iommu, other, time: event.time) || applied.cleared }
+            link(iommu, slot)
+            slots[slot].container.iommuType = type
+        }
+        return applied
+    }
+
+    mutating func foundGroup(_ number: UInt32, _ key: ContainerKey?, _ event: Event) -> Applied {
+        var applied = Applied()
+        snapshot?.groups.insert(number)
+        // The snapshot says better which IOMMU side its container has.
+        unlinkedGroups[number] = nil
+        guard let key else {
+            if snapshot?.isResync == true, groups[number]?.container != nil {
+                leave(number)
+                applied.affects = .group(number)
+            }
+            return applied
+        }
+        let slot: Int
+        if let known = byKey[key] {
+            slot = known
+        } else {
+            slot = makeContainer(key: key, iommu: nil, provenance: .snapshot, opener: nil, time: event.time)
+            applied.newContainer = true
+        }
+        applied.container = slots[slot].container.id
+        guard groups[number]?.container != applied.container else { return applied }
+        if groups[number]?.container != nil { leave(number) }
+        groups[number, default: Group(number)].container = applied.container
+        slots[slot].container.groups.insert(number)
+        applied.affects = .group(number)
+        return applied
+    }
+
+    mutating func foundDevice(_ found: SnapshotDevice, _ event: Event) -> Applied {
+        guard let address = found.device else { return Applied() }
+        snapshot?.devices.insert(address)
+        let isOpen = devices[address]?.isOpen ?? false
+        if found.openCount == 0 {
+            guard isOpen, snapshot?.isResync == true else { return Applied() }
+            close(address, at: event.time)
+            var applied = Applied()
+            applied.affects = .device(address)
+            return applied
+        }
+        return change(address) { device in
+            device.group = found.group ?? device.group
+            device.isRemoved = false
+            // By whom, its holder tells.
+            if !isOpen { device.open(by: Actor(), at: event.time) }
+            device.openDescriptors = found.openCount
+            if let memory = found.memoryEnabled { device.memoryEnabled = memory }
+            if found.power != .unknown { device.power = found.power }
+        }
+    }
+
+    /// The first holder that is found stands for who opened it, where that was not seen.
+    mutating func foundHolder(_ held: Held, _ event: Event) -> Applied {
+        var applied = Applied()
+        switch held {
+        case .container(let key):
+            guard let slot = byKey[key] else { break }
+            applied.container = slots[slot].container.id
+            if slots[slot].container.opener == nil { slots[slot].container.opener = event.actor }
+        case .group(let number):
+            applied.container = groups[number]?.container
+            if groups[number]?.opener == nil { groups[number, default: Group(number)].opener = event.actor }
+        case .device(let address):
+            applied.container = containerID(of: address)
+            guard devices[address]?.isOpen == true, devices[address]?.opener == Actor() else { break }
+            devices[address]!.opener = event.actor
+            applied.affects = .device(address)
+        }
+        return applied
+    }
+
+    // MARK: Mappings
+
+    mutating func beginWalk(_ iommu: IOMMUKey, _ event: Event) -> Applied {
+        var applied = Applied()
+        applied.container = containerID(for: iommu)
+        let slot = byIOMMU[iommu]
+        let expected = snapshot?.isResync == true && slot != nil ? slots[slot!].index.map(\.iova) : []
+        walk = WalkProgress(iommu: iommu, began: event.time, expected: expected)
+        return applied
+    }
+
+    mutating func endWalk(_ iommu: IOMMUKey) -> Applied {
+        var applied = Applied()
+        applied.container = containerID(for: iommu)
+        dropMissing(upTo: nil, &applied)
+        walk = nil
+        return applied
+    }
+
+    /// A mapping that was found: the event of its making may have been before the start, or lost, or is still to come.
+    mutating func found(_ map: Map, slot: Int, _ applied: inout Applied) -> Bool {
+        if walk?.iommu == map.iommu { dropMissing(upTo: map.iova, &applied) }
+        if let old = slots[slot].index.find(map.iova) {
+            applied.known = true
+            // A map under way is found with the size that it has so far; its event will say the rest.
+            if old.size == map.size || walk?.mapped.contains(map.iova) == true { return false }
+            return true
+        }
+        // Its removal was said at the beginning of vfio_remove_dma; the walk found it on the way out.
+        let since = (walk?.began ?? 0) &- Self.removalTakes
+        if walk?.removed.contains(map.iova) == true || recentRemovals.contains(iommu: map.iommu, iova: map.iova, since: since) {
+            applied.raced = true
+            return false
+        }
+        return true
+    }
+
+    /// How long before a walk a removal may have begun that it still finds, nanoseconds.
+    private static let removalTakes: UInt64 = 100_000_000
+
+    /// Takes out what the walk has passed by without finding it.
+    private mutating func dropMissing(upTo limit: UInt64?, _ applied: inout Applied) {
+        guard var walk, walk.position < walk.expected.count, let slot = byIOMMU[walk.iommu] else { return }
+        while walk.position < walk.expected.count {
+            let iova = walk.expected[walk.position]
+            if let limit, iova >= limit {
+                if iova == limit { walk.position += 1 }
+                break
+            }
+            walk.position += 1
+            guard !walk.mapped.contains(iova), let old = slots[slot].index.remove(iova) else { continue }
+            slots[slot].bytes &-= old.size
+            if let peer = old.peer {
+                removePeer(peer)
+                applied.cleared = true
+            }
+            lastRemoved.append(old)
+            applied.resynced = true
+        }
+        self.walk?.position = walk.position
+    }
+
+    // MARK: What is gone
+
+    private mutating func leave(_ number: UInt32) {
+        guard let id = groups[number]?.container else { return }
+        slots[Int(id.number) - 1].container.groups.remove(number)
+        groups[number]?.container = nil
+    }
+
+    private mutating func close(_ address: PCIAddress, at time: UInt64) {
+        devices[address]!.isOpen = false
+        devices[address]!.openDescriptors = 0
+        devices[address]!.lastClosed = time
+        devices[address]!.memoryEnabled = true
+        devices[address]!.resetDepth = 0
+    }
+}
+
+/// The last few removals, for a snapshot that finds one of them still on its way out. Fixed size: a thread removes one mapping at a time.
+struct RecentRemovals: Sendable {
+    private var entries: InlineArray<16, (iommu: UInt64, iova: UInt64, time: UInt64)> = InlineArray(repeating: (0, 0, 0))
+    private var next = 0
+
+    mutating func insert(iommu: IOMMUKey, iova: UInt64, time: UInt64) {
+        entries[next] = (iommu.raw, iova, time)
+        next = (next + 1) & 15
+    }
+
+    /// The pointer may be another's from here on.
+    mutating func forget(_ iommu: IOMMUKey) {
+        for index in 0..<16 where entries[index].iommu == iommu.raw { entries[index].iommu = 0 }
+    }
+
+    func contains(iommu: IOMMUKey, iova: UInt64, since: UInt64) -> Bool {
+        for index in 0..<16 where entries[index].iova == iova && entries[index].iommu == iommu.raw && entries[index].time >= since && entries[index].iommu != 0 {
+            return true
+        }
+        return false
+    }
+}

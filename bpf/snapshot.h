@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The present state, without prior tracing. Two iterators find the roots: files of VFIO that a task holds, and BAR mappings. From there
+ * user space asks one object at a time, by running `snapshot_step` (BPF_PROG_TEST_RUN of a raw tracepoint, 5.10 and later) with a question
+ * and a pointer: so no program needs a loop that the verifier of 5.10 cannot follow, and a walk of 65,535 mappings goes in steps.
+ * Answers go through the ring like any record, which orders them among the events.
+ */
+#pragma once
+#include "hooks/device.h"
+
+/* VFIO's files are told by their device number or name, which spares a search of kallsyms: /dev/vfio/vfio is misc 10:196 for good. */
+#define VFIO_CONTAINER_RDEV (10 << 20 | 196)
+/* "[vfio-device]", as two little-endian words */
+#define VFIO_DEVICE_NAME_0 0x65642d6f6966765bULL
+#define VFIO_DEVICE_NAME_8 0x0000005d65636976ULL
+#define S_IFMT 0170000
+#define S_IFCHR 0020000
+/* The major number of groups, from /proc/devices. */
+const volatile uint32_t group_major;
+#define WALK_STEP 32  /* mappings a step; the tree of 65,535 is at most 32 deep */
+#define TREE_DEPTH 40
+#define LIST_STEP 64  /* groups of a container, devices of a group */
+
+/* Where the next step begins. */
+struct snapshot_cursor {
+	uint64_t next;
+	uint64_t done;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__type(value, struct snapshot_cursor);
+} cursor SEC(".maps");
+
+static __always_inline void fill_holder(struct vs_header *h, struct task_struct *task)
+{
+	struct task_struct *leader = READ(task, group_leader);
+
+	h->tgid = READ(task, tgid);
+	h->tid = READ(task, pid);
+	h->start = READ(leader, start_boottime);
+	h->cgroup = 0;
+	h->uid = 0xffffffff;
+	bpf_probe_read_kernel(h->comm, sizeof(h->comm), &leader->comm);
+}
+
+static __always_inline void emit_root(struct task_struct *task, struct file *file, uint32_t by_mapping)
+{
+	struct inode *inode = READ(file, f_inode);
+	void *private_data = READ(file, private_data);
+	uint32_t kind = 0;
+
+	if (!inode || !private_data)
+		return;
+	if ((READ(inode, i_mode) & S_IFMT) == S_IFCHR) {
+		uint32_t device = READ(inode, i_rdev);
+
+		if (device == VFIO_CONTAINER_RDEV)
+			kind = VS_ROOT_CONTAINER;
+		else if (group_major && device >> 20 == group_major)
+			kind = VS_ROOT_GROUP;
+	} else {
+		struct dentry *dentry = READ(file, f_path.dentry);
+		char name[16] __attribute__((aligned(8))) = {};
+
+		bpf_probe_read_kernel_str(name, sizeof(name), READ(dentry, d_name.name));
+		if (*(uint64_t *)name == VFIO_DEVICE_NAME_0 && *(uint64_t *)(name + 8) == VFIO_DEVICE_NAME_8)
+			kind = VS_ROOT_DEVICE;
+	}
+	if (!kind)
+		return;
+	if (kind == VS_ROOT_DEVICE && bpf_core_type_exists(struct vfio_device_file)) {
+		struct vfio_device_file *df = private_data;
+
+		if (!READ(df, access_granted))
+			return;
+		private_data = READ(df, device);
+	}
+	EMIT(VS_SNAP_ROOT, vs_snap_root, r) {
+		fill_holder(&r->h, task);
+		r->object = (uint64_t)private_data;
+		r->file = (uint64_t)file;
+		r->kind = kind;
+		r->by_mapping = by_mapping;
+	}
+}
+
+SEC("iter/task_file") int snapshot_files(struct bpf_iter__task_file *ctx)
+{
+	/* Read once: the verifier knows of a null check only for the register that was checked. */
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+
+	if (task && file)
+		emit_root(task, file, 0);
+	return 0;
+}
+
+/* 5.12 and later: a BAR mapping keeps a device open whose descriptors are all closed. */
+SEC("iter/task_vma") int snapshot_mappings(struct bpf_iter__task_vma *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct vm_area_struct *vma = ctx->vma;
+	struct file *file;
+
+	if (!task || !vma)
+		return 0;
+	file = READ(vma, vm_file);
+	if (file)
+		emit_root(task, file, 1);
+	return 0;
+}
+
+static __always_inline void emit_mark(uint32_t type, uint64_t object, uint64_t value)
+{
+	EMIT(type, vs_snap_mark, r) {
+		r->object = object;
+		r->value = value;
+	}
+}
+
+static __always_inline void emit_snap_device(struct vfio_device *device, bool probed)
+{
+	struct vfio_group *group = READ_VFIO(probed, device, group, OFF_DEVICE_GROUP);
+	struct iommu_group *iommu_group = READ_VFIO(probed, group, iommu_group, OFF_GROUP_IOMMU_GROUP);
+	struct pci_dev *pdev = pci_of_vfio(device, probed);
+	/* vfio_pci_core_device begins with its vfio_device; on 5.10 it is the device's data. */
+	struct vfio_pci_core_device *vdev = (void *)device;
+	int refcnt = 0;
+
+	if (probed && pdev) {
+		bpf_probe_read_kernel(&vdev, sizeof(vdev), (char *)device + OFF_DEVICE_DATA);
+		bpf_probe_read_kernel(&refcnt, sizeof(refcnt), (char *)vdev + OFF_PCI_REFCNT);
+	}
+	EMIT(VS_SNAP_DEVICE, vs_snap_device, r) {
+		r->device = (uint64_t)device;
+		r->group = (uint64_t)group;
+		r->pci = pdev ? pci_address(pdev) : VS_NO_PCI;
+		r->number = group_number(iommu_group);
+		r->open_count = probed ? (uint32_t)refcnt : READ_VFIO(probed, device, open_count, 0);
+		if (pdev && r->open_count)
+			r->command = user_command(vdev, probed);
+		if (pdev)
+			r->power = READ(pdev, current_state);
+	}
+}
+
+static __always_inline void emit_snap_group(struct vfio_group *group, bool probed)
+{
+	struct iommu_group *iommu_group = READ_VFIO(probed, group, iommu_group, OFF_GROUP_IOMMU_GROUP);
+
+	EMIT(VS_SNAP_GROUP, vs_group, r) {
+		r->group = (uint64_t)group;
+		r->container = (uint64_t)READ_VFIO(probed, group, container, OFF_GROUP_CONTAINER);
+		r->number = group_number(iommu_group);
+	}
+}
+
+static __always_inline void step_group(struct vfio_group *group, bool probed)
+{
+	struct list_head *head = probed ? (void *)group + OFF_GROUP_DEVICES : (void *)group + bpf_core_field_offset(struct vfio_group, device_list);
+	struct list_head *entry = READ(head, next);
+
+	emit_snap_group(group, probed);
+	for (int i = 0; i < LIST_STEP; i++) {
+		if (!entry || entry == head)
+			break;
+		emit_snap_device((void *)entry - (probed ? OFF_DEVICE_GROUP_NEXT : bpf_core_field_offset(struct vfio_device, group_next)), probed);
+		entry = READ(entry, next);
+	}
+}
+
+static __always_inline void step_container(struct vfio_container *container, bool probed)
+{
+	struct list_head *head = probed ? (void *)container + OFF_CONTAINER_GROUPS : (void *)container + bpf_core_field_offset(struct vfio_container, group_list);
+	struct list_head *entry = READ(head, next);
+	struct vfio_iommu_driver *driver = READ_VFIO(probed, container, iommu_driver, OFF_CONTAINER_DRIVER);
+	struct vfio_iommu *iommu = READ_VFIO(probed, container, iommu_data, OFF_CONTAINER_IOMMU);
+	char name[20] = {};
+
+	if (driver) {
+		struct vfio_iommu_driver_ops *ops = READ_VFIO(probed, driver, ops, 0);
+
+		bpf_probe_read_kernel_str(name, sizeof(name), READ_VFIO(probed, ops, name, 0));
+	}
+	/* "vfio-iommu-type1"; another driver's data would be misread */
+	if (name[5] != 'i' || name[11] != 't' || name[15] != '1')
+		iommu = 0;
+	EMIT(VS_SNAP_CONTAINER, vs_snap_container, r) {
+		r->container = (uint64_t)container;
+		r->iommu = (uint64_t)iommu;
+		if (iommu) {
+			r->available = READ_VFIO(probed, iommu, dma_avail, OFF_IOMMU_AVAIL);
+			r->type = READ_VFIO(probed, iommu, v2, OFF_IOMMU_V2) ? 3 : 1;
+		}
+	}
+	for (int i = 0; i < LIST_STEP; i++) {
+		if (!entry || entry == head)
+			break;
+		emit_snap_group((void *)entry - (probed ? OFF_GROUP_CONTAINER_NEXT : bpf_core_field_offset(struct vfio_group, container_next)), probed);
+		entry = READ(entry, next);
+	}
+}
+
+/* The mapping of the smallest IOVA that is not below `from`: from the root each time, which a rotation meanwhile does not lead astray for long. */
+static __always_inline struct vfio_dma *first_from(struct rb_node *node, uint64_t from, uint64_t *iova, bool probed)
+{
+	struct vfio_dma *best = 0;
+
+	for (int depth = 0; depth < TREE_DEPTH; depth++) {
+		struct vfio_dma *dma = (void *)node; /* its rb_node comes first */
+		uint64_t here;
+
+		if (!node)
+			break;
+		here = READ_VFIO(probed, dma, iova, OFF_DMA_IOVA);
+		if (here >= from) {
+			best = dma;
+			*iova = here;
+			node = READ(node, rb_left);
+		} else {
+			node = READ(node, rb_right);
+		}
+	}
+	return best;
+}
+
+static __always_inline void step_walk(struct vfio_iommu *iommu, uint64_t from, bool probed)
+{
+	uint32_t zero = 0;
+	struct snapshot_cursor *at = bpf_map_lookup_elem(&cursor, &zero);
+	struct rb_node *root;
+
+	if (!at)
+		return;
+	at->done = 0;
+	for (int i = 0; i < WALK_STEP; i++) {
+		uint64_t iova = 0;
+		struct vfio_dma *dma;
+		struct task_struct *task;
+
+		bpf_probe_read_kernel(&root, sizeof(root), (void *)iommu + (probed ? OFF_IOMMU_DMA_LIST : bpf_core_field_offset(struct vfio_iommu, dma_list)));
+		dma = first_from(root, from, &iova, probed);
+		if (!dma) {
+			at->done = 1;
+			return;
+		}
+		task = READ_VFIO(probed, dma, task, OFF_DMA_TASK);
+		EMIT(VS_SNAP_MAP, vs_map, r) {
+			if (task)
+				fill_holder(&r->h, task);
+			r->iommu = (uint64_t)iommu;
+			r->dma = (uint64_t)dma;
+			r->iova = iova;
+			r->vaddr = READ_VFIO(probed, dma, vaddr, OFF_DMA_VADDR);
+			r->size = READ_VFIO(probed, dma, size, OFF_DMA_SIZE);
+			r->prot = READ_VFIO(probed, dma, prot, OFF_DMA_PROT) & 3;
+			if (!probed && bpf_core_field_exists(dma->has_rsvd))
+				r->flags |= READ(dma, has_rsvd) ? VS_MAP_HAS_RESERVED : VS_MAP_ONLY_RAM;
+		}
+		from = iova + 1;
+		/* A mapping cannot begin at the last byte of all: it is a page at least. */
+	}
+	at->next = from;
+}
+
+/* Where an IOMMU of VT-d has its top table, and how many levels: alike for its second-level and its first-level format. */
+static __always_inline void step_table(struct vfio_iommu *iommu, bool probed)
+{
+	uint32_t zero = 0;
+	struct snapshot_cursor *at = bpf_map_lookup_elem(&cursor, &zero);
+	struct list_head *head = (void *)iommu; /* domain_list comes first */
+	struct list_head *entry = READ(head, next);
+	struct vfio_domain *vfio_domain;
+	struct iommu_domain *domain;
+	struct dmar_domain *dmar;
+
+	if (!at)
+		return;
+	at->next = 0;
+	if (!entry || entry == head)
+		return;
+	vfio_domain = (void *)entry - (probed ? OFF_DOMAIN_NEXT : bpf_core_field_offset(struct vfio_domain, next));
+	domain = READ_VFIO(probed, vfio_domain, domain, 0);
+	dmar = (void *)domain - bpf_core_field_offset(struct dmar_domain, domain);
+	if (bpf_core_type_exists(struct pt_iommu_vtdss)) {
+		/* 7.x, iommu_pt: the level is in the pointer's low bits */
+		struct pt_iommu_vtdss *table = (void *)dmar;
+		uint64_t top = READ(table, vtdss_pt.common.top_of_table);
+
+		at->next = top & ~4095ULL;
+		at->done = (top & 7) + 1;
+	} else {
+		at->next = (uint64_t)READ(dmar, pgd);
+		at->done = READ(dmar, agaw) + 2;
+	}
+}
+
+/* One page of an IOMMU's table, for user space to follow. */
+struct table_page {
+	uint64_t entry[512];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__type(value, struct table_page);
+} table_page SEC(".maps");
+
+SEC("raw_tp") int read_table(struct bpf_raw_tracepoint_args *ctx)
+{
+	uint32_t zero = 0;
+	struct table_page *page = bpf_map_lookup_elem(&table_page, &zero);
+
+	return page ? bpf_probe_read_kernel(page, sizeof(*page), (void *)ctx->args[0]) : -1;
+}
+
+static __always_inline void snapshot_step(uint64_t *arg, bool probed)
+{
+	switch (arg[0]) {
+	case VS_ASK_BEGIN: emit_mark(VS_SNAP_BEGIN, arg[1], arg[2]); break;
+	case VS_ASK_END: emit_mark(VS_SNAP_END, arg[1], arg[2]); break;
+	case VS_ASK_WALK_BEGIN: emit_mark(VS_SNAP_WALK_BEGIN, arg[1], arg[2]); break;
+	case VS_ASK_WALK_END: emit_mark(VS_SNAP_WALK_END, arg[1], arg[2]); break;
+	case VS_ASK_DEVICE: emit_snap_device((void *)arg[1], probed); break;
+	case VS_ASK_GROUP: step_group((void *)arg[1], probed); break;
+	case VS_ASK_CONTAINER: step_container((void *)arg[1], probed); break;
+	case VS_ASK_TABLE: step_table((void *)arg[1], probed); break;
+	}
+}
+
+static __always_inline void copy_args(struct bpf_raw_tracepoint_args *ctx, uint64_t *arg)
+{
+	arg[0] = ctx->args[0];
+	arg[1] = ctx->args[1];
+	arg[2] = ctx->args[2];
+}
+
+#define STEP(name, probed)                                                                                           \
+	SEC("raw_tp") int step_##name(struct bpf_raw_tracepoint_args *ctx)                                           \
+	{                                                                                                            \
+		uint64_t arg[3];                                                                                     \
+		copy_args(ctx, arg);                                                                                 \
+		snapshot_step(arg, probed);                                                                          \
+		return 0;                                                                                            \
+	}                                                                                                            \
+	SEC("raw_tp") int walk_##name(struct bpf_raw_tracepoint_args *ctx)                                           \
+	{                                                                                                            \
+		step_walk((void *)ctx->args[1], ctx->args[2], probed);                                               \
+		return 0;                                                                                            \
+	}
+
+STEP(btf, false)
+STEP(offsets, true)
