@@ -210,3 +210,28 @@ void storm(void)
 	group_close(&edu);
 	container_close(&c);
 }
+
+/* More mappings than a snapshot walks in one step, and behind them one of a closed device. */
+void held_many(void)
+{
+	struct container c = both_devices();
+	char *ram = ram_new(16 * PAGE);
+	void *bar = bar_new(&ivshmem, IVSHMEM_BAR, 0, 16 * PAGE);
+	const int count = 500;
+	int failed = 0;
+	uint64_t before = boot_ns();
+
+	for (int i = 0; i < count; i++)
+		failed += dma_map_quietly(&c, ram + i % 16 * PAGE, BASE + 2 * i * PAGE, PAGE, READ_WRITE) != 0;
+	oracle_call("map-many", before, 0,
+		    "\"container\":\"c1\",\"iova\":\"0x%llx\",\"stride\":%llu,\"size\":%llu,\"count\":%d,\"failed\":%d", BASE, 2 * PAGE, PAGE, count, failed);
+	dma_map(&c, bar, BASE + 0x800000, 16 * PAGE);
+	bar_free(bar, 16 * PAGE);
+	device_release(&ivshmem);
+	settle();
+	group_close(&ivshmem);
+	device_release(&edu);
+	group_close(&edu);
+	container_close(&c);
+	ram_free(ram, 16 * PAGE);
+}
