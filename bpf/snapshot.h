@@ -279,7 +279,7 @@ static __always_inline void step_table(struct vfio_iommu *iommu, bool probed)
 
 	if (!at)
 		return;
-	at->next = 0;
+	at->next = at->done = 0;
 	if (!entry || entry == head)
 		return;
 	vfio_domain = (void *)entry - (probed ? OFF_DOMAIN_NEXT : bpf_core_field_offset(struct vfio_domain, next));

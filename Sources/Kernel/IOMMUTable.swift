@@ -43,11 +43,14 @@ struct IOMMUTable {
             let length = min(size - offset, last &- at &+ 1)
             if entry & 3 != 0 {
                 let address = entry & 0x000f_ffff_ffff_f000 & ~(size - 1) + offset
-                if windows.contains(where: { $0.first <= address && address <= $0.last }) {
-                    if let end = runs.last, end.address + end.size == address, end.iova + end.size == at {
-                        runs[runs.count - 1].size += length
+                // A large page can reach over a window's ends.
+                for window in windows where window.first <= address + (length - 1) && address <= window.last {
+                    let first = max(address, window.first), end = min(address + (length - 1), window.last)
+                    let iova = at + (first - address), size = end - first + 1
+                    if let last = runs.last, last.address + last.size == first, last.iova + last.size == iova {
+                        runs[runs.count - 1].size += size
                     } else {
-                        runs.append(Run(iova: at, address: address, size: length))
+                        runs.append(Run(iova: iova, address: first, size: size))
                     }
                 }
             }

@@ -144,12 +144,13 @@ final class Snapshotter {
         var from: UInt64 = 0
         var count: UInt64 = 0
         while true {
-            run(walk, 0, iommu, from)
+            guard run(walk, 0, iommu, from) == 0 else { break }
+            // At once: asking for the IOMMU's table uses the same cursor.
+            let at = position()
             consume()
             count += UInt64(pending.count { Self.type(of: $0) == VS_SNAP_MAP })
             findTargets(of: iommu)
             flush(deliver)
-            let at = position()
             if at.done != 0 { break }
             from = at.next
         }

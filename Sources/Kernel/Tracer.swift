@@ -103,7 +103,7 @@ public final class Tracer {
 
     /// Reads the present state out of the kernel: its records, and events that happen meanwhile, go to `onRecord` in order.
     public func takeSnapshot() throws(TracerError) {
-        guard let first = loaders.first, hasVFIO, facts.hasVFIOPCI else { return }
+        guard let first = loaders.first, hasVFIO, facts.hasVFIOPCI else { throw .noVFIO(release: facts.release) }
         if snapshotter == nil {
             var settings = Settings(ringBytes: options.ringBytes, windows: PCIScan.windows(), injectLoss: 0)
             settings.linearMap = MemoryLayoutScan.linearMap()

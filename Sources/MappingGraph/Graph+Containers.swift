@@ -101,6 +101,7 @@ extension Graph {
         }
         groups[number, default: Group(number)].container = slots[slot].container.id
         slots[slot].container.groups.insert(number)
+        snapshot?.groups.insert(number)
         if let iommu = unlinkedGroups.removeValue(forKey: number), slots[slot].container.iommu != iommu {
             bind(iommu, slot, event, &applied)
             slot = Int(applied.container!.number) - 1

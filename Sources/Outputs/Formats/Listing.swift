@@ -30,7 +30,7 @@ public struct Listing: GraphOutput {
         out.append(string: container.id.description)
         if let opener = container.opener {
             out.append("  ")
-            out.append(string: graph.displayName(for: opener))
+            out.append(plain: graph.displayName(for: opener))
             out.append(" (pid ")
             out.append(opener.process.pid)
             out.append(")")
@@ -90,7 +90,7 @@ public struct Listing: GraphOutput {
             out.append("  open")
             if let opener = device.opener, opener != Actor() {
                 out.append(" by ")
-                out.append(string: graph.displayName(for: opener))
+                out.append(plain: graph.displayName(for: opener))
                 out.append(" (pid ")
                 out.append(opener.process.pid)
                 out.append(")")
