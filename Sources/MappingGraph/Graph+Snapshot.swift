@@ -70,11 +70,6 @@ extension Graph {
         }
         applied.container = slots[slot].container.id
         snapshot?.containers.insert(slot)
-        if iommu == nil, snapshot?.isResync == true, let old = slots[slot].container.iommu {
-            // Its release was lost, and its mappings' removals with it.
-            applied.cleared = unlink(old, slot, time: event.time)
-            applied.affects = .everything
-        }
         if let iommu, slots[slot].container.iommu != iommu {
             if let old = slots[slot].container.iommu { applied.cleared = unlink(old, slot, time: event.time) }
             if let other = byIOMMU[iommu] { applied.cleared = unlink(iommu, other, time: event.time) || applied.cleared }

@@ -63,7 +63,7 @@ import Testing
             "stale-mapping medium open", "stale-mapping high open", "stale-mapping medium open", "stale-mapping medium resolved",
         ])
         #expect(it.findings.map(\.id) == [1, 1, 1, 1] && it.findings.map(\.since) == [1000, 1000, 1000, 1000])
-        #expect(it.findings.map(\.time) == [1500, 3000, 4000, 5000] && it.findings.last?.until == 5000)
+        #expect(it.findings.map(\.time) == [1500, 3500, 4500, 5000] && it.findings.last?.until == 5000)
         #expect(it.findings[0].message.contains("a DMA would not arrive now, because the device is in D3hot"))
     }
 

@@ -335,16 +335,6 @@ extension Graph {
         #expect(graph.groups[nicGroup]?.container == k1)
     }
 
-    /// The release of its IOMMU side was lost, and its mappings went with that.
-    @Test func aContainerShownWithoutItsIOMMU() {
-        var graph = Graph.traced()
-        graph.apply(10, .loss(since: 9, lost: 3), by: host)
-        graph.apply(20, .snapshotBegin, by: host)
-        graph.apply(20, .snapshotContainer(c1, iommu: nil, type: 0), by: host)
-        graph.apply(22, .snapshotEnd, by: host)
-        #expect(graph.container(k1)?.iommu == nil && graph.mappingCount(in: k1) == 0)
-    }
-
     // MARK: Again
 
     @Test(arguments: [true, false]) func aSecondSnapshotChangesNothing(afterLoss: Bool) {
