@@ -76,7 +76,7 @@ static __always_inline void save_args(struct pt_regs *regs, uint32_t hook, uint3
 		struct saved_args *found = bpf_map_lookup_elem(&saved, &key);                                        \
 		struct saved_args args;                                                                              \
                                                                                                                      \
-		/* Entered before the probe was attached: the late start's snapshot has it. */                       \
+		/* Entered before the probe was attached. */                                                         \
 		if (!found)                                                                                          \
 			return 0;                                                                                    \
 		args = *found;                                                                                       \
