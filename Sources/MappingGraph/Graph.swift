@@ -109,7 +109,7 @@ public struct Graph: Sendable {
         case .snapshotDevice(let found): return foundDevice(found, event)
         case .snapshotHolder(let held, _): return foundHolder(held, event)
         case .walkBegin(let iommu): return beginWalk(iommu, event)
-        case .walkEnd(let iommu, _): return endWalk(iommu)
+        case .walkEnd(let iommu, _, _): return endWalk(iommu)
         }
         return Applied()
     }

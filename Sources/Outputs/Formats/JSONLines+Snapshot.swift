@@ -33,7 +33,7 @@ extension JSONLines {
         case .walkBegin:
             openUnattributed(.container, #"{"type":"container","action":"walk-begin","t":"#, event, &out)
             container(applied.container, &out)
-        case .walkEnd(_, let mappings):
+        case .walkEnd(_, let mappings, _):
             openUnattributed(.container, #"{"type":"container","action":"walk-end","t":"#, event, &out)
             container(applied.container, &out)
             out.append(#","mappings":"#)
