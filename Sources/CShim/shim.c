@@ -51,14 +51,26 @@ static void on_signal(int number)
 	caught = number;
 }
 
+static volatile sig_atomic_t requests;
+
+static void on_request(int number)
+{
+	(void)number;
+	requests++;
+}
+
+int vs_snapshot_requests(void) { return requests; }
+
 void vs_catch_signals(void)
 {
-	struct sigaction action = {.sa_handler = on_signal};
+	struct sigaction action = {.sa_handler = on_signal}, request = {.sa_handler = on_request};
 
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, &action, 0);
 	sigaction(SIGTERM, &action, 0);
 	sigaction(SIGHUP, &action, 0);
+	sigemptyset(&request.sa_mask);
+	sigaction(SIGUSR1, &request, 0);
 	signal(SIGPIPE, SIG_IGN);
 }
 

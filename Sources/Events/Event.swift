@@ -56,7 +56,8 @@ public struct Event: Sendable {
         case snapshotHolder(Held, byMapping: Bool)
         /// The mappings of one IOMMU follow as `map` events of provenance `snapshot`, in ascending order of IOVA, until `walkEnd`.
         case walkBegin(IOMMUKey)
-        case walkEnd(IOMMUKey, mappings: UInt64)
+        /// `consistent`: the kernel counts as many as were found.
+        case walkEnd(IOMMUKey, mappings: UInt64, consistent: Bool)
     }
 }
 

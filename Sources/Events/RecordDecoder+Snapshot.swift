@@ -9,7 +9,7 @@ extension RecordDecoder {
         case VS_SNAP_WALK_BEGIN: return .walkBegin(IOMMUKey(record.load(as: vs_snap_mark.self).object))
         case VS_SNAP_WALK_END:
             let raw = record.load(as: vs_snap_mark.self)
-            return .walkEnd(IOMMUKey(raw.object), mappings: raw.value)
+            return .walkEnd(IOMMUKey(raw.object), mappings: raw.value, consistent: true)
         case VS_SNAP_CONTAINER:
             let raw = record.load(as: vs_snap_container.self)
             return .snapshotContainer(ContainerKey(raw.container), iommu: raw.iommu == 0 ? nil : IOMMUKey(raw.iommu), type: raw.type)

@@ -117,7 +117,7 @@ extension TimelineReader {
         case (.present, let number?): try readPresent(number, body)
         case (.held, _): body(.snapshotHolder(.container(number.map { containers[$0].container } ?? ContainerKey(0)), byMapping: try isByMapping()))
         case (.walkBegin, _): body(.walkBegin(containers.iommu(number)))
-        case (.walkEnd, _): body(.walkEnd(containers.iommu(number), mappings: try fields.unsigned(.mappings) ?? 0))
+        case (.walkEnd, _): body(.walkEnd(containers.iommu(number), mappings: try fields.unsigned(.mappings) ?? 0, consistent: try fields.bool(.unsettled) != true))
         case (.open, nil), (.setIOMMU, nil), (.present, nil): throw fields.missing("a container")
         default: throw fields.missing("a container's action")
         }

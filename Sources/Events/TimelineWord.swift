@@ -16,7 +16,7 @@ enum TimelineWord: String, CaseIterable {
     case moreTargets = "more_targets"
     case vaddrOnly = "vaddr_only"
     case wholeBus = "whole_bus"
-    case absorbs, replaces, linked, mappings
+    case absorbs, replaces, linked, mappings, unsettled
     case byMapping = "by_mapping"
     // Of the header and the summary.
     case schema, tool, kernel, machine, hooks, devices, name, function, how, attempted, delivered, defects

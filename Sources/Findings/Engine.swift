@@ -149,7 +149,8 @@ public struct Engine: Sendable {
             id: nextFinding, rule: rules[item.rule].slug, severity: verdict.severity, state: .open, time: item.deadline, container: peer.container,
             iova: exposure.target.iova, size: exposure.target.size, device: exposure.device.address, bar: exposure.target.bar,
             barOffset: exposure.target.barOffset, reachable: verdict.reachable, since: tracks[item.peer]![at].since, until: nil,
-            actor: peer.creator, deviceOwner: verdict.deviceOwner, message: rules[item.rule].message(exposure, graph: graph))
+            actor: peer.creator, deviceOwner: verdict.deviceOwner, message: rules[item.rule].message(exposure, graph: graph),
+            isAfterGap: graph.lastGap.map { tracks[item.peer]![at].since <= $0.end } ?? false)
         nextFinding += 1
         tracks[item.peer]![at].finding = finding
         emit(finding)

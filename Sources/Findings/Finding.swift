@@ -50,4 +50,6 @@ public struct Finding: Sendable {
     /// The device's other user, where there is one.
     public var deviceOwner: Actor?
     public var message: String
+    /// Records had been lost by `since`, or while it held: it may have begun earlier than that.
+    public var isAfterGap = false
 }

@@ -72,7 +72,7 @@ final class Snapshotter {
     func close() { loader.close() }
 
     /// Takes one snapshot; every record of it, and what happened meanwhile, goes to `deliver` in order.
-    func take(_ deliver: (UnsafeRawPointer, Int) -> Void) {
+    func take(_ deliver: (UnsafeRawPointer, Int) -> Void, beforeEnd: () -> Void) {
         containers = Found()
         groups = Found()
         devices = Found()
@@ -93,6 +93,8 @@ final class Snapshotter {
         flush(deliver)
         tellHolders(deliver)
         for iommu in iommus { walkMappings(of: iommu, deliver) }
+        flush(deliver)
+        beforeEnd()
         ask(VS_ASK_END)
         flush(deliver)
     }

@@ -113,7 +113,8 @@ public final class Tracer {
             }
         }
         isTakingSnapshot = true
-        snapshotter!.take { forward($0, $1) }
+        // A record of the snapshot itself may be lost: that must be known before it ends.
+        snapshotter!.take({ forward($0, $1) }, beforeEnd: { checkLoss(now: UInt64(vs_boot_time())) })
         isTakingSnapshot = false
     }
 
@@ -127,6 +128,12 @@ public final class Tracer {
         }
         let now = UInt64(vs_boot_time())
         if now - lastLossCheck > 500_000_000 { checkLoss(now: now) }
+    }
+
+    /// Delivers what is there and looks for losses at once.
+    public func settle() {
+        if let ring { ring_buffer__consume(ring) }
+        checkLoss(now: UInt64(vs_boot_time()))
     }
 
     /// Detaches, delivers what is left, and says how much was seen.

@@ -100,6 +100,7 @@ extension Graph {
             retireIfDead(Int(old.number) - 1)
         }
         groups[number, default: Group(number)].container = slots[slot].container.id
+        groups[number]!.provenance = .observed
         slots[slot].container.groups.insert(number)
         snapshot?.groups.insert(number)
         if let iommu = unlinkedGroups.removeValue(forKey: number), slots[slot].container.iommu != iommu {
@@ -119,6 +120,7 @@ extension Graph {
         applied.container = slots[slot].container.id
         slots[slot].container.groups.remove(number)
         groups[number]?.container = nil
+        groups[number]?.provenance = .observed
         retireIfDead(slot)
         return applied
     }
@@ -153,6 +155,7 @@ extension Graph {
     }
 
     mutating func link(_ iommu: IOMMUKey, _ slot: Int) {
+        snapshot?.withoutIOMMU.remove(slot)
         slots[slot].container.iommu = iommu
         slots[slot].container.released = nil
         if let type = unlinkedTypes.removeValue(forKey: iommu) { slots[slot].container.iommuType = type }
@@ -201,7 +204,7 @@ extension Graph {
 
 extension Group {
     init(_ number: UInt32) {
-        self.init(number: number, container: nil, openDescriptors: 0, opener: nil)
+        self.init(number: number, container: nil, openDescriptors: 0, opener: nil, provenance: .inferred)
     }
 }
 

@@ -15,7 +15,7 @@ extension Graph {
         if devices[address]?.isRemoved == true { isBarTableStale = true }
         return change(address) { device in
             device.isRemoved = false
-            device.open(by: event.actor, at: event.time)
+            device.open(by: event.actor, at: event.time, .observed)
             device.group = use.group ?? device.group
             // vfio_pci_core_enable turns decode on (pci_enable_device), wakes the device and resets it, all versions.
             device.memoryEnabled = use.memoryEnabled ?? true
@@ -29,6 +29,7 @@ extension Graph {
         guard let address = use.device else { return Applied() }
         return change(address) { device in
             device.isOpen = false
+            device.provenance = .observed
             device.openDescriptors = 0
             device.lastClosed = event.time
             device.memoryEnabled = true
@@ -42,7 +43,7 @@ extension Graph {
             device.group = use.group ?? device.group
             device.openDescriptors = use.openCount ?? device.openDescriptors + 1
             // Tracing began after its first open.
-            if !device.isOpen { device.open(by: event.actor, at: event.time) }
+            if !device.isOpen { device.open(by: event.actor, at: event.time, .inferred) }
         }
         applied.container = containerID(of: address)
         return applied
@@ -122,8 +123,9 @@ extension PCIAddress {
 }
 
 extension Device {
-    mutating func open(by actor: Actor, at time: UInt64) {
+    mutating func open(by actor: Actor, at time: UInt64, _ provenance: Provenance) {
         isOpen = true
+        self.provenance = provenance
         openGeneration += 1
         opener = actor
         opened = time

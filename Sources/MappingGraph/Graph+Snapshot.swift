@@ -9,15 +9,45 @@ struct SnapshotProgress: Sendable {
     var containers: Set<Int> = []
     var groups: Set<UInt32> = []
     var devices: Set<PCIAddress> = []
+    /// IOMMU sides of which no walk has found as many mappings as the kernel counts.
+    var unsettled: Set<IOMMUKey> = []
+    /// Containers that it shows without an IOMMU side, though the graph has one.
+    var withoutIOMMU: Set<Int> = []
+    var result: SnapshotResult
+}
+
+/// How a snapshot of the kernel's own state compared with the graph that events had built.
+public struct SnapshotResult: Sendable, Equatable {
+    /// Nanoseconds since boot, both ends.
+    public var began: UInt64
+    public var ended: UInt64 = 0
+    /// The first one tells what was there before tracing: nothing that it finds is a difference.
+    public var isFirst: Bool
+    /// Records had been lost: differences are what the loss cost.
+    public var isAfterLoss: Bool
+    public var containers = 0
+    public var mappings = 0
+    /// Mappings that the kernel has and the graph had not, and the other way round; the graph now has what the kernel has.
+    public var added = 0
+    public var removed = 0
+    /// Mappings of another size or access, containers, groups and devices in another state than the graph had them.
+    public var changed = 0
+    /// Containers whose mappings changed during each attempt to read them all.
+    public var unsettled = 0
+
+    public var differences: Int { isFirst ? 0 : added + removed + changed }
 }
 
 /// One IOMMU's mappings on their way in, ascending, with events in between.
 struct WalkProgress: Sendable {
     var iommu: IOMMUKey
     var began: UInt64
-    /// Where the graph's own mappings began when the walk did, ascending; empty unless it is a resynchronisation.
+    /// Where the graph's own mappings began when the walk did, ascending.
     var expected: [UInt64]
     var position = 0
+    var found = 0
+    /// Those of `expected` that the walk passed by.
+    var missing: [UInt64] = []
     /// Made and removed since, by their own events.
     var mapped: Set<UInt64> = []
     var removed: Set<UInt64> = []
@@ -25,7 +55,8 @@ struct WalkProgress: Sendable {
 
 extension Graph {
     mutating func beginSnapshot(_ event: Event) -> Applied {
-        snapshot = SnapshotProgress(began: event.time, isResync: hasLostSinceSnapshot)
+        snapshot = SnapshotProgress(began: event.time, isResync: hasLostSinceSnapshot,
+                                    result: SnapshotResult(began: event.time, isFirst: !hasSnapshot, isAfterLoss: hasLostSinceSnapshot))
         hasLostSinceSnapshot = false
         return Applied()
     }
@@ -34,16 +65,40 @@ extension Graph {
     mutating func endSnapshot(_ event: Event) -> Applied {
         var applied = Applied()
         defer { snapshot = nil }
-        guard let snapshot, snapshot.isResync else { return applied }
-        for number in groups.keys where !snapshot.groups.contains(number) && groups[number]!.container != nil {
+        // Records of the snapshot itself may be among the lost: nothing follows from what it does not show, and another one comes.
+        guard snapshot != nil, !hasLostSinceSnapshot else { return applied }
+        if snapshot!.isResync { dropUnseen(event, &applied) }
+        var result = snapshot!.result
+        result.ended = event.time
+        result.containers = snapshot!.containers.count
+        result.unsettled = snapshot!.unsettled.count
+        lastSnapshot = result
+        hasSnapshot = true
+        knownSince = knownSince ?? event.time
+        if let last = gaps.indices.last, gaps[last].recovered == nil { gaps[last].recovered = event.time }
+        return applied
+    }
+
+    private mutating func dropUnseen(_ event: Event, _ applied: inout Applied) {
+        let seen = snapshot!
+        for number in groups.keys where !seen.groups.contains(number) && groups[number]!.container != nil {
             leave(number)
+            snapshot!.result.changed += 1
             applied.affects = .everything
         }
-        for address in devices.keys where !snapshot.devices.contains(address) && devices[address]!.isOpen && devices[address]!.opened < snapshot.began {
+        for address in devices.keys where !seen.devices.contains(address) && devices[address]!.isOpen && devices[address]!.opened < seen.began {
             close(address, at: event.time)
+            snapshot!.result.changed += 1
             applied.affects = .everything
         }
-        for slot in slots.indices where slots[slot].container.isAlive && !snapshot.containers.contains(slot) && slots[slot].container.opened < snapshot.began {
+        for slot in seen.withoutIOMMU.sorted() {
+            guard let iommu = slots[slot].container.iommu else { continue }
+            snapshot!.result.removed += slots[slot].index.count
+            applied.cleared = unlink(iommu, slot, time: event.time) || applied.cleared
+        }
+        for slot in slots.indices where slots[slot].container.isAlive && !seen.containers.contains(slot) && slots[slot].container.opened < seen.began {
+            snapshot!.result.changed += 1
+            snapshot!.result.removed += slots[slot].index.count
             slots[slot].container.closed = slots[slot].container.closed ?? event.time
             for number in slots[slot].container.groups { groups[number]?.container = nil }
             slots[slot].container.groups = []
@@ -51,7 +106,6 @@ extension Graph {
             if let key = slots[slot].container.key, byKey[key] == slot { byKey[key] = nil }
             applied.affects = .everything
         }
-        return applied
     }
 
     mutating func foundContainer(_ key: ContainerKey, iommu: IOMMUKey?, type: UInt32, _ event: Event) -> Applied {
@@ -67,12 +121,15 @@ extension Graph {
         } else {
             slot = makeContainer(key: key, iommu: nil, provenance: .snapshot, opener: nil, time: event.time)
             applied.newContainer = true
+            snapshot?.result.changed += 1
         }
         applied.container = slots[slot].container.id
         snapshot?.containers.insert(slot)
+        if iommu == nil, slots[slot].container.iommu != nil { snapshot?.withoutIOMMU.insert(slot) }
         if let iommu, slots[slot].container.iommu != iommu {
             if let old = slots[slot].container.iommu { applied.cleared = unlink(old, slot, time: event.time) }
             if let other = byIOMMU[iommu] { applied.cleared = unlink(iommu, other, time: event.time) || applied.cleared }
+            if !applied.newContainer { snapshot?.result.changed += 1 }
             link(iommu, slot)
             slots[slot].container.iommuType = type
         }
@@ -87,6 +144,7 @@ extension Graph {
         guard let key else {
             if snapshot?.isResync == true, groups[number]?.container != nil {
                 leave(number)
+                snapshot!.result.changed += 1
                 applied.affects = .group(number)
             }
             return applied
@@ -101,7 +159,9 @@ extension Graph {
         applied.container = slots[slot].container.id
         guard groups[number]?.container != applied.container else { return applied }
         if groups[number]?.container != nil { leave(number) }
+        snapshot?.result.changed += 1
         groups[number, default: Group(number)].container = applied.container
+        groups[number]!.provenance = .snapshot
         slots[slot].container.groups.insert(number)
         applied.affects = .group(number)
         return applied
@@ -114,15 +174,17 @@ extension Graph {
         if found.openCount == 0 {
             guard isOpen, snapshot?.isResync == true else { return Applied() }
             close(address, at: event.time)
+            snapshot!.result.changed += 1
             var applied = Applied()
             applied.affects = .device(address)
             return applied
         }
+        if !isOpen { snapshot?.result.changed += 1 }
         return change(address) { device in
             device.group = found.group ?? device.group
             device.isRemoved = false
             // By whom, its holder tells.
-            if !isOpen { device.open(by: Actor(), at: event.time) }
+            if !isOpen { device.open(by: Actor(), at: event.time, .snapshot) }
             device.openDescriptors = found.openCount
             if let memory = found.memoryEnabled { device.memoryEnabled = memory }
             if found.power != .unknown { device.power = found.power }
@@ -154,27 +216,41 @@ extension Graph {
     mutating func beginWalk(_ iommu: IOMMUKey, _ event: Event) -> Applied {
         var applied = Applied()
         applied.container = containerID(for: iommu)
-        let slot = byIOMMU[iommu]
-        let expected = snapshot?.isResync == true && slot != nil ? slots[slot!].index.map(\.iova) : []
+        let expected = byIOMMU[iommu].map { slots[$0].index.map(\.iova) } ?? []
         walk = WalkProgress(iommu: iommu, began: event.time, expected: expected)
         return applied
     }
 
-    mutating func endWalk(_ iommu: IOMMUKey) -> Applied {
+    /// What the walk did not find is gone: at once after a loss, else only if nothing changed meanwhile. A tree that is rebalanced while it
+    /// is walked can hide a node, so nothing follows from a walk that found another number than the kernel counts.
+    mutating func endWalk(_ iommu: IOMMUKey, consistent: Bool) -> Applied {
         var applied = Applied()
         applied.container = containerID(for: iommu)
-        dropMissing(upTo: nil, &applied)
-        walk = nil
+        passBy(upTo: nil)
+        defer { walk = nil }
+        guard let walk else { return applied }
+        guard consistent else {
+            snapshot?.unsettled.insert(iommu)
+            return applied
+        }
+        snapshot?.unsettled.remove(iommu)
+        snapshot?.result.mappings += walk.found
+        guard snapshot?.isResync == true || (walk.mapped.isEmpty && walk.removed.isEmpty) else { return applied }
+        for iova in walk.missing where !walk.mapped.contains(iova) { dropMissing(iova, &applied) }
         return applied
     }
 
     /// A mapping that was found: the event of its making may have been before the start, or lost, or is still to come.
     mutating func found(_ map: Map, slot: Int, _ applied: inout Applied) -> Bool {
-        if walk?.iommu == map.iommu { dropMissing(upTo: map.iova, &applied) }
+        if walk?.iommu == map.iommu {
+            walk!.found += 1
+            passBy(upTo: map.iova)
+        }
         if let old = slots[slot].index.find(map.iova) {
             applied.known = true
             // A map under way is found with the size that it has so far; its event will say the rest.
             if old.size == map.size || walk?.mapped.contains(map.iova) == true { return false }
+            snapshot?.result.changed += 1
             return true
         }
         // Its removal was said at the beginning of vfio_remove_dma; the walk found it on the way out.
@@ -183,32 +259,37 @@ extension Graph {
             applied.raced = true
             return false
         }
+        snapshot?.result.added += 1
         return true
     }
 
     /// How long before a walk a removal may have begun that it still finds, nanoseconds.
     private static let removalTakes: UInt64 = 100_000_000
 
-    /// Takes out what the walk has passed by without finding it.
-    private mutating func dropMissing(upTo limit: UInt64?, _ applied: inout Applied) {
-        guard var walk, walk.position < walk.expected.count, let slot = byIOMMU[walk.iommu] else { return }
-        while walk.position < walk.expected.count {
-            let iova = walk.expected[walk.position]
+    /// Notes what the walk has passed by without finding it.
+    private mutating func passBy(upTo limit: UInt64?) {
+        guard walk != nil, walk!.position < walk!.expected.count else { return }
+        while walk!.position < walk!.expected.count {
+            let iova = walk!.expected[walk!.position]
             if let limit, iova >= limit {
-                if iova == limit { walk.position += 1 }
+                if iova == limit { walk!.position += 1 }
                 break
             }
-            walk.position += 1
-            guard !walk.mapped.contains(iova), let old = slots[slot].index.remove(iova) else { continue }
-            slots[slot].bytes &-= old.size
-            if let peer = old.peer {
-                removePeer(peer)
-                applied.cleared = true
-            }
-            lastRemoved.append(old)
-            applied.resynced = true
+            walk!.position += 1
+            walk!.missing.append(iova)
         }
-        self.walk?.position = walk.position
+    }
+
+    private mutating func dropMissing(_ iova: UInt64, _ applied: inout Applied) {
+        guard let iommu = walk?.iommu, let slot = byIOMMU[iommu], let old = slots[slot].index.remove(iova) else { return }
+        slots[slot].bytes &-= old.size
+        if let peer = old.peer {
+            removePeer(peer)
+            applied.cleared = true
+        }
+        lastRemoved.append(old)
+        applied.resynced = true
+        snapshot?.result.removed += 1
     }
 
     // MARK: What is gone
@@ -217,10 +298,12 @@ extension Graph {
         guard let id = groups[number]?.container else { return }
         slots[Int(id.number) - 1].container.groups.remove(number)
         groups[number]?.container = nil
+        groups[number]?.provenance = .snapshot
     }
 
     private mutating func close(_ address: PCIAddress, at time: UInt64) {
         devices[address]!.isOpen = false
+        devices[address]!.provenance = .snapshot
         devices[address]!.openDescriptors = 0
         devices[address]!.lastClosed = time
         devices[address]!.memoryEnabled = true

@@ -43,21 +43,18 @@ public struct Graph: Sendable {
     var walk: WalkProgress?
     var recentRemovals = RecentRemovals()
     var hasLostSinceSnapshot = false
+    var hasSnapshot = false
 
     /// Mappings that the last event showed to be gone, their removal unseen: what a snapshot after a loss does not find.
     public internal(set) var lastRemoved: [Mapping] = []
     /// Where the map that was applied last leads, whether it succeeded or not; empty for RAM only.
     public internal(set) var lastTargets: [Target] = []
-    /// The last loss of records: what happened in between is not in the graph.
-    public internal(set) var lastGap: Gap?
-
-    public struct Gap: Sendable, Equatable {
-        /// Nanoseconds since boot, both ends.
-        public var since: UInt64
-        public var until: UInt64
-        /// Records.
-        public var lost: UInt64
-    }
+    /// Losses of records, in order: what happened within them is not in the graph.
+    public internal(set) var gaps: [Gap] = []
+    /// What the last complete snapshot found, and how it differed from the graph.
+    public internal(set) var lastSnapshot: SnapshotResult?
+    /// When the first complete snapshot ended: from then on the graph knows what was there before tracing, nanoseconds since boot.
+    public internal(set) var knownSince: UInt64?
 
     public init() {}
 
@@ -100,7 +97,7 @@ public struct Graph: Sendable {
             return applied
         case .processExit: extents.drop(thread: event.actor.tid)
         case .loss(let since, let lost):
-            lastGap = Gap(since: since, until: event.time, lost: lost)
+            extendGap(since: since, until: event.time, lost: lost)
             hasLostSinceSnapshot = true
         case .snapshotBegin: return beginSnapshot(event)
         case .snapshotEnd: return endSnapshot(event)
@@ -109,7 +106,7 @@ public struct Graph: Sendable {
         case .snapshotDevice(let found): return foundDevice(found, event)
         case .snapshotHolder(let held, _): return foundHolder(held, event)
         case .walkBegin(let iommu): return beginWalk(iommu, event)
-        case .walkEnd(let iommu, _): return endWalk(iommu)
+        case .walkEnd(let iommu, _, let consistent): return endWalk(iommu, consistent: consistent)
         }
         return Applied()
     }

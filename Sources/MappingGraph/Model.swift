@@ -30,6 +30,8 @@ public struct Group: Sendable {
     public var container: ContainerID?
     public var openDescriptors: UInt32
     public var opener: Actor?
+    /// How its place in a container is known.
+    public var provenance: Provenance
 }
 
 public struct Device: Sendable {
@@ -49,6 +51,8 @@ public struct Device: Sendable {
     public var resetDepth: UInt32
     public var power: PowerState
     public var isRemoved: Bool
+    /// How it is known whether the device is open.
+    public var provenance: Provenance
 
     public var address: PCIAddress { info.device }
 
@@ -64,6 +68,7 @@ public struct Device: Sendable {
         resetDepth = 0
         power = .d0
         isRemoved = false
+        provenance = .inferred
     }
 
     /// Its last descriptor is gone and VFIO resets it on the way to the last close: slow on some devices, and no defect.

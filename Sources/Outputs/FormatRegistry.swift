@@ -18,6 +18,7 @@ public enum FormatRegistry {
         Format(name: "text", summary: "one line an event, for people", kind: .stream { TextLines(options: $0) }),
         Format(name: "jsonl", summary: "the JSON timeline, one object a line", kind: .stream { JSONLines(options: $0) }),
         Format(name: "list", summary: "containers, devices and mappings at one moment, for people", kind: .graph { Listing(options: $0) }),
+        Format(name: "json", summary: "the graph at one moment, as one JSON document", kind: .graph { _ in GraphJSON() }),
         Format(name: "dot", summary: "the graph at one moment, for graphviz", kind: .graph { _ in Dot() }),
         Format(name: "svg", summary: "the graph at one moment, as a picture", kind: .graph { _ in SVG() }),
     ]

@@ -14,6 +14,8 @@ final class LiveTracing {
     private static let tick: Int32 = 100
     /// How often a recording's block is written although it is not full, nanoseconds: the most that a SIGKILL of the tool can cost.
     private static let blockInterval: UInt64 = 1_000_000_000
+    /// The least time between snapshots after losses, nanoseconds.
+    private static let snapshotInterval: UInt64 = 1_000_000_000
 
     let tracer: Tracer
     let analysis: Analysis
@@ -21,7 +23,12 @@ final class LiveTracing {
     private var decoder = RecordDecoder()
     private var failure: Failure?
     private var lastBlock: UInt64 = 0
+    private var lastSnapshot: UInt64 = 0
+    /// Something was missed, or hooks came late: the graph has to be made the kernel's again.
+    private var needsSnapshot = false
+    private var requestsSeen: Int32 = 0
     private(set) var commandStatus: Int32?
+    private var snapshotFailure: String?
 
     init(analysis: Analysis, recording: RecordingWriter?, options: Tracer.Options) {
         tracer = Tracer(toolVersion: toolVersion, options: options)
@@ -33,11 +40,16 @@ final class LiveTracing {
     func run(duration: DurationArgument?, command: [String]) throws -> Evidence {
         vs_catch_signals()
         tracer.onRecord = { [unowned self] record, count in take(record, count) }
-        tracer.onHooksChanged = { [unowned self] session in attempt { try recording?.append(session) } }
+        tracer.onHooksChanged = { [unowned self] session in
+            attempt { try recording?.append(session) }
+            needsSnapshot = true
+        }
         do { try tracer.start() } catch { throw Failure(.cannot, error.description) }
         analysis.begin(tracer.session)
         attempt { try recording?.append(tracer.session) }
         tracer.scanDevices()
+        // Hooks first, present state second: what happens in between is seen by one of them at least.
+        if tracer.hasVFIO { takeSnapshot() }
         if !tracer.hasVFIO { say("vfioscope: VFIO is not loaded yet; tracing begins when vfio_iommu_type1 is") }
 
         var child = command.isEmpty ? nil : try ChildProcess(command)
@@ -47,6 +59,8 @@ final class LiveTracing {
         while failure == nil {
             tracer.drain(milliseconds: Self.tick)
             let now = UInt64(vs_boot_time())
+            if needsSnapshot, now - lastSnapshot > Self.snapshotInterval { takeSnapshot() }
+            if vs_snapshot_requests() != requestsSeen { answerRequest() }
             analysis.advance(to: now - Self.slack)
             analysis.flush()
             if now - lastBlock > Self.blockInterval {
@@ -71,12 +85,35 @@ final class LiveTracing {
             }
             if let lingerUntil, now >= lingerUntil { break }
         }
-        let evidence = tracer.stop()
+        tracer.settle()
+        if needsSnapshot, failure == nil { takeSnapshot() }
+        var evidence = tracer.stop()
+        if let snapshotFailure { evidence.defects.append(snapshotFailure) }
         if !tracer.hasVFIO, failure == nil { failure = Failure(.cannot, TracerError.noVFIO(release: tracer.session.kernel).description) }
-        analysis.finish(evidence)
+        evidence = analysis.finish(evidence)
         attempt { try recording?.finish(evidence) }
         if let failure { throw failure }
         return evidence
+    }
+
+    /// Makes the graph the kernel's. What keeps it from that is told once, at the end.
+    private func takeSnapshot() {
+        needsSnapshot = false
+        do throws(TracerError) { try tracer.takeSnapshot() } catch {
+            if tracer.hasVFIO { snapshotFailure = "the kernel's present state could not be read: \(error.description)" }
+        }
+        lastSnapshot = UInt64(vs_boot_time())
+        tracer.drain(milliseconds: 0)
+    }
+
+    /// SIGUSR1: compares the graph with the kernel's state and says how they compare.
+    private func answerRequest() {
+        requestsSeen = vs_snapshot_requests()
+        let before = analysis.graph.lastSnapshot?.ended
+        takeSnapshot()
+        guard let result = analysis.graph.lastSnapshot, result.ended != before else { return say("vfioscope: snapshot: none could be taken") }
+        say("vfioscope: snapshot: \(result.containers) containers, \(result.mappings) mappings, \(result.differences) differences, "
+            + "\((result.ended - result.began) / 1_000_000) ms")
     }
 
     /// Stops tracing because `reason`; the first one is reported.
@@ -84,7 +121,9 @@ final class LiveTracing {
 
     private func take(_ record: UnsafeRawPointer, _ count: Int) {
         attempt { try recording?.append(record, count: count) }
-        if let event = decoder.decode(record, count: count) { analysis.consume(event) }
+        guard let event = decoder.decode(record, count: count) else { return }
+        if case .loss = event.kind { needsSnapshot = true }
+        analysis.consume(event)
     }
 
     /// Does something to the recording; the first failure ends the tracing.

@@ -106,6 +106,6 @@ import Testing
         graph.apply(2, .processInfo(ProcessInfo(exe: ShortText(), vm: ShortText("web-1"))), by: vmB)
         #expect(graph.isSamePrincipal(vmA, vmB))
         graph.apply(3, .loss(since: 2, lost: 9))
-        #expect(graph.lastGap == Graph.Gap(since: 2, until: 3, lost: 9))
+        #expect(graph.lastGap == Gap(since: 2, until: 3, lost: 9))
     }
 }

@@ -60,7 +60,7 @@ extension Graph {
         #expect(graph.apply(106, .walkBegin(i1), by: host).container == k1)
         #expect(graph.find(107, i1, 0x1000).peer == nil)
         let peer = try #require(graph.find(107, i1, 0x10_0000, size: 0x2000, to: nicBar + 0x3000).peer)
-        #expect(graph.apply(108, .walkEnd(i1, mappings: 2), by: host).container == k1)
+        #expect(graph.apply(108, .walkEnd(i1, mappings: 2, consistent: true), by: host).container == k1)
         let ended = graph.apply(109, .snapshotEnd, by: host)
         #expect(ended.affects == .nothing && !ended.cleared && graph.lastRemoved.isEmpty)
 
@@ -113,7 +113,7 @@ extension Graph {
         let peer = graph.map(13, i1, 0x2000, to: gpuBar, size: 0x1000).peer
         let again = graph.find(14, i1, 0x2000, to: gpuBar)
         #expect(again.known && again.peer == nil && again.removed == nil && !again.replaced && !again.raced)
-        graph.apply(15, .walkEnd(i1, mappings: 2), by: host)
+        graph.apply(15, .walkEnd(i1, mappings: 2, consistent: true), by: host)
         graph.apply(16, .snapshotEnd, by: host)
         #expect(graph.mappings(in: k1).map(\.provenance) == [.snapshot, .observed])
         #expect(graph.mappings(in: k1).map(\.peer) == [nil, peer])
@@ -142,7 +142,7 @@ extension Graph {
         let found = graph.find(14, i1, 0x2000)
         #expect(found.raced && !found.known && found.peer == nil)
         graph.find(15, i1, 0x3000)
-        graph.apply(16, .walkEnd(i1, mappings: 3), by: host)
+        graph.apply(16, .walkEnd(i1, mappings: 3, consistent: true), by: host)
         graph.apply(17, .snapshotEnd, by: host)
         #expect(graph.starts() == [0x1000, 0x3000] && graph.mappedBytes(in: k1) == 0x2000)
         // Made anew at the same place, it is there.
@@ -179,7 +179,7 @@ extension Graph {
         graph.apply(11, .walkBegin(i1), by: host)
         // Two of its four pages are pinned so far.
         graph.find(12, i1, 0x8000, size: 0x2000, to: gpuBar)
-        graph.apply(13, .walkEnd(i1, mappings: 1), by: host)
+        graph.apply(13, .walkEnd(i1, mappings: 1, consistent: true), by: host)
         graph.apply(14, .snapshotEnd, by: host)
         #expect(graph.mappedBytes(in: k1) == 0x2000)
         let event = graph.map(15, i1, 0x8000, to: gpuBar, size: 0x4000)
@@ -197,7 +197,7 @@ extension Graph {
         let removal = graph.unmap(13, i1, 0x8000, 0x2000, cause: .failedMap)
         #expect(removal.known && removal.peer == peer && removal.removed?.iova == 0x8000)
         graph.map(14, i1, 0x8000, to: gpuBar, size: 0x4000, result: -12)
-        graph.apply(15, .walkEnd(i1, mappings: 1), by: host)
+        graph.apply(15, .walkEnd(i1, mappings: 1, consistent: true), by: host)
         graph.apply(16, .snapshotEnd, by: host)
         #expect(graph.mappingCount(in: k1) == 0 && graph.mappedBytes(in: k1) == 0 && graph.peerMappings.isEmpty)
     }
@@ -216,7 +216,7 @@ extension Graph {
         graph.apply(11, .walkBegin(i1), by: host)
         graph.find(12, i1, 0x1000)
         graph.apply(13, .iommuRelease(i1))
-        #expect(!graph.apply(14, .walkEnd(i1, mappings: 3), by: host).resynced)
+        #expect(!graph.apply(14, .walkEnd(i1, mappings: 3, consistent: true), by: host).resynced)
         graph.apply(15, .snapshotEnd, by: host)
         #expect(graph.mappingCount(in: k1) == 0 && graph.lastRemoved.isEmpty)
     }
@@ -232,7 +232,7 @@ extension Graph {
         #expect(!graph.find(22, i1, 0x1000).resynced)
         let found = graph.find(23, i1, 0x3000)
         #expect(found.resynced && !found.cleared && graph.lastRemoved.map(\.iova) == [0x2000])
-        let ended = graph.apply(24, .walkEnd(i1, mappings: 2), by: host)
+        let ended = graph.apply(24, .walkEnd(i1, mappings: 2, consistent: true), by: host)
         #expect(ended.resynced && ended.cleared && ended.container == k1)
         #expect(graph.lastRemoved.map(\.iova) == [0x4000, 0x5000] && graph.lastRemoved.map(\.peer) == [lost, nil])
         #expect(graph.peer(lost) == nil && graph.peerIDs(targeting: nic).isEmpty)
@@ -253,7 +253,7 @@ extension Graph {
         // The graph holds it still when it is made anew: its removal was lost.
         #expect(graph.apply(23, .map(Map(iommu: i1, iova: 0x3000, size: 0x1000))).replaced)
         graph.apply(23, .map(Map(iommu: i1, iova: 0x9000, size: 0x1000)))
-        graph.apply(24, .walkEnd(i1, mappings: 1), by: host)
+        graph.apply(24, .walkEnd(i1, mappings: 1, consistent: true), by: host)
         #expect(graph.lastRemoved.isEmpty)
         graph.apply(25, .snapshotEnd, by: host)
         #expect(graph.starts() == [0x1000, 0x2000, 0x3000, 0x9000] && graph.mappedBytes(in: k1) == 0x4000)
@@ -276,7 +276,7 @@ extension Graph {
         graph.findRoots(20)
         graph.apply(21, .walkBegin(i1), by: host)
         graph.find(22, i1, 0x3000)
-        #expect(!graph.apply(23, .walkEnd(i1, mappings: 1), by: host).resynced)
+        #expect(!graph.apply(23, .walkEnd(i1, mappings: 1, consistent: true), by: host).resynced)
         graph.apply(24, .snapshotEnd, by: host)
         #expect(graph.starts() == [0x1000, 0x2000, 0x3000])
     }
@@ -344,7 +344,7 @@ extension Graph {
             graph.findRoots(time)
             graph.apply(time, .walkBegin(i1), by: host)
             let found = [graph.find(time, i1, 0x1000), graph.find(time, i1, 0x2000, to: gpuBar), graph.find(time, i1, 0x7000, size: 0x9000)]
-            graph.apply(time, .walkEnd(i1, mappings: 3), by: host)
+            graph.apply(time, .walkEnd(i1, mappings: 3, consistent: true), by: host)
             return found + [graph.apply(time, .snapshotEnd, by: host)]
         }
         _ = take(10, &graph)

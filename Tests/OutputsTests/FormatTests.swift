@@ -46,7 +46,7 @@ import Musl
         let names = FormatRegistry.all.map(\.name)
         #expect(Set(names).count == names.count)
         #expect(FormatRegistry.streamNames == ["text", "jsonl"])
-        #expect(FormatRegistry.graphNames == ["list", "dot", "svg"])
+        #expect(FormatRegistry.graphNames == ["list", "json", "dot", "svg"])
         #expect(FormatRegistry.stream("dot") == nil && FormatRegistry.graph("jsonl") == nil && FormatRegistry.stream("x") == nil)
         for format in FormatRegistry.all { #expect(!format.summary.isEmpty && !format.summary.hasSuffix(".")) }
     }

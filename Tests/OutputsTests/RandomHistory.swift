@@ -141,7 +141,7 @@ extension History {
                     between(&random)
                     map(iommu, at: place << 20, provenance: .snapshot, &random)
                 }
-                if random.chance(95) { say(actor(&random), .walkEnd(iommu, mappings: 5)) }
+                if random.chance(95) { say(actor(&random), .walkEnd(iommu, mappings: 5, consistent: true)) }
             }
             if random.chance(95) { say(actor(&random), .snapshotEnd) }
         }

@@ -91,7 +91,7 @@ extension History {
         say(vmB, .walkBegin(ia))
         say(vmA, .map(Map(iommu: ia, iova: 0x5000_0000, size: 8192, provenance: .snapshot)))
         say(vmA, .map(Map(iommu: ia, iova: .max - 4095, size: 4096, provenance: .snapshot)))
-        say(vmB, .walkEnd(ia, mappings: 2))
+        say(vmB, .walkEnd(ia, mappings: 2, consistent: true))
         say(vmB, .snapshotEnd)
         history.evidence = Evidence(attempted: 100, delivered: 97, lost: 3, ended: time + 1_000_000_000)
         return history
@@ -122,7 +122,7 @@ extension History {
             say(vmA, .snapshotHolder(.device(gpu), byMapping: true))
             say(tool, .walkBegin(side))
             let count = mappings()
-            say(tool, .walkEnd(side, mappings: count))
+            say(tool, .walkEnd(side, mappings: count, consistent: true))
             say(tool, .snapshotEnd)
         }
         snapshot {

@@ -68,7 +68,7 @@ import Testing
             (vmA, .snapshotGroup(1, ContainerKey(5))), (vmA, .snapshotContainer(ContainerKey(5), iommu: side, type: 3)), (vmA, .walkBegin(side)),
         ]
         for place in 0..<1234 as Range<UInt64> { events.append((vmB, .map(Map(iommu: side, iova: place << 12, size: 4096, provenance: .snapshot)))) }
-        events += [(vmA, .walkEnd(side, mappings: 1234)), (vmA, .snapshotEnd), (vmA, .snapshotBegin), (vmA, .snapshotEnd)]
+        events += [(vmA, .walkEnd(side, mappings: 1234, consistent: true)), (vmA, .snapshotEnd), (vmA, .snapshotBegin), (vmA, .snapshotEnd)]
         #expect(lines(of: events) == [
             "14:13:22.000  kernel                    snapshot       1 container, 1 group, 2 devices open, 1,234 mappings",
             "14:13:22.000  kernel                    snapshot       0 containers, 0 groups, 0 devices open, 0 mappings",
@@ -78,7 +78,7 @@ import Testing
     @Test func whatASnapshotDoesNotFindIsOneLine() {
         func snapshot(_ iovas: [UInt64]) -> [(Actor, Event.Kind)] {
             [(vmA, .snapshotBegin), (vmA, .snapshotContainer(ContainerKey(5), iommu: side, type: 3)), (vmA, .walkBegin(side))]
-                + iovas.map { (vmB, .map(Map(iommu: side, iova: $0, size: 4096, provenance: .snapshot))) } + [(vmA, .walkEnd(side, mappings: 0)), (vmA, .snapshotEnd)]
+                + iovas.map { (vmB, .map(Map(iommu: side, iova: $0, size: 4096, provenance: .snapshot))) } + [(vmA, .walkEnd(side, mappings: 0, consistent: true)), (vmA, .snapshotEnd)]
         }
         let loss: [(Actor, Event.Kind)] = [(Actor(), .loss(since: 1, lost: 1))]
         let found = lines(of: snapshot([0, 4096, 8192, 12288, 16384]) + loss + snapshot([4096, 12288]) + loss + snapshot([12288]))

@@ -15,3 +15,5 @@ int64_t vs_unix_time(void);
 void vs_catch_signals(void);
 /* The signal that came, or 0. */
 int vs_caught_signal(void);
+/* How many times SIGUSR1 came: each asks for a snapshot. */
+int vs_snapshot_requests(void);

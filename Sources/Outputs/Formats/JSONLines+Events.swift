@@ -65,7 +65,7 @@ extension JSONLines {
         out.append(#","ram":"#)
         out.append(map.deviceBytes < map.size ? map.size - map.deviceBytes : 0)
         out.append(#","targets":["#)
-        if !graph.lastTargets.isEmpty { targets(graph.lastTargets, &out) }
+        if !graph.lastTargets.isEmpty { out.append(json: graph.lastTargets) }
         out.append(#"],"provenance":""#)
         out.append(map.provenance.timelineName)
         out.append(byte: 0x22)
@@ -80,26 +80,6 @@ extension JSONLines {
         // A snapshot repeats what is known: what it does not repeat is gone.
         if map.provenance == .snapshot, applied.known, !applied.replaced { out.append(#","known":true"#) }
         close(&out)
-    }
-
-    private func targets(_ targets: [Target], _ out: inout ByteWriter) {
-        var first = true
-        for target in targets {
-            if !first { out.append(byte: 0x2c) }
-            first = false
-            if let device = target.device {
-                out.append(#"{"device":""#)
-                out.append(device)
-                out.append(#"","bar":"#)
-                out.append(UInt64(target.bar))
-                out.append(#","bar_offset":"#)
-                out.append(target.barOffset)
-            } else {
-                out.append(#"{"device":null,"bar":null,"bar_offset":null"#)
-            }
-            range(target.iova, target.size, &out)
-            out.append(byte: 0x7d)
-        }
     }
 
     // MARK: Containers and groups

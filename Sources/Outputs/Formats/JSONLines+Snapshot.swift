@@ -9,6 +9,7 @@ extension JSONLines {
         case .snapshotEnd:
             links.settle(graph)
             openUnattributed(.gap, #"{"type":"gap","action":"snapshot-end","t":"#, event, &out)
+            if let result = graph.lastSnapshot, result.ended == event.time { write(result, &out) }
         case .snapshotContainer(let key, let iommu, let type):
             openUnattributed(.container, #"{"type":"container","action":"present","t":"#, event, &out)
             container(applied.container, &out)
@@ -33,14 +34,26 @@ extension JSONLines {
         case .walkBegin:
             openUnattributed(.container, #"{"type":"container","action":"walk-begin","t":"#, event, &out)
             container(applied.container, &out)
-        case .walkEnd(_, let mappings):
+        case .walkEnd(_, let mappings, let consistent):
             openUnattributed(.container, #"{"type":"container","action":"walk-end","t":"#, event, &out)
             container(applied.container, &out)
             out.append(#","mappings":"#)
             out.append(mappings)
+            if !consistent { out.append(#","unsettled":true"#) }
         default: return
         }
         close(&out)
+    }
+
+    /// What it cost: how the kernel's state differed from what the lines before say.
+    private func write(_ result: SnapshotResult, _ out: inout ByteWriter) {
+        for (key, count) in [(#","mappings":"# as StaticString, result.mappings), (#","added":"#, result.added), (#","removed":"#, result.removed),
+                             (#","changed":"#, result.changed), (#","unsettled":"#, result.unsettled)] {
+            out.append(key)
+            out.append(UInt64(count))
+        }
+        out.append(result.isFirst ? #","first":true"# : #","first":false"#)
+        out.append(result.isAfterLoss ? #","after_loss":true"# : #","after_loss":false"#)
     }
 
     /// `iommu_type` where there is an IOMMU side, and what a reader needs to know of it if it is another than the lines so far say.

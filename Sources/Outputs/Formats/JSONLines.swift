@@ -24,6 +24,7 @@ public struct JSONLines: EventOutput {
 
     let showVaddr: Bool
     var clockOffset: Int64 = 0
+    private var began: UInt64 = 0
     var links = LinkTracker()
     private var counts = InlineArray<8, UInt64>(repeating: 0)
     /// Highest severity so far, by `Finding.id`.
@@ -115,6 +116,7 @@ public struct JSONLines: EventOutput {
 
     public mutating func begin(_ session: Session, devices: [DeviceInfo], into out: inout ByteWriter) {
         clockOffset = session.clockOffset
+        began = session.began
         out.append(#"{"type":"header","schema":""#)
         out.append(string: TimelineReader.schema)
         out.append(#"","t":"#)
@@ -172,6 +174,7 @@ public struct JSONLines: EventOutput {
         out.append(#","lost":"#)
         out.append(evidence.lost)
         out.append(evidence.isComplete ? #","complete":true"# : #","complete":false"#)
+        spans(graph.evidenceSpans(began: began, ended: evidence.ended), &out)
         if !evidence.defects.isEmpty {
             out.append(#","defects":["#)
             for (index, defect) in evidence.defects.enumerated() {
@@ -182,6 +185,19 @@ public struct JSONLines: EventOutput {
         }
         close(&out)
         out.flush()
+    }
+
+    /// The last ones, where there are very many.
+    private func spans(_ spans: [EvidenceSpan], _ out: inout ByteWriter) {
+        out.append(#","complete_spans":["#)
+        for (index, span) in spans.suffix(256).enumerated() {
+            out.append(index == 0 ? #"{"from":"# : #",{"from":"#)
+            out.append(span.from)
+            out.append(#","until":"#)
+            out.append(span.until)
+            out.append(byte: 0x7d)
+        }
+        out.append(byte: 0x5d)
     }
 
     // MARK: Findings
@@ -229,6 +245,7 @@ public struct JSONLines: EventOutput {
             }
             out.append(byte: 0x7d)
         }
+        if finding.isAfterGap { out.append(#","after_gap":true"#) }
         out.append(#","message":"#)
         out.append(json: finding.message)
         close(&out)

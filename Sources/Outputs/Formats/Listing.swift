@@ -42,6 +42,7 @@ public struct Listing: GraphOutput {
         out.append(" mappings, ")
         out.append(size: graph.mappedBytes(in: container.id))
         if container.closed != nil { out.append(", closed but alive") }
+        provenance(container.provenance, &out)
         out.endLine()
         for number in container.groups.sorted() {
             for device in graph.devices.values.filter({ $0.group == number }).sorted(by: { $0.address < $1.address }) { write(device, graph, &out) }
@@ -69,6 +70,7 @@ public struct Listing: GraphOutput {
             } else {
                 out.append("  RAM")
             }
+            provenance(mapping.provenance, &out)
             out.endLine()
         }
         if ram > Self.shown {
@@ -96,9 +98,19 @@ public struct Listing: GraphOutput {
                 out.append(")")
             }
             if !device.isReachable { out.append(", not reachable") }
+            provenance(device.provenance, &out)
         } else {
             out.append("  closed")
         }
         out.endLine()
+    }
+
+    /// How a row is known, unless an event told it.
+    private func provenance(_ provenance: Provenance, _ out: inout ByteWriter) {
+        switch provenance {
+        case .observed: break
+        case .snapshot: out.append("  (snapshot)")
+        case .inferred: out.append("  (inferred)")
+        }
     }
 }

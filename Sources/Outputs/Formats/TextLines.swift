@@ -128,6 +128,7 @@ public struct TextLines: EventOutput {
         out.append(" → ")
         out.append(Target(device: finding.device, bar: finding.bar, barOffset: finding.barOffset, iova: finding.iova, size: finding.size))
         out.append(finding.reachable ? ", reachable" : ", not reachable now")
+        if finding.isAfterGap { out.append("; records had been lost by then: it may have begun earlier") }
         out.endLine()
     }
 

@@ -39,18 +39,19 @@ struct Audit: ParsableCommand {
                 findings.append(finding)
             }
         }
-        let (session, evidence) = try file.feed(analysis)
-        analysis.finish(evidence)
+        let (session, seen) = try file.feed(analysis)
+        let evidence = analysis.finish(seen)
+        var verdict = Verdict(analysis, worst: analysis.tally.worst, evidence: evidence, session: session)
+        verdict.requiresComplete = failOn.requireComplete
         if format == .text {
             if files.count > 1 { sink.write("\(file.path)\n") }
             FindingList.write(findings, session: session, graph: analysis.graph, to: sink)
             let summary = analysis.tally.summary
             sink.write("\(analysis.tally.events) events, \(analysis.tally.maps) mappings made: \(summary.isEmpty ? "no findings" : summary)"
-                + (evidence.isComplete ? "\n" : ", on incomplete evidence\n"))
+                + (evidence.isComplete ? "\n" : evidence.defects.isEmpty ? ", on evidence with gaps\n" : ", on incomplete evidence\n"))
         }
         try sink.finish()
-        let verdict = Verdict(worst: analysis.tally.worst, evidence: evidence)
-        verdict.explainEvidence()
+        verdict.explainEvidence(of: files.count > 1 ? file.path : nil)
         return verdict.status(failOn: failOn.severity)
     }
 }

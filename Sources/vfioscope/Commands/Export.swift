@@ -31,24 +31,28 @@ struct Export: ParsableCommand {
         defer { input.unmap() }
         let sink = try OutputSink(path: output)
         let options = OutputOptions(showVaddr: showVaddr)
+        let analysis: Analysis
+        let session: Session?
         let evidence: Evidence
         switch FormatRegistry.format(format)!.kind {
         case .stream(let make):
-            let analysis = Analysis(output: LineOutput(make(options), to: sink))
-            evidence = try input.feed(analysis).evidence
-            analysis.finish(evidence)
+            analysis = Analysis(output: LineOutput(make(options), to: sink))
+            let fed = try input.feed(analysis)
+            session = fed.session
+            evidence = analysis.finish(fed.evidence)
         case .graph(let make):
-            let analysis = Analysis(output: nil)
-            let (session, seen) = try input.feed(analysis, until: at)
-            analysis.finish(seen)
-            evidence = seen
+            analysis = Analysis(output: nil)
+            let fed = try input.feed(analysis, until: at)
+            session = fed.session
+            evidence = analysis.finish(fed.evidence)
             var out = ByteWriter { sink.write($0) }
             let unknown = Session(toolVersion: toolVersion, kernel: "", machine: "", bootID: "", clockOffset: 0, began: 0, hooks: [])
             make(options).write(analysis.graph, findings: analysis.engine.openFindings, at: analysis.moment(evidence), session: session ?? unknown, into: &out)
             out.flush()
         }
         try sink.finish()
-        Verdict(worst: nil, evidence: evidence).explainEvidence()
-        if !evidence.isComplete { throw ExitStatus.incomplete }
+        let verdict = Verdict(analysis, worst: nil, evidence: evidence, session: session)
+        if !evidence.isComplete { verdict.explainEvidence() }
+        throw verdict.status(failOn: .critical)
     }
 }

@@ -23,9 +23,10 @@ struct Record: ParsableCommand {
         let evidence = try live.run(duration: duration, command: command)
         report(analysis.tally, evidence)
         say("vfioscope: \(writer.bytesWritten) bytes in \(output)")
-        Verdict(worst: nil, evidence: evidence).explainEvidence()
+        let verdict = Verdict(analysis, worst: nil, evidence: evidence, session: live.tracer.session)
+        verdict.explainEvidence()
         if let status = live.commandStatus, status != 0 { throw ExitStatus.command(status) }
-        if !evidence.isComplete { throw ExitStatus.incomplete }
+        throw verdict.status(failOn: .critical)
     }
 }
 

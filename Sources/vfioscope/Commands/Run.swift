@@ -50,7 +50,8 @@ struct Run: ParsableCommand {
         let text = OutputSink(STDERR_FILENO, name: "stderr")
         if !reported.isEmpty { FindingList.write(reported, session: live.tracer.session, graph: analysis.graph, to: text) }
         report(analysis.tally, evidence)
-        let verdict = Verdict(worst: judged.worst, evidence: evidence)
+        var verdict = Verdict(analysis, worst: judged.worst, evidence: evidence, session: live.tracer.session)
+        verdict.requiresComplete = failOn.requireComplete
         verdict.explainEvidence()
         let others = analysis.tally.findings.count - judged.findings.count
         if others > 0 { say("vfioscope: \(others) finding\(others == 1 ? " is" : "s are") of other processes and do\(others == 1 ? "es" : "") not count (--scope host)") }

@@ -13,9 +13,9 @@ struct Snapshot: ParsableCommand {
             IOMMU's page table (Intel VT-d), so the target is known even when the process has unmapped it.
             """)
 
-    enum Format: String, ExpressibleByArgument, CaseIterable { case text, jsonl, dot, svg }
+    enum Format: String, ExpressibleByArgument, CaseIterable { case text, jsonl, json, dot, svg }
 
-    @Option(help: "text for people, jsonl for the JSON timeline, dot or svg for a picture.") var format: Format = .text
+    @Option(help: "text for people, json for one document, jsonl for the JSON timeline, dot or svg for a picture.") var format: Format = .text
 
     func run() throws {
         let sink = OutputSink(STDOUT_FILENO, name: "stdout")
@@ -33,8 +33,7 @@ struct Snapshot: ParsableCommand {
         do { try tracer.takeSnapshot() } catch { throw Failure(.cannot, error.description) }
         tracer.drain(milliseconds: 0)
         let session = tracer.session
-        let evidence = tracer.stop()
-        analysis.finish(evidence)
+        let evidence = analysis.finish(tracer.stop())
         if format != .jsonl {
             var out = ByteWriter { sink.write($0) }
             let name = format == .text ? "list" : format.rawValue
@@ -42,8 +41,8 @@ struct Snapshot: ParsableCommand {
             out.flush()
         }
         try sink.finish()
-        let verdict = Verdict(worst: nil, evidence: evidence)
-        verdict.explainEvidence()
+        let verdict = Verdict(analysis, worst: nil, evidence: evidence, session: session)
+        if !evidence.isComplete { verdict.explainEvidence() }
         throw verdict.status(failOn: .critical)
     }
 }

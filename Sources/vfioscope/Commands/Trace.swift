@@ -22,7 +22,8 @@ struct Trace: ParsableCommand {
         let live = LiveTracing(analysis: analysis, recording: nil, options: tracing.options)
         sink.onFailure = { live.fail($0) }
         let evidence = try live.run(duration: duration, command: [])
-        let verdict = Verdict(worst: analysis.tally.worst, evidence: evidence)
+        var verdict = Verdict(analysis, worst: analysis.tally.worst, evidence: evidence, session: live.tracer.session)
+        verdict.requiresComplete = failOn.requireComplete
         if format != .text {
             report(analysis.tally, evidence)
             verdict.explainEvidence()

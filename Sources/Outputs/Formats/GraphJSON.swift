@@ -1,0 +1,146 @@
+import Events
+import Findings
+import MappingGraph
+
+/// The graph at one moment as one JSON document (docs/graph.md): every container with its mappings, every group and device, how each is
+/// known, and the findings that are open.
+public struct GraphJSON: GraphOutput {
+    public static let schema: StaticString = "vfioscope.graph/1"
+
+    public init() {}
+
+    public func write(_ graph: Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter) {
+        out.append(#"{"schema":""#)
+        out.append(Self.schema)
+        out.append(#"","t":"#)
+        out.append(time)
+        out.append(#","time":""#)
+        out.append(time: Int64(truncatingIfNeeded: time) &+ session.clockOffset)
+        out.append(#"","kernel":"#)
+        out.append(json: session.kernel)
+        out.append(#","boot_id":"#)
+        out.append(json: session.bootID)
+        list(#","containers":["#, graph.containers, &out) { write($0, graph, &$1) }
+        list(#","groups":["#, graph.groups.values.filter { $0.container != nil || $0.openDescriptors > 0 }.sorted { $0.number < $1.number }, &out) { write($0, &$1) }
+        list(#","devices":["#, graph.devices.values.filter { !$0.isRemoved }.sorted { $0.address < $1.address }, &out) { write($0, graph, &$1) }
+        list(#","findings":["#, findings, &out) { write($0, &$1) }
+        out.append(byte: 0x7d)
+        out.endLine()
+        out.flush()
+    }
+
+    /// Elements one a line: such a document can be large, and is read by people too.
+    private func list<Elements: Sequence>(_ opening: StaticString, _ elements: Elements, _ out: inout ByteWriter, _ body: (Elements.Element, inout ByteWriter) -> Void) {
+        out.append(opening)
+        var isFirst = true
+        for element in elements {
+            if !isFirst { out.append(byte: 0x2c) }
+            isFirst = false
+            out.endLine()
+            body(element, &out)
+        }
+        out.append(byte: 0x5d)
+    }
+
+    private func write(_ container: Container, _ graph: Graph, _ out: inout ByteWriter) {
+        out.append(#"{"container":"c"#)
+        out.append(container.id.number)
+        out.append(#"","provenance":""#)
+        out.append(container.provenance.timelineName)
+        out.append(byte: 0x22)
+        actor(container.opener, graph, &out)
+        out.append(container.closed == nil ? #","closed":false"# : #","closed":true"#)
+        out.append(#","iommu_type":"#)
+        if container.iommu != nil, let type = container.iommuType { out.append(type) } else { out.append("null") }
+        out.append(#","groups":["#)
+        for (index, number) in container.groups.sorted().enumerated() {
+            if index > 0 { out.append(byte: 0x2c) }
+            out.append(number)
+        }
+        out.append(#"],"bytes":"#)
+        out.append(graph.mappedBytes(in: container.id))
+        list(#","mappings":["#, graph.mappings(in: container.id), &out) { write($0, graph, &$1) }
+        out.append(byte: 0x7d)
+    }
+
+    private func write(_ mapping: Mapping, _ graph: Graph, _ out: inout ByteWriter) {
+        let targets = mapping.peer.flatMap { graph.peer($0) }?.targets ?? []
+        out.append(#"{"iova":""#)
+        out.append(hex: mapping.iova)
+        out.append(#"","size":"#)
+        out.append(mapping.size)
+        out.append(mapping.readable ? #","read":true"# : #","read":false"#)
+        out.append(mapping.writable ? #","write":true,"provenance":""# : #","write":false,"provenance":""#)
+        out.append(mapping.provenance.timelineName)
+        out.append(byte: 0x22)
+        actor(graph.actor(at: mapping.owner), graph, &out)
+        out.append(#","ram":"#)
+        out.append(mapping.size &- min(mapping.size, targets.reduce(0) { $0 &+ $1.size }))
+        if !targets.isEmpty {
+            out.append(#","targets":["#)
+            out.append(json: targets)
+            out.append(byte: 0x5d)
+        }
+        out.append(byte: 0x7d)
+    }
+
+    private func write(_ group: Group, _ out: inout ByteWriter) {
+        out.append(#"{"group":"#)
+        out.append(group.number)
+        out.append(#","container":"#)
+        if let id = group.container { out.append(json: id.description) } else { out.append("null") }
+        out.append(#","provenance":""#)
+        out.append(group.provenance.timelineName)
+        out.append(#""}"#)
+    }
+
+    private func write(_ device: Device, _ graph: Graph, _ out: inout ByteWriter) {
+        out.append(#"{"device":""#)
+        out.append(device.address)
+        out.append(#"","group":"#)
+        if let group = device.group { out.append(group) } else { out.append("null") }
+        out.append(#","driver":"#)
+        if device.info.driver.isEmpty { out.append("null") } else { out.append(json: device.info.driver) }
+        out.append(device.isOpen ? #","open":true,"provenance":""# : #","open":false,"provenance":""#)
+        out.append(device.provenance.timelineName)
+        out.append(byte: 0x22)
+        if device.isOpen { actor(device.opener, graph, &out) }
+        out.append(device.memoryEnabled ? #","memory":true,"power":""# : #","memory":false,"power":""#)
+        out.append(device.power.timelineName)
+        out.append(device.resetDepth > 0 ? #"","in_reset":true}"# : #"","in_reset":false}"#)
+    }
+
+    private func write(_ finding: Finding, _ out: inout ByteWriter) {
+        out.append(#"{"id":"f"#)
+        out.append(finding.id)
+        out.append(#"","rule":"#)
+        out.append(json: finding.rule)
+        out.append(#","severity":""#)
+        out.append(finding.severity.timelineName)
+        out.append(#"","container":"c"#)
+        out.append(finding.container.number)
+        out.append(#"","iova":""#)
+        out.append(hex: finding.iova)
+        out.append(#"","device":""#)
+        out.append(finding.device)
+        out.append(#"","since":"#)
+        out.append(finding.since)
+        out.append(#","message":"#)
+        out.append(json: finding.message)
+        out.append(byte: 0x7d)
+    }
+
+    /// `pid`, `start`, `comm` and, where known, `vm`; nothing when it is not known who.
+    private func actor(_ actor: Actor?, _ graph: Graph, _ out: inout ByteWriter) {
+        guard let actor, actor != Actor() else { return }
+        out.append(#","pid":"#)
+        out.append(actor.process.pid)
+        out.append(#","start":"#)
+        out.append(actor.process.start)
+        out.append(#","comm":"#)
+        out.append(json: actor.comm)
+        guard let vm = graph.processInfo(for: actor.process)?.vm, !vm.isEmpty else { return }
+        out.append(#","vm":"#)
+        out.append(json: vm)
+    }
+}
