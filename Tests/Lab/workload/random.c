@@ -124,6 +124,7 @@ static void close_everything(void)
 void random_run(void)
 {
 	uint64_t seed = number("RANDOM_SEED", 1);
+	uint64_t seconds = number("RANDOM_SECONDS", 0), until = seconds ? boot_ns() + seconds * 1000000000 : 0;
 	int count = number("RANDOM_OPS", 200), points = number("RANDOM_POINTS", 10);
 	struct utsname kernel;
 	struct device *known[DEVICES] = { &edu, &ivshmem, &testdev, &e1000e };
@@ -140,13 +141,16 @@ void random_run(void)
 		draw_from(seed, operation);
 		if (!is_skipped(operation))
 			run_one();
-		if (operation % points == points - 1)
+		if (operation % points == points - 1) {
 			quiet_point(operation);
+			if (until && boot_ns() > until)
+				count = operation + 1;
+		}
 	}
 	draw_from(seed, count);
 	close_everything();
 	quiet_point(count);
 	for (int i = 0; i < WORKERS; i++)
 		process_kill(i);
-	oracle("random-end", "\"surprises\":%d,\"t_after\":%lu", surprises, boot_ns());
+	oracle("random-end", "\"operations\":%d,\"surprises\":%d,\"t_after\":%lu", count, surprises, boot_ns());
 }

@@ -1,0 +1,105 @@
+"""Equality as a test: at each quiet point of a random run the tool's accounts must equal the workload's."""
+
+import json
+from dataclasses import dataclass, field
+
+from random_accounts import Replay, differences, graph, oracle, snapshot
+from records import ToolFailed, timeline
+
+MOST_GRAPHS = 40  # quiet points at which the tool's graph is exported, spread over a long run
+
+
+@dataclass
+class Outcome:
+    operations: int = 0
+    points: int = 0
+    snapshots: int = 0
+    mappings: int = 0
+    differences: list = field(default_factory=list)  # (index of the quiet point or operation, account, words)
+    snapshot_ms: list = field(default_factory=list)
+
+
+def surprises(lines):
+    return [(line["index"], "kernel", f"{line['what']} gives {line['ret']}, not {line['expected']}") for line in lines if line["op"] == "surprise"]
+
+
+def compare(run_lines, timeline_lines, tool, recording):
+    """Every account at every quiet point against the oracle's."""
+    outcome = Outcome()
+    quiet = [line for line in run_lines if line["op"] == "quiet"]
+    outcome.operations = len({line["index"] for line in run_lines if line["op"] == "did"})
+    outcome.points = len(quiet)
+    outcome.differences += surprises(run_lines)
+    every = max(1, len(quiet) // MOST_GRAPHS)
+    replay, at, graph_points = Replay(), 0, set(range(0, len(quiet), every))
+    body = [line for line in timeline_lines if line["type"] not in ("header", "summary", "finding")]
+    for number, point in enumerate(quiet):
+        truth, accounts = oracle(point), {}
+        # A snapshot's own lines may have the time of its beginning; the events before are those of the kernel until then.
+        while at < len(body) and body[at]["t"] <= point["t_before"]:
+            replay.apply(body[at])
+            at += 1
+        accounts["events"] = replay.state()
+        within = [line for line in body[at:] if line["t"] <= point["t_after"]]
+        at += len(within)
+        for line in within:
+            replay.apply(line)
+        if replay.state() != accounts["events"]:
+            outcome.differences.append((point["index"], "events", "something happened at the quiet point: "
+                                        + "; ".join(differences(accounts["events"], replay.state())[:3])))
+        marks = [i for i, line in enumerate(within) if line["type"] == "gap" and line["action"] in ("snapshot-begin", "snapshot-end")]
+        if point["snapshot"]:
+            if len(marks) == 2:
+                accounts["snapshot"] = snapshot(within[marks[0]:marks[1]])
+                outcome.snapshots += 1
+                outcome.snapshot_ms.append((within[marks[1]]["t"] - within[marks[0]]["t"]) / 1e6)
+                outcome.differences += cost(point["index"], within[marks[1]])
+            else:
+                outcome.differences.append((point["index"], "snapshot", f"{len(marks)} marks of a snapshot between t_before and t_after"))
+        if tool and number in graph_points:
+            accounts["graph"] = graph(tool, recording, point["t_before"])
+        for name, account in accounts.items():
+            outcome.mappings += truth.mappings
+            outcome.differences += [(point["index"], name, words) for words in differences(truth, account)]
+    return outcome
+
+
+def cost(index, end):
+    """What the tool itself says that its snapshot found different: nothing, in a run that lost nothing."""
+    said = {key: end.get(key, 0) for key in ("added", "removed", "changed", "unsettled") if end.get(key, 0)}
+    return [(index, "snapshot", f"the tool says {said}")] if said else []
+
+
+def check(check, series, run, directory, tool):
+    """One run's files. The outcome, or None when there is nothing to compare."""
+    def path(suffix):
+        return directory / f"{run.title}.{suffix}"
+
+    lines = [json.loads(line) for line in path("oracle").read_text().splitlines()] if path("oracle").exists() else []
+    gave_up = [f"{line['step']}: {line['error']}" for line in lines if line["op"] == "gave-up"]
+    status = path("status").read_text().split() if path("status").exists() else ["none"]
+    ended = check("the workload runs to its end", status[0] == "0" and any(line["op"] == "random-end" for line in lines),
+                  f"status {' '.join(status)} {' '.join(gave_up)}")
+    events = []
+    if tool:
+        check("the tool ends well", status[1:] == ["0"], f"{status[1:]} {path('err').read_text(errors='replace')[-300:] if path('err').exists() else ''}")
+        try:
+            events = timeline(tool, path("vfs"))
+        except (ToolFailed, ValueError, OSError) as problem:
+            check("the recording becomes a timeline", False, problem)
+            return None
+        last = events[-1]
+        check.same("attempted is delivered and lost", last["attempted"], last["delivered"] + last["lost"])
+        check.same("nothing lost", last["lost"], 0)
+    outcome = compare(lines, events, tool, path("vfs")) if tool else Outcome(
+        len({line["index"] for line in lines if line["op"] == "did"}), sum(line["op"] == "quiet" for line in lines), differences=surprises(lines))
+    found = outcome.differences
+    if not ended and not found:
+        found.append((next((line["index"] for line in reversed(lines) if "index" in line), 0), "kernel", "the run does not end"))
+    slowest = f", snapshots of up to {max(outcome.snapshot_ms):.0f} ms" if outcome.snapshot_ms else ""
+    print(f"lab: Linux {series}, random seed {run.seed}: {outcome.operations:,} operations, {outcome.points:,} quiet points, "
+          f"{outcome.snapshots:,} snapshots, {outcome.mappings:,} mappings compared, {len(found)} differences{slowest}", flush=True)
+    for index, account, words in found[:8]:
+        print(f"     operation {index}, {account}: {words}")
+    check("every account is the oracle's", not found, f"{len(found)} differences; repeat: {run.repeat(series)}; shrink: --shrink {run.seed}")
+    return outcome
