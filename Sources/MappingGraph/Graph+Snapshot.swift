@@ -9,6 +9,8 @@ struct SnapshotProgress: Sendable {
     var containers: Set<Int> = []
     var groups: Set<UInt32> = []
     var devices: Set<PCIAddress> = []
+    /// Mappings that the walk in progress has found.
+    var walked = 0
     /// IOMMU sides of which no walk has found as many mappings as the kernel counts.
     var unsettled: Set<IOMMUKey> = []
     /// Containers that it shows without an IOMMU side, though the graph has one.
@@ -45,7 +47,6 @@ struct WalkProgress: Sendable {
     /// Where the graph's own mappings began when the walk did, ascending.
     var expected: [UInt64]
     var position = 0
-    var found = 0
     /// Those of `expected` that the walk passed by.
     var missing: [UInt64] = []
     /// Made and removed since, by their own events.
@@ -217,6 +218,7 @@ extension Graph {
         var applied = Applied()
         applied.container = containerID(for: iommu)
         let expected = byIOMMU[iommu].map { slots[$0].index.map(\.iova) } ?? []
+        snapshot?.walked = 0
         walk = WalkProgress(iommu: iommu, began: event.time, expected: expected)
         return applied
     }
@@ -228,13 +230,15 @@ extension Graph {
         applied.container = containerID(for: iommu)
         passBy(upTo: nil)
         defer { walk = nil }
-        guard let walk else { return applied }
         guard consistent else {
             snapshot?.unsettled.insert(iommu)
             return applied
         }
         snapshot?.unsettled.remove(iommu)
-        snapshot?.result.mappings += walk.found
+        let walked = snapshot?.walked ?? 0
+        snapshot?.result.mappings += walked
+        snapshot?.walked = 0
+        guard let walk else { return applied }
         guard snapshot?.isResync == true || (walk.mapped.isEmpty && walk.removed.isEmpty) else { return applied }
         for iova in walk.missing where !walk.mapped.contains(iova) { dropMissing(iova, &applied) }
         return applied
@@ -242,10 +246,8 @@ extension Graph {
 
     /// A mapping that was found: the event of its making may have been before the start, or lost, or is still to come.
     mutating func found(_ map: Map, slot: Int, _ applied: inout Applied) -> Bool {
-        if walk?.iommu == map.iommu {
-            walk!.found += 1
-            passBy(upTo: map.iova)
-        }
+        snapshot?.walked += 1
+        if walk?.iommu == map.iommu { passBy(upTo: map.iova) }
         if let old = slots[slot].index.find(map.iova) {
             applied.known = true
             // A map under way is found with the size that it has so far; its event will say the rest.

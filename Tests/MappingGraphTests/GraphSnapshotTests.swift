@@ -230,15 +230,17 @@ extension Graph {
         graph.findRoots(20)
         graph.apply(21, .walkBegin(i1), by: host)
         #expect(!graph.find(22, i1, 0x1000).resynced)
-        let found = graph.find(23, i1, 0x3000)
-        #expect(found.resynced && !found.cleared && graph.lastRemoved.map(\.iova) == [0x2000])
+        #expect(!graph.find(23, i1, 0x3000).resynced && graph.lastRemoved.isEmpty)
         let ended = graph.apply(24, .walkEnd(i1, mappings: 2, consistent: true), by: host)
         #expect(ended.resynced && ended.cleared && ended.container == k1)
-        #expect(graph.lastRemoved.map(\.iova) == [0x4000, 0x5000] && graph.lastRemoved.map(\.peer) == [lost, nil])
+        #expect(graph.lastRemoved.map(\.iova) == [0x2000, 0x4000, 0x5000] && graph.lastRemoved.map(\.peer) == [nil, lost, nil])
         #expect(graph.peer(lost) == nil && graph.peerIDs(targeting: nic).isEmpty)
         graph.apply(25, .snapshotEnd, by: host)
         #expect(graph.lastRemoved.isEmpty)
         #expect(graph.starts() == [0x1000, 0x3000] && graph.mappedBytes(in: k1) == 0x2000)
+        let result = graph.lastSnapshot
+        #expect(result?.isAfterLoss == true && result?.mappings == 2 && result?.added == 0 && result?.removed == 3 && result?.ended == 25)
+        #expect(graph.gaps == [Gap(since: 9, until: 10, lost: 3, recovered: 25)])
     }
 
     /// Behind the walk or ahead of it: an event knows better than a walk that passed by.
@@ -248,8 +250,7 @@ extension Graph {
         graph.findRoots(20)
         graph.apply(21, .walkBegin(i1), by: host)
         graph.find(22, i1, 0x2000)
-        #expect(graph.lastRemoved.map(\.iova) == [0x1000])
-        graph.apply(23, .map(Map(iommu: i1, iova: 0x1000, size: 0x1000)))
+        #expect(graph.apply(23, .map(Map(iommu: i1, iova: 0x1000, size: 0x1000))).replaced)
         // The graph holds it still when it is made anew: its removal was lost.
         #expect(graph.apply(23, .map(Map(iommu: i1, iova: 0x3000, size: 0x1000))).replaced)
         graph.apply(23, .map(Map(iommu: i1, iova: 0x9000, size: 0x1000)))
@@ -267,18 +268,79 @@ extension Graph {
         let found = graph.find(22, i1, 0x1000, size: 0x2000)
         #expect(found.replaced && found.removed?.size == 0x1000)
         graph.find(23, i1, 0x3000)
+        graph.apply(24, .walkEnd(i1, mappings: 2, consistent: true), by: host)
         #expect(graph.lastRemoved.map(\.iova) == [0x2000])
         #expect(graph.mappedBytes(in: k1) == 0x3000)
     }
 
-    @Test func withoutALossTheEventsKnowBetter() {
+    /// Nothing was lost, and nothing happened during the walk: then the graph was wrong, and says so.
+    @Test func aQuietWalkIsBelieved() {
         var graph = Graph.traced()
         graph.findRoots(20)
         graph.apply(21, .walkBegin(i1), by: host)
         graph.find(22, i1, 0x3000)
-        #expect(!graph.apply(23, .walkEnd(i1, mappings: 1, consistent: true), by: host).resynced)
+        graph.find(22, i1, 0x7000)
+        #expect(graph.apply(23, .walkEnd(i1, mappings: 2, consistent: true), by: host).resynced)
         graph.apply(24, .snapshotEnd, by: host)
-        #expect(graph.starts() == [0x1000, 0x2000, 0x3000])
+        #expect(graph.starts() == [0x3000, 0x7000])
+        #expect(graph.lastSnapshot?.added == 1 && graph.lastSnapshot?.removed == 2 && graph.lastSnapshot?.isAfterLoss == false)
+    }
+
+    /// A tree that changes while it is walked can hide a node; events say what became of it.
+    @Test(arguments: [true, false]) func aDisturbedOrIncompleteWalkIsNot(consistent: Bool) {
+        var graph = Graph.traced()
+        graph.findRoots(20)
+        graph.apply(21, .walkBegin(i1), by: host)
+        graph.find(22, i1, 0x3000)
+        if consistent { graph.apply(22, .map(Map(iommu: i1, iova: 0x9000, size: 0x1000))) }
+        #expect(!graph.apply(23, .walkEnd(i1, mappings: 1, consistent: consistent), by: host).resynced)
+        graph.apply(24, .snapshotEnd, by: host)
+        #expect(graph.starts() == [0x1000, 0x2000, 0x3000] + (consistent ? [0x9000] : []))
+        #expect(graph.lastSnapshot?.removed == 0 && graph.lastSnapshot?.unsettled == (consistent ? 0 : 1))
+    }
+
+    /// The walk is tried again until it finds as many as the kernel counts.
+    @Test func theLastTryCounts() {
+        var graph = Graph.traced()
+        graph.apply(10, .loss(since: 9, lost: 3), by: host)
+        graph.findRoots(20)
+        graph.apply(21, .walkBegin(i1), by: host)
+        graph.find(22, i1, 0x3000)
+        graph.apply(23, .walkEnd(i1, mappings: 1, consistent: false), by: host)
+        graph.apply(24, .walkBegin(i1), by: host)
+        graph.find(25, i1, 0x2000)
+        graph.find(25, i1, 0x3000)
+        graph.apply(26, .walkEnd(i1, mappings: 2, consistent: true), by: host)
+        graph.apply(27, .snapshotEnd, by: host)
+        #expect(graph.starts() == [0x2000, 0x3000])
+        #expect(graph.lastSnapshot?.mappings == 2 && graph.lastSnapshot?.unsettled == 0 && graph.lastSnapshot?.removed == 1)
+    }
+
+    /// Records of the snapshot itself are lost: nothing follows from what it does not show, and the gap stays open until the next.
+    @Test func aLossDuringTheSnapshot() {
+        var graph = Graph.traced()
+        graph.apply(10, .loss(since: 9, lost: 3), by: host)
+        graph.apply(20, .snapshotBegin, by: host)
+        graph.apply(21, .loss(since: 10, lost: 1), by: host)
+        graph.apply(30, .snapshotEnd, by: host)
+        #expect(graph.starts() == [0x1000, 0x2000, 0x3000] && graph.lastSnapshot == nil)
+        #expect(graph.gaps == [Gap(since: 9, until: 21, lost: 4, recovered: nil)])
+        #expect(graph.evidenceSpans(began: 1, ended: 40) == [EvidenceSpan(from: 1, until: 9)])
+        graph.apply(40, .snapshotBegin, by: host)
+        graph.apply(50, .snapshotEnd, by: host)
+        #expect(graph.containers.isEmpty && graph.gaps == [Gap(since: 9, until: 21, lost: 4, recovered: 50)])
+        #expect(graph.evidenceSpans(began: 1, ended: 60) == [EvidenceSpan(from: 50, until: 60)])
+    }
+
+    /// Its last group left it unseen: the container is there, its IOMMU side is not, and the mappings went with that.
+    @Test func aContainerWithoutItsIOMMUSide() {
+        var graph = Graph.traced()
+        graph.apply(10, .loss(since: 9, lost: 3), by: host)
+        graph.apply(20, .snapshotBegin, by: host)
+        graph.apply(21, .snapshotContainer(c1, iommu: nil, type: 0), by: host)
+        graph.apply(30, .snapshotEnd, by: host)
+        #expect(graph.mappingCount(in: k1) == 0 && graph.container(for: i1) == nil && graph.container(for: c1)?.id == k1)
+        #expect(graph.lastSnapshot?.removed == 3)
     }
 
     @Test(arguments: [true, false]) func whatIsNotShown(afterLoss: Bool) {
