@@ -121,7 +121,7 @@ def boot(kernel, options, scenarios, steps, directory, runs=()):
     about = {"series": kernel.series, "release": kernel.release, "package": kernel.package, "seconds": round(seconds, 1),
              "tries": tries, "tool": bool(tool)}
     (directory / "boot.json").write_text(json.dumps(about, indent=1) + "\n")
-    what = f"{len(scenarios)} scenarios" + (f", {len(runs)} random runs" if runs else "") + ("" if steps is None else " and the commands")
+    what = f"{len(scenarios)} scenarios" + (f", {len(runs)} random run{'s' * (len(runs) > 1)}" if runs else "") + ("" if steps is None else " and the commands")
     return f"Linux {kernel.release} ran {what} in {seconds:.0f} s" + (" at the second try" if tries > 1 else "")
 
 
@@ -209,7 +209,7 @@ def main():
             print((directory / "out/exec.stdout").read_text(errors="replace"), end="", flush=True)
             tally.check(name, "the command succeeds", (directory / "out/exec.status").read_text().strip() == "0")
         if options.fixtures:
-            fixtures.copy(directory, scenarios, options.fixtures / name)
+            fixtures.copy(directory, scenarios, options.fixtures / name, runs)
     if tool and not options.step and any(steps_of(options, scenarios, name) is not None for name in series):
         recordings = sorted(options.out.glob("*/out/commands/run-stale.vfs"))
         if tally.check("malformed", "there is a recording to damage", bool(recordings)):
