@@ -9,7 +9,6 @@ import Glibc
 /// Iterators find what tasks hold; from there one object after the other is asked for its neighbours, until nothing new turns up.
 /// The answers come through the ring, in order with the events; `deliver` gets each of them.
 final class Snapshotter {
-    private let loader: BPFLoader
     private let step: Int32
     private let walk: Int32
     private let reader: Int32
@@ -47,12 +46,15 @@ final class Snapshotter {
 
     static let allPrograms: Set<String> = Set(["btf", "offsets"].flatMap { ["step_\($0)", "walk_\($0)"] } + ["read_table", "snapshot_files", "snapshot_mappings"])
 
-    init(facts: KernelFacts, settings: Settings, sharing first: BPFLoader, consume: @escaping () -> Void) throws(TracerError) {
+    /// Those that this kernel takes.
+    static func programs(_ facts: KernelFacts) -> Set<String> {
         let suffix = facts.canUseFexit ? "btf" : "offsets"
-        let hasVMAs = facts.hasTaskVMAIterator
-        var programs: Set<String> = ["step_\(suffix)", "walk_\(suffix)", "read_table", "snapshot_files"]
-        if hasVMAs { programs.insert("snapshot_mappings") }
-        loader = try BPFLoader(programs: programs, settings: settings, sharing: first, facts: facts)
+        return Set(["step_\(suffix)", "walk_\(suffix)", "read_table", "snapshot_files"] + (facts.hasTaskVMAIterator ? ["snapshot_mappings"] : []))
+    }
+
+    /// - Parameter loader: has loaded `programs`; it must outlive this.
+    init(facts: KernelFacts, settings: Settings, loader: BPFLoader, consume: @escaping () -> Void) throws(TracerError) {
+        let suffix = facts.canUseFexit ? "btf" : "offsets"
         self.consume = consume
         linearMap = settings.linearMap
         windows = settings.windows
@@ -66,10 +68,8 @@ final class Snapshotter {
         self.table = table
         self.cursor = cursor
         self.files = files
-        mappings = hasVMAs ? loader.program("snapshot_mappings") : nil
+        mappings = facts.hasTaskVMAIterator ? loader.program("snapshot_mappings") : nil
     }
-
-    func close() { loader.close() }
 
     /// Takes one snapshot; every record of it, and what happened meanwhile, goes to `deliver` in order.
     func take(_ deliver: (UnsafeRawPointer, Int) -> Void, beforeEnd: () -> Void) {

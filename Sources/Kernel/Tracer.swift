@@ -42,6 +42,8 @@ public final class Tracer {
     private var attached: [String: HookDefinition.Way] = [:]
     private var refused: [String: String] = [:]
     private var snapshotter: Snapshotter?
+    /// Why there is no snapshotter, when the kernel refused its programs and only them.
+    private var snapshotRefusal: TracerError?
     private var isTakingSnapshot = false
     private var knownProcesses: Set<ProcessKey> = []
     private let began: UInt64
@@ -101,20 +103,14 @@ public final class Tracer {
         PCIScan.forEachDevice(time: UInt64(vs_boot_time())) { onRecord($0, $1) }
     }
 
-    /// Reads the present state out of the kernel: its records, and events that happen meanwhile, go to `onRecord` in order.
+    /// Reads the present state out of the kernel: its records, and events that happen meanwhile, go to `onRecord` in order. Loads nothing,
+    /// so it may be called often.
     public func takeSnapshot() throws(TracerError) {
-        guard let first = loaders.first, hasVFIO, facts.hasVFIOPCI else { throw .noVFIO(release: facts.release) }
-        if snapshotter == nil {
-            var settings = Settings(ringBytes: options.ringBytes, windows: PCIScan.windows(), injectLoss: 0)
-            settings.linearMap = MemoryLayoutScan.linearMap()
-            settings.groupMajor = MemoryLayoutScan.groupMajor()
-            snapshotter = try Snapshotter(facts: facts, settings: settings, sharing: first) { [unowned self] in
-                if let ring { ring_buffer__consume(ring) }
-            }
-        }
+        guard hasVFIO, facts.hasVFIOPCI else { throw .noVFIO(release: facts.release) }
+        guard let snapshotter else { throw snapshotRefusal ?? .noVFIO(release: facts.release) }
         isTakingSnapshot = true
         // A record of the snapshot itself may be lost: that must be known before it ends.
-        snapshotter!.take({ forward($0, $1) }, beforeEnd: { checkLoss(now: UInt64(vs_boot_time())) })
+        snapshotter.take({ forward($0, $1) }, beforeEnd: { checkLoss(now: UInt64(vs_boot_time())) })
         isTakingSnapshot = false
     }
 
@@ -155,7 +151,6 @@ public final class Tracer {
     private func close() {
         if let ring { ring_buffer__free(ring) }
         ring = nil
-        snapshotter?.close()
         snapshotter = nil
         for loader in loaders { loader.close() }
         loaders = []
@@ -198,10 +193,8 @@ public final class Tracer {
             }
         }
         if !missing.isEmpty, facts.hasType1, facts.hasVFIOPCI { throw .unsupportedKernel(release: facts.release, missing: missing) }
-        guard !ways.isEmpty else { return }
-        let settings = Settings(ringBytes: options.ringBytes, windows: PCIScan.windows(), injectLoss: options.injectLoss)
-        let loader = try BPFLoader(programs: Set(ways.flatMap(\.way.programs)), settings: settings, sharing: loaders.first, facts: facts)
-        loaders.append(loader)
+        let loader = try load(Set(ways.flatMap(\.way.programs)))
+        guard let loader else { return }
         var attachedWays: Set<[String]> = []
         for (hook, way) in ways {
             // Two hooks can rest on one program; it attaches once.
@@ -214,6 +207,32 @@ public final class Tracer {
                 attached[hook.name] = way
             }
         }
+    }
+
+    /// Loads the hooks' programs and, as soon as VFIO is there, those of the snapshot with them: each load has libbpf read the kernel's whole BTF.
+    private func load(_ hooks: Set<String>) throws(TracerError) -> BPFLoader? {
+        var settings = Settings(ringBytes: options.ringBytes, windows: PCIScan.windows(), injectLoss: options.injectLoss)
+        let takesSnapshots = facts.hasType1 && facts.hasVFIOPCI && snapshotter == nil && snapshotRefusal == nil
+        guard !hooks.isEmpty || takesSnapshots else { return nil }
+        if takesSnapshots {
+            settings.linearMap = MemoryLayoutScan.linearMap()
+            settings.groupMajor = MemoryLayoutScan.groupMajor()
+            do throws(TracerError) {
+                let loader = try BPFLoader(programs: hooks.union(Snapshotter.programs(facts)), settings: settings, sharing: loaders.first, facts: facts)
+                loaders.append(loader)
+                snapshotter = try Snapshotter(facts: facts, settings: settings, loader: loader) { [unowned self] in
+                    if let ring { ring_buffer__consume(ring) }
+                }
+                return loader
+            } catch {
+                // If it was the hooks' fault, the load below says so.
+                snapshotRefusal = error
+                guard !hooks.isEmpty else { return nil }
+            }
+        }
+        let loader = try BPFLoader(programs: hooks, settings: settings, sharing: loaders.first, facts: facts)
+        loaders.append(loader)
+        return loader
     }
 
     private func isWanted(_ hook: HookDefinition) -> Bool {
