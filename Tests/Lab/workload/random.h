@@ -138,5 +138,7 @@ uint64_t draw_iova(void);
 uint64_t free_iova(const struct container_state *c, uint64_t size);	/* or ~0 */
 
 void quiet_point(int index);
+int snapshot_ask(void);
+bool snapshot_await(int before);
 
 #endif

@@ -135,22 +135,28 @@ static bool listens(pid_t pid)
 	return masks & 1ul << (SIGUSR1 - 1);
 }
 
-/* Asks the tool that records this for a snapshot, and waits until it has one. */
-static bool ask_for_snapshot(void)
+/* Asks the tool that records this for a snapshot: how many it had told of before, or -1 if there is none that would hear. */
+int snapshot_ask(void)
 {
 	const char *pid = getenv("TOOL_PID"), *log = getenv("TOOL_LOG");
 
 	if (!pid || !log || !listens(atoi(pid)))
-		return false;
+		return -1;
 	int before = lines_of(log);
 
 	kill(atoi(pid), SIGUSR1);
-	for (long waited = 0; lines_of(log) == before; waited += 5000) {
+	return before;
+}
+
+/* Waits until the tool has told of it. */
+bool snapshot_await(int before)
+{
+	for (long waited = 0; before >= 0 && lines_of(getenv("TOOL_LOG")) == before; waited += 5000) {
 		if (waited > PATIENCE_US)
 			give_up("the tool's snapshot", ETIMEDOUT);
 		usleep(5000);
 	}
-	return true;
+	return before >= 0;
 }
 
 void quiet_point(int index)
@@ -159,5 +165,5 @@ void quiet_point(int index)
 	usleep(REACT_US);
 	uint64_t before = boot_ns();
 
-	tell(index, before, ask_for_snapshot());
+	tell(index, before, snapshot_await(snapshot_ask()));
 }

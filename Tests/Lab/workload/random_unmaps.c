@@ -162,12 +162,14 @@ bool op_map_many(void)
 	return true;
 }
 
-/* Every worker that has a container which is no other's in this burst maps and unmaps there, all at the same time. */
+/* Every worker that has a container which is no other's in this burst maps and unmaps there, all at the same time, and now and then the
+ * tool takes a snapshot meanwhile. */
 bool op_burst(void)
 {
 	static struct plan plans[WORKERS];
 	bool taken[CONTAINERS] = { false };
-	int first = draw(CONTAINERS), count = 0;
+	int first = draw(CONTAINERS), count = 0, asked = -1;
+	bool ask = chance(40);
 
 	for (int process = 0; process < WORKERS; process++)
 		for (int i = 0; i < CONTAINERS; i++) {
@@ -185,7 +187,10 @@ bool op_burst(void)
 		}
 	for (int i = 0; i < count; i++)
 		call_batch(plans[i].process, plans[i].request, plans[i].count);
+	if (ask && count)
+		asked = snapshot_ask();
 	for (int i = 0; i < count; i++)
 		collect(&plans[i], "burst");
+	snapshot_await(asked);
 	return count > 0;
 }
