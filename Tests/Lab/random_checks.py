@@ -72,6 +72,24 @@ def cost(index, end):
     return [(index, "snapshot", f"the tool says {said}")] if said and not end.get("first") else []
 
 
+def damaged(events):
+    """The timeline without one line: the mapping, of those observed, that lived longest; the same in the first snapshot that has it."""
+    made, lived = {}, []
+    for number, line in enumerate(events):
+        key = line.get("container"), line.get("iova")
+        if line["type"] == "map" and not line["result"] and line["provenance"] == "observed":
+            made[key] = number
+        elif line["type"] == "unmap" and line["action"] == "removed" and key in made:
+            lived.append((number - made[key], made.pop(key), number))
+    _, first, last = max(lived, default=(0, 0, 0))
+    yield events[:first] + events[first + 1:]
+    for number in range(first, last):
+        line = events[number]
+        if line["type"] == "map" and line["provenance"] == "snapshot" and (line["container"], line["iova"]) == (events[first]["container"], events[first]["iova"]):
+            yield events[:number] + events[number + 1:]
+            return
+
+
 def check(check, series, run, directory, tool):
     """One run's files. The outcome, or None when there is nothing to compare."""
     def path(suffix):
@@ -106,5 +124,7 @@ def check(check, series, run, directory, tool):
         print(f"     the kernel left out {missed:,} runs of the tool's programs (recursion_misses)")
     for index, account, words in found[:8]:
         print(f"     operation {index}, {account}: {words}")
+    if tool and not found and outcome.mappings:
+        check("a mapping left out of the events or of a snapshot would be noticed", all(compare(series, lines, less, None, None).differences for less in damaged(events)))
     check("every account is the oracle's", not found, f"{len(found)} differences; repeat: {run.repeat(series)}; shrink: --shrink {run.seed}")
     return outcome
