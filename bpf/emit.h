@@ -27,41 +27,45 @@ static __always_inline void count_failure(uint32_t type)
 	count_drop(count_attempt(type));
 }
 
-static __always_inline void fill_header(struct vs_header *h, uint32_t type, uint32_t size)
+static __always_inline void fill_actor(struct vs_header *h)
 {
 	uint64_t id = bpf_get_current_pid_tgid();
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct task_struct *leader = READ(task, group_leader);
 
-	h->type = type;
-	h->size = size;
 	h->tid = (uint32_t)id;
 	h->tgid = id >> 32;
-	h->time = bpf_ktime_get_boot_ns();
 	h->start = READ(leader, start_boottime);
 	h->cgroup = bpf_get_current_cgroup_id();
 	h->uid = (uint32_t)bpf_get_current_uid_gid();
 	bpf_get_current_comm(h->comm, sizeof(h->comm));
 }
 
-static __always_inline void *reserve(uint32_t type, uint32_t size)
+/* `actor`: whose doing it is when it is not the current thread's. */
+static __always_inline void *reserve(uint32_t type, uint32_t size, const struct vs_header *actor)
 {
 	struct vs_counter *counter = count_attempt(type);
-	void *record;
+	struct vs_header *h;
 
 	if (inject_loss && type < VS_SNAP_BEGIN && bpf_get_prandom_u32() % inject_loss == 0) {
 		count_drop(counter);
 		return 0;
 	}
-	record = bpf_ringbuf_reserve(&ring, size, 0);
-	if (!record) {
+	h = bpf_ringbuf_reserve(&ring, size, 0);
+	if (!h) {
 		count_drop(counter);
 		return 0;
 	}
 	/* Ring memory is not zeroed, and what is not written would leak what was there. */
-	__builtin_memset(record, 0, size);
-	fill_header(record, type, size);
-	return record;
+	__builtin_memset(h, 0, size);
+	if (actor)
+		*h = *actor;
+	else
+		fill_actor(h);
+	h->type = type;
+	h->size = size;
+	h->time = bpf_ktime_get_boot_ns();
+	return h;
 }
 
 static __always_inline void submit(void *record, uint32_t size)
@@ -74,8 +78,9 @@ static __always_inline void submit(void *record, uint32_t size)
 }
 
 /* EMIT(TYPE, struct, name) { name->field = …; }: the block runs when there is room, and the record is submitted after it. */
-#define EMIT(type, kind, name)                                                                                       \
-	for (struct kind *name = reserve(type, sizeof(struct kind)); name; submit(name, sizeof(struct kind)), name = 0)
+#define EMIT(type, kind, name) EMIT_FOR(type, kind, name, 0)
+#define EMIT_FOR(type, kind, name, actor)                                                                            \
+	for (struct kind *name = reserve(type, sizeof(struct kind), actor); name; submit(name, sizeof(struct kind)), name = 0)
 
 static __always_inline void mark_owner(void)
 {

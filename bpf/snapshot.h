@@ -6,7 +6,7 @@
  * Answers go through the ring like any record, which orders them among the events.
  */
 #pragma once
-#include "hooks/device.h"
+#include "snapshot_walk.h"
 
 /* VFIO's files are told by their device number or name, which spares a search of kallsyms: /dev/vfio/vfio is misc 10:196 for good. */
 #define VFIO_CONTAINER_RDEV (10 << 20 | 196)
@@ -17,34 +17,7 @@
 #define S_IFCHR 0020000
 /* The major number of groups, from /proc/devices. */
 const volatile uint32_t group_major;
-#define WALK_STEP 32  /* mappings a step; the tree of 65,535 is at most 32 deep */
-#define TREE_DEPTH 40
 #define LIST_STEP 64  /* groups of a container, devices of a group */
-
-/* Where the next step begins. */
-struct snapshot_cursor {
-	uint64_t next;
-	uint64_t done;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, uint32_t);
-	__type(value, struct snapshot_cursor);
-} cursor SEC(".maps");
-
-static __always_inline void fill_holder(struct vs_header *h, struct task_struct *task)
-{
-	struct task_struct *leader = READ(task, group_leader);
-
-	h->tgid = READ(task, tgid);
-	h->tid = READ(task, pid);
-	h->start = READ(leader, start_boottime);
-	h->cgroup = 0;
-	h->uid = 0xffffffff;
-	bpf_probe_read_kernel(h->comm, sizeof(h->comm), &leader->comm);
-}
 
 static __always_inline void emit_root(struct task_struct *task, struct file *file, uint32_t by_mapping)
 {
@@ -113,11 +86,16 @@ SEC("iter/task_vma") int snapshot_mappings(struct bpf_iter__task_vma *ctx)
 	return 0;
 }
 
-static __always_inline void emit_mark(uint32_t type, uint64_t object, uint64_t value)
+static __always_inline void emit_mark(uint32_t type, uint64_t *arg, bool probed)
 {
+	struct vfio_iommu *iommu = (void *)arg[1];
+
 	EMIT(type, vs_snap_mark, r) {
-		r->object = object;
-		r->value = value;
+		r->object = arg[1];
+		r->value = arg[2];
+		r->flags = arg[3];
+		if (type == VS_SNAP_WALK_END)
+			r->available = READ_VFIO(probed, iommu, dma_avail, OFF_IOMMU_AVAIL);
 	}
 }
 
@@ -204,127 +182,13 @@ static __always_inline void step_container(struct vfio_container *container, boo
 	}
 }
 
-/* The mapping of the smallest IOVA that is not below `from`: from the root each time, which a rotation meanwhile does not lead astray for long. */
-static __always_inline struct vfio_dma *first_from(struct rb_node *node, uint64_t from, uint64_t *iova, bool probed)
-{
-	struct vfio_dma *best = 0;
-
-	for (int depth = 0; depth < TREE_DEPTH; depth++) {
-		struct vfio_dma *dma = (void *)node; /* its rb_node comes first */
-		uint64_t here;
-
-		if (!node)
-			break;
-		here = READ_VFIO(probed, dma, iova, OFF_DMA_IOVA);
-		if (here >= from) {
-			best = dma;
-			*iova = here;
-			node = READ(node, rb_left);
-		} else {
-			node = READ(node, rb_right);
-		}
-	}
-	return best;
-}
-
-static __always_inline void step_walk(struct vfio_iommu *iommu, uint64_t from, bool probed)
-{
-	uint32_t zero = 0;
-	struct snapshot_cursor *at = bpf_map_lookup_elem(&cursor, &zero);
-	struct rb_node *root;
-
-	if (!at)
-		return;
-	at->done = 0;
-	for (int i = 0; i < WALK_STEP; i++) {
-		uint64_t iova = 0;
-		struct vfio_dma *dma;
-		struct task_struct *task;
-
-		bpf_probe_read_kernel(&root, sizeof(root), (void *)iommu + (probed ? OFF_IOMMU_DMA_LIST : bpf_core_field_offset(struct vfio_iommu, dma_list)));
-		dma = first_from(root, from, &iova, probed);
-		if (!dma) {
-			at->done = 1;
-			return;
-		}
-		task = READ_VFIO(probed, dma, task, OFF_DMA_TASK);
-		EMIT(VS_SNAP_MAP, vs_map, r) {
-			if (task)
-				fill_holder(&r->h, task);
-			r->iommu = (uint64_t)iommu;
-			r->dma = (uint64_t)dma;
-			r->iova = iova;
-			r->vaddr = READ_VFIO(probed, dma, vaddr, OFF_DMA_VADDR);
-			r->size = READ_VFIO(probed, dma, size, OFF_DMA_SIZE);
-			r->prot = READ_VFIO(probed, dma, prot, OFF_DMA_PROT) & 3;
-			if (!probed && bpf_core_field_exists(dma->has_rsvd))
-				r->flags |= READ(dma, has_rsvd) ? VS_MAP_HAS_RESERVED : VS_MAP_ONLY_RAM;
-		}
-		from = iova + 1;
-		/* A mapping cannot begin at the last byte of all: it is a page at least. */
-	}
-	at->next = from;
-}
-
-/* Where an IOMMU of VT-d has its top table, and how many levels: alike for its second-level and its first-level format. */
-static __always_inline void step_table(struct vfio_iommu *iommu, bool probed)
-{
-	uint32_t zero = 0;
-	struct snapshot_cursor *at = bpf_map_lookup_elem(&cursor, &zero);
-	struct list_head *head = (void *)iommu; /* domain_list comes first */
-	struct list_head *entry = READ(head, next);
-	struct vfio_domain *vfio_domain;
-	struct iommu_domain *domain;
-	struct dmar_domain *dmar;
-
-	if (!at)
-		return;
-	at->next = at->done = 0;
-	if (!entry || entry == head)
-		return;
-	vfio_domain = (void *)entry - (probed ? OFF_DOMAIN_NEXT : bpf_core_field_offset(struct vfio_domain, next));
-	domain = READ_VFIO(probed, vfio_domain, domain, 0);
-	dmar = (void *)domain - bpf_core_field_offset(struct dmar_domain, domain);
-	if (bpf_core_type_exists(struct pt_iommu_vtdss)) {
-		/* 7.x, iommu_pt: the level is in the pointer's low bits */
-		struct pt_iommu_vtdss *table = (void *)dmar;
-		uint64_t top = READ(table, vtdss_pt.common.top_of_table);
-
-		at->next = top & ~4095ULL;
-		at->done = (top & 7) + 1;
-	} else {
-		at->next = (uint64_t)READ(dmar, pgd);
-		at->done = READ(dmar, agaw) + 2;
-	}
-}
-
-/* One page of an IOMMU's table, for user space to follow. */
-struct table_page {
-	uint64_t entry[512];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, uint32_t);
-	__type(value, struct table_page);
-} table_page SEC(".maps");
-
-SEC("raw_tp") int read_table(struct bpf_raw_tracepoint_args *ctx)
-{
-	uint32_t zero = 0;
-	struct table_page *page = bpf_map_lookup_elem(&table_page, &zero);
-
-	return page ? bpf_probe_read_kernel(page, sizeof(*page), (void *)ctx->args[0]) : -1;
-}
-
 static __always_inline void snapshot_step(uint64_t *arg, bool probed)
 {
 	switch (arg[0]) {
-	case VS_ASK_BEGIN: emit_mark(VS_SNAP_BEGIN, arg[1], arg[2]); break;
-	case VS_ASK_END: emit_mark(VS_SNAP_END, arg[1], arg[2]); break;
-	case VS_ASK_WALK_BEGIN: emit_mark(VS_SNAP_WALK_BEGIN, arg[1], arg[2]); break;
-	case VS_ASK_WALK_END: emit_mark(VS_SNAP_WALK_END, arg[1], arg[2]); break;
+	case VS_ASK_BEGIN: emit_mark(VS_SNAP_BEGIN, arg, probed); break;
+	case VS_ASK_END: emit_mark(VS_SNAP_END, arg, probed); break;
+	case VS_ASK_WALK_BEGIN: emit_mark(VS_SNAP_WALK_BEGIN, arg, probed); break;
+	case VS_ASK_WALK_END: emit_mark(VS_SNAP_WALK_END, arg, probed); break;
 	case VS_ASK_DEVICE: emit_snap_device((void *)arg[1], probed); break;
 	case VS_ASK_GROUP: step_group((void *)arg[1], probed); break;
 	case VS_ASK_CONTAINER: step_container((void *)arg[1], probed); break;
@@ -334,22 +198,23 @@ static __always_inline void snapshot_step(uint64_t *arg, bool probed)
 
 static __always_inline void copy_args(struct bpf_raw_tracepoint_args *ctx, uint64_t *arg)
 {
-	arg[0] = ctx->args[0];
-	arg[1] = ctx->args[1];
-	arg[2] = ctx->args[2];
+	for (int i = 0; i < 4; i++)
+		arg[i] = ctx->args[i];
 }
 
 #define STEP(name, probed)                                                                                           \
 	SEC("raw_tp") int step_##name(struct bpf_raw_tracepoint_args *ctx)                                           \
 	{                                                                                                            \
-		uint64_t arg[3];                                                                                     \
+		uint64_t arg[4];                                                                                     \
 		copy_args(ctx, arg);                                                                                 \
 		snapshot_step(arg, probed);                                                                          \
 		return 0;                                                                                            \
 	}                                                                                                            \
 	SEC("raw_tp") int walk_##name(struct bpf_raw_tracepoint_args *ctx)                                           \
 	{                                                                                                            \
-		step_walk((void *)ctx->args[1], ctx->args[2], probed);                                               \
+		uint64_t arg[4];                                                                                     \
+		copy_args(ctx, arg);                                                                                 \
+		step_walk(arg, probed);                                                                              \
 		return 0;                                                                                            \
 	}
 

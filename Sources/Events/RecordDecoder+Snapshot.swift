@@ -6,10 +6,12 @@ extension RecordDecoder {
         switch vs_type(UInt32(header.type)) {
         case VS_SNAP_BEGIN: return .snapshotBegin
         case VS_SNAP_END: return .snapshotEnd
-        case VS_SNAP_WALK_BEGIN: return .walkBegin(IOMMUKey(record.load(as: vs_snap_mark.self).object))
+        case VS_SNAP_WALK_BEGIN: return .walkBegin(IOMMUKey(markField(\.object, of: record)))
         case VS_SNAP_WALK_END:
-            let raw = record.load(as: vs_snap_mark.self)
-            return .walkEnd(IOMMUKey(raw.object), mappings: raw.value, consistent: true)
+            // The first marks ended before their flags; a walk was taken at its word then.
+            let saysWhether = Int(header.size) >= MemoryLayout<vs_snap_mark>.size
+            return .walkEnd(IOMMUKey(markField(\.object, of: record)), mappings: markField(\.value, of: record),
+                            consistent: !saysWhether || markField(\.flags, of: record) & VS_WALK_CONSISTENT.rawValue != 0)
         case VS_SNAP_CONTAINER:
             let raw = record.load(as: vs_snap_container.self)
             return .snapshotContainer(ContainerKey(raw.container), iommu: raw.iommu == 0 ? nil : IOMMUKey(raw.iommu), type: raw.type)
@@ -30,6 +32,11 @@ extension RecordDecoder {
             map.provenance = .snapshot
             return .map(map)
         }
+    }
+
+    /// One field of a mark that may be shorter than today's.
+    private func markField<T>(_ field: KeyPath<vs_snap_mark, T>, of record: UnsafeRawPointer) -> T {
+        record.load(fromByteOffset: MemoryLayout<vs_snap_mark>.offset(of: field)!, as: T.self)
     }
 }
 

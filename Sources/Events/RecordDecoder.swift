@@ -130,7 +130,7 @@ extension RecordDecoder {
         case VS_MEMORY, VS_RESET, VS_POWER, VS_PCI_REMOVE: MemoryLayout<vs_pci>.size
         case VS_DRIVER, VS_DEVICE_INFO: MemoryLayout<vs_driver>.size
         case VS_EXIT: MemoryLayout<vs_exit>.size
-        case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END: MemoryLayout<vs_snap_mark>.size
+        case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END: MemoryLayout<vs_snap_mark>.offset(of: \.available)! // what it had at first
         case VS_SNAP_ROOT: MemoryLayout<vs_snap_root>.size
         case VS_SNAP_CONTAINER: MemoryLayout<vs_snap_container>.size
         case VS_SNAP_GROUP: MemoryLayout<vs_group>.size

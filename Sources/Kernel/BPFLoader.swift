@@ -85,6 +85,8 @@ final class BPFLoader {
         return descriptor >= 0 ? descriptor : nil
     }
 
+    func valueSize(_ map: String) -> Int? { bpf_object__find_map_by_name(object, map).map { Int(bpf_map__value_size($0)) } }
+
     func detach() {
         for link in links { bpf_link__destroy(link) }
         links = []

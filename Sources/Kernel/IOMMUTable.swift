@@ -16,6 +16,8 @@ struct IOMMUTable {
     private let levels: Int
     /// Where the kernel maps physical address 0.
     private let linearMap: UInt64
+    /// Which 2 MiB the page of the last level holds, when it holds one.
+    private var leaf: UInt64?
     /// The pages on the way down to the last entry, by level - 1, with their addresses: neighbours share them.
     private var pages: [(address: UInt64, entries: [UInt64])]
 
@@ -63,14 +65,18 @@ struct IOMMUTable {
 
     /// The entry that decides about `iova`, and how many bytes it covers; nil when a page cannot be read.
     private mutating func entry(_ iova: UInt64, _ read: (UInt64, inout [UInt64]) -> Bool) -> (UInt64, UInt64)? {
+        if iova >> 21 == leaf { return (pages[0].entries[Int(iova >> 12 & 511)], 4096) }
         var address = root
         for level in stride(from: levels, through: 1, by: -1) {
             if pages[level - 1].address != address {
+                // A page that could not be read holds nothing.
+                if level == 1 { leaf = nil }
                 guard read(address, &pages[level - 1].entries) else { return nil }
                 pages[level - 1].address = address
             }
             let shift = UInt64(12 + 9 * (level - 1))
             let entry = pages[level - 1].entries[Int(iova >> shift & 511)]
+            if level == 1 { leaf = iova >> 21 }
             if level == 1 || entry & 3 == 0 || entry & 0x80 != 0 { return (entry, 1 << shift) }
             address = linearMap &+ (entry & 0x000f_ffff_ffff_f000)
         }

@@ -31,6 +31,9 @@ public final class Tracer {
     private var loaders: [BPFLoader] = []
     private var ring: OpaquePointer?
     private var delivered: UInt64 = 0
+    /// Records of a later time are left for the next round. Later by some slack than what is waited for, because a CPU may stamp a record late.
+    private var consumeUntil: UInt64 = .max
+    private static let consumeSlack: UInt64 = 50_000_000
     private var lostSoFar: UInt64 = 0
     private var lastLossCheck: UInt64 = 0
     private var moduleArrived = false
@@ -70,8 +73,7 @@ public final class Tracer {
         guard let descriptor = loaders.first?.mapDescriptor("ring") else { throw .loadFailed(release: facts.release, log: "the ring was not made") }
         ring = ring_buffer__new(descriptor, { context, data, size in
             guard let context, let data else { return 0 }
-            Unmanaged<Tracer>.fromOpaque(context).takeUnretainedValue().deliver(UnsafeRawPointer(data), Int(size))
-            return 0
+            return Unmanaged<Tracer>.fromOpaque(context).takeUnretainedValue().deliver(UnsafeRawPointer(data), Int(size))
         }, Unmanaged.passUnretained(self).toOpaque(), nil)
         guard ring != nil else { throw .loadFailed(release: facts.release, log: "cannot map the ring: \(String(cString: strerror(errno)))") }
         lastLossCheck = began
@@ -117,7 +119,8 @@ public final class Tracer {
     /// Waits up to `milliseconds` for the ring to fill to its mark, then delivers all that is there.
     public func drain(milliseconds: Int32) {
         guard let ring else { return }
-        if ring_buffer__poll(ring, milliseconds) <= 0 { ring_buffer__consume(ring) }
+        consumeUntil = UInt64(vs_boot_time()) + UInt64(max(milliseconds, 0)) * 1_000_000 + Self.consumeSlack
+        if ring_buffer__poll(ring, milliseconds) == 0 { ring_buffer__consume(ring) }
         if moduleArrived {
             moduleArrived = false
             attachLate()
@@ -136,6 +139,7 @@ public final class Tracer {
     public func stop() -> Evidence {
         let ended = UInt64(vs_boot_time())
         for loader in loaders { loader.detach() }
+        consumeUntil = .max
         if let ring { ring_buffer__consume(ring) }
         checkLoss(now: ended)
         let counts = counters()
@@ -218,11 +222,9 @@ public final class Tracer {
             settings.linearMap = MemoryLayoutScan.linearMap()
             settings.groupMajor = MemoryLayoutScan.groupMajor()
             do throws(TracerError) {
-                let loader = try BPFLoader(programs: hooks.union(Snapshotter.programs(facts)), settings: settings, sharing: loaders.first, facts: facts)
+                let loader = try BPFLoader(programs: hooks.union(SnapshotPrograms.names(facts)), settings: settings, sharing: loaders.first, facts: facts)
                 loaders.append(loader)
-                snapshotter = try Snapshotter(facts: facts, settings: settings, loader: loader) { [unowned self] in
-                    if let ring { ring_buffer__consume(ring) }
-                }
+                snapshotter = try Snapshotter(facts: facts, settings: settings, loader: loader) { [unowned self] in consume() }
                 return loader
             } catch {
                 // If it was the hooks' fault, the load below says so.
@@ -239,10 +241,19 @@ public final class Tracer {
         (options.followsChildren || !hook.followsCommand) && (cameBeforeVFIO || !hook.watchesForVFIO)
     }
 
-    private func deliver(_ record: UnsafeRawPointer, _ count: Int) {
+    /// Delivers what the ring holds now, and not for ever what a storm of events adds meanwhile.
+    private func consume() {
+        guard let ring else { return }
+        consumeUntil = UInt64(vs_boot_time()) + Self.consumeSlack
+        ring_buffer__consume(ring)
+    }
+
+    /// Whether to go on: negative, and libbpf leaves the rest in the ring for the next time.
+    private func deliver(_ record: UnsafeRawPointer, _ count: Int) -> Int32 {
         delivered += 1
-        guard count >= MemoryLayout<vs_header>.size else { return }
-        if isTakingSnapshot { snapshotter!.intercept(record, count) } else { forward(record, count) }
+        guard count >= MemoryLayout<vs_header>.size else { return 0 }
+        if isTakingSnapshot { snapshotter!.intercept(record, count) { forward($0, $1) } } else { forward(record, count) }
+        return record.load(as: vs_header.self).time > consumeUntil ? -1 : 0
     }
 
     private func forward(_ record: UnsafeRawPointer, _ count: Int) {

@@ -76,9 +76,17 @@ extension Graph {
         lastSnapshot = result
         hasSnapshot = true
         knownSince = knownSince ?? event.time
-        if let last = gaps.indices.last, gaps[last].recovered == nil { gaps[last].recovered = event.time }
+        if snapshot!.isResync, result.unsettled > 0 {
+            // The mappings of a container may still be wrong.
+            hasLostSinceSnapshot = true
+        } else if let last = gaps.indices.last, gaps[last].recovered == nil {
+            gaps[last].recovered = event.time
+        }
         return applied
     }
+
+    /// Whether records were lost, and no snapshot has made up for them yet.
+    public var needsSnapshot: Bool { hasLostSinceSnapshot }
 
     private mutating func dropUnseen(_ event: Event, _ applied: inout Applied) {
         let seen = snapshot!

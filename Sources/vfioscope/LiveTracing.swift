@@ -24,8 +24,8 @@ final class LiveTracing {
     private var failure: Failure?
     private var lastBlock: UInt64 = 0
     private var lastSnapshot: UInt64 = 0
-    /// Something was missed, or hooks came late: the graph has to be made the kernel's again.
-    private var needsSnapshot = false
+    /// Hooks came late: the graph has to be made the kernel's again, as it has after a loss.
+    private var hooksChanged = false
     private var requestsSeen: Int32 = 0
     private(set) var commandStatus: Int32?
     private var snapshotFailure: String?
@@ -42,7 +42,7 @@ final class LiveTracing {
         tracer.onRecord = { [unowned self] record, count in take(record, count) }
         tracer.onHooksChanged = { [unowned self] session in
             attempt { try recording?.append(session) }
-            needsSnapshot = true
+            hooksChanged = true
         }
         do { try tracer.start() } catch { throw Failure(.cannot, error.description) }
         analysis.begin(tracer.session)
@@ -59,7 +59,7 @@ final class LiveTracing {
         while failure == nil {
             tracer.drain(milliseconds: Self.tick)
             let now = UInt64(vs_boot_time())
-            if needsSnapshot, now - lastSnapshot > Self.snapshotInterval { takeSnapshot() }
+            if hooksChanged || analysis.graph.needsSnapshot, now - lastSnapshot > Self.snapshotInterval { takeSnapshot() }
             if vs_snapshot_requests() != requestsSeen { answerRequest() }
             analysis.advance(to: now - Self.slack)
             analysis.flush()
@@ -86,7 +86,7 @@ final class LiveTracing {
             if let lingerUntil, now >= lingerUntil { break }
         }
         tracer.settle()
-        if needsSnapshot, failure == nil { takeSnapshot() }
+        if analysis.graph.needsSnapshot, failure == nil { takeSnapshot() }
         var evidence = tracer.stop()
         if let snapshotFailure { evidence.defects.append(snapshotFailure) }
         if !tracer.hasVFIO, failure == nil { failure = Failure(.cannot, TracerError.noVFIO(release: tracer.session.kernel).description) }
@@ -98,7 +98,7 @@ final class LiveTracing {
 
     /// Makes the graph the kernel's. What keeps it from that is told once, at the end.
     private func takeSnapshot() {
-        needsSnapshot = false
+        hooksChanged = false
         do throws(TracerError) { try tracer.takeSnapshot() } catch {
             if tracer.hasVFIO { snapshotFailure = "the kernel's present state could not be read: \(error.description)" }
         }
@@ -121,9 +121,7 @@ final class LiveTracing {
 
     private func take(_ record: UnsafeRawPointer, _ count: Int) {
         attempt { try recording?.append(record, count: count) }
-        guard let event = decoder.decode(record, count: count) else { return }
-        if case .loss = event.kind { needsSnapshot = true }
-        analysis.consume(event)
+        if let event = decoder.decode(record, count: count) { analysis.consume(event) }
     }
 
     /// Does something to the recording; the first failure ends the tracing.

@@ -50,7 +50,7 @@ private final class OpenedObject {
 struct ObjectTests {
     @Test func everyProgramIsInTheHookTableAndEveryHookHasItsPrograms() throws {
         let inObject = try OpenedObject().programs
-        let inTable = Set(HookDefinition.all.flatMap(\.ways).flatMap(\.programs)).union(Snapshotter.allPrograms)
+        let inTable = Set(HookDefinition.all.flatMap(\.ways).flatMap(\.programs)).union(SnapshotPrograms.all)
         #expect(inObject.subtracting(inTable).isEmpty, "programs that no hook loads: \(inObject.subtracting(inTable).sorted())")
         for hook in HookDefinition.all {
             for way in hook.ways { #expect(way.programs.allSatisfy(inObject.contains), "\(hook.name) by \(way.how) of \(way.function)") }

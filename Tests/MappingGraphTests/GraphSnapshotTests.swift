@@ -299,6 +299,22 @@ extension Graph {
         #expect(graph.lastSnapshot?.removed == 0 && graph.lastSnapshot?.unsettled == (consistent ? 0 : 1))
     }
 
+    /// Nothing can be said of its mappings yet: the gap stays open, and the next snapshot is one after a loss again.
+    @Test func aLossThatDoesNotSettle() {
+        var graph = Graph.traced()
+        graph.apply(10, .loss(since: 9, lost: 3), by: host)
+        graph.findRoots(20)
+        graph.apply(21, .walkBegin(i1), by: host)
+        graph.apply(23, .walkEnd(i1, mappings: 0, consistent: false), by: host)
+        graph.apply(24, .snapshotEnd, by: host)
+        #expect(graph.starts() == [0x1000, 0x2000, 0x3000] && graph.gaps.last?.recovered == nil && graph.needsSnapshot)
+        graph.findRoots(30)
+        graph.apply(31, .walkBegin(i1), by: host)
+        graph.apply(32, .walkEnd(i1, mappings: 0, consistent: true), by: host)
+        graph.apply(33, .snapshotEnd, by: host)
+        #expect(graph.starts().isEmpty && graph.gaps.last?.recovered == 33 && !graph.needsSnapshot)
+    }
+
     /// The walk is tried again until it finds as many as the kernel counts.
     @Test func theLastTryCounts() {
         var graph = Graph.traced()

@@ -249,11 +249,16 @@ struct vs_process_info {
 	char vm[VS_TEXT_BYTES];
 };
 
+/* VS_SNAP_WALK_END: as many as the kernel counts were found, and none was made or removed meanwhile */
+enum vs_walk_flags { VS_WALK_CONSISTENT = 1 };
+
 /* VS_SNAP_BEGIN, _END, _WALK_BEGIN (object: the iommu), _WALK_END (value: mappings walked) */
 struct vs_snap_mark {
 	struct vs_header h;
 	uint64_t object;
 	uint64_t value;
+	uint32_t available; /* _WALK_END: vfio_iommu.dma_avail. This and `flags` came later: a shorter mark counts as consistent */
+	uint32_t flags;     /* enum vs_walk_flags */
 };
 
 /* A file of VFIO that a task holds, by descriptor or by a BAR mapping; the header tells the task. */
@@ -318,7 +323,7 @@ VS_ASSERT(sizeof(struct vs_module) == 112);
 VS_ASSERT(sizeof(struct vs_fork) == 72);
 VS_ASSERT(sizeof(struct vs_process_info) == 312);
 VS_ASSERT(sizeof(struct vs_loss) == 72);
-VS_ASSERT(sizeof(struct vs_snap_mark) == 72);
+VS_ASSERT(sizeof(struct vs_snap_mark) == 80);
 VS_ASSERT(sizeof(struct vs_snap_root) == 80);
 VS_ASSERT(sizeof(struct vs_snap_container) == 80);
 VS_ASSERT(sizeof(struct vs_snap_device) == 96);

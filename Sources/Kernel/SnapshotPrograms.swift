@@ -1,0 +1,121 @@
+import CLibbpf
+import CRecords
+import Glibc
+
+/// The BPF programs of a snapshot, each run when it is asked: their answers come through the ring, or in the cursor.
+final class SnapshotPrograms {
+    /// Where a walk stands after a step: the beginning of the kernel side's `struct snapshot_cursor`.
+    struct Position {
+        /// The IOVA from which the next step goes on.
+        var next: UInt64 = 0
+        /// 1 at the end of the tree, 2 where it could not be followed.
+        var done: UInt64 = 0
+        /// Mappings told by this step.
+        var found: UInt64 = 0
+        /// How many more mappings the kernel would take, before and after.
+        var availableBefore: UInt64 = 0
+        var availableAfter: UInt64 = 0
+    }
+
+    private let step: Int32
+    private let walk: Int32
+    private let reader: Int32
+    private let table: Int32
+    private let cursor: Int32
+    private let files: OpaquePointer
+    private let mappings: OpaquePointer?
+    private var cursorValue: [UInt64]
+    /// Empties the ring.
+    private let consume: () -> Void
+
+    static let all: Set<String> = Set(["btf", "offsets"].flatMap { ["step_\($0)", "walk_\($0)"] } + ["read_table", "snapshot_files", "snapshot_mappings"])
+
+    /// Those that this kernel takes.
+    static func names(_ facts: KernelFacts) -> Set<String> {
+        let suffix = facts.canUseFexit ? "btf" : "offsets"
+        return Set(["step_\(suffix)", "walk_\(suffix)", "read_table", "snapshot_files"] + (facts.hasTaskVMAIterator ? ["snapshot_mappings"] : []))
+    }
+
+    /// - Parameter loader: has loaded `names`; it must outlive this.
+    init(facts: KernelFacts, loader: BPFLoader, consume: @escaping () -> Void) throws(TracerError) {
+        let suffix = facts.canUseFexit ? "btf" : "offsets"
+        guard let step = loader.programDescriptor("step_\(suffix)"), let walk = loader.programDescriptor("walk_\(suffix)"),
+              let reader = loader.programDescriptor("read_table"), let table = loader.mapDescriptor("table_page"), let cursor = loader.mapDescriptor("cursor"),
+              let cursorBytes = loader.valueSize("cursor"), let files = loader.program("snapshot_files")
+        else { throw .loadFailed(release: facts.release, log: "the snapshot programs are not complete") }
+        self.step = step
+        self.walk = walk
+        self.reader = reader
+        self.table = table
+        self.cursor = cursor
+        self.files = files
+        mappings = facts.hasTaskVMAIterator ? loader.program("snapshot_mappings") : nil
+        cursorValue = [UInt64](repeating: 0, count: (cursorBytes + 7) / 8)
+        self.consume = consume
+    }
+
+    /// Asks one question; the answers have come when this returns.
+    func ask(_ question: vs_ask, _ object: UInt64 = 0, _ value: UInt64 = 0, flags: UInt32 = 0) {
+        run(step, (UInt64(question.rawValue), object, value, UInt64(flags)))
+        consume()
+    }
+
+    /// Has every task's files of VFIO told, and those behind BAR mappings.
+    func findRoots() {
+        iterate(files)
+        if let mappings { iterate(mappings) }
+    }
+
+    /// Has up to `room` mappings of `iommu` told from IOVA `from` on; nil when the program did not run. The answers may still be in the ring.
+    func walkStep(_ iommu: UInt64, from: UInt64, room: Int) -> Position? {
+        guard run(walk, (0, iommu, from, UInt64(room))) == 0 else { return nil }
+        return position()
+    }
+
+    /// Where the page table of `iommu` begins, and its levels; zeros when it has none.
+    func tableRoot(of iommu: UInt64) -> (root: UInt64, levels: Int) {
+        guard run(step, (UInt64(VS_ASK_TABLE.rawValue), iommu, 0, 0)) == 0, let at = position() else { return (0, 0) }
+        return (at.next, Int(truncatingIfNeeded: at.done))
+    }
+
+    /// Copies the 512 entries at a kernel address. Touches no ring, so it may be called while that is being read.
+    func readTable(at address: UInt64, into page: inout [UInt64]) -> Bool {
+        guard run(reader, (address, 0, 0, 0)) == 0 else { return false }
+        var key: UInt32 = 0
+        return bpf_map_lookup_elem(table, &key, &page) == 0
+    }
+
+    private func position() -> Position? {
+        var key: UInt32 = 0
+        guard bpf_map_lookup_elem(cursor, &key, &cursorValue) == 0 else { return nil }
+        return Position(next: cursorValue[0], done: cursorValue[1], found: cursorValue[2], availableBefore: cursorValue[3], availableAfter: cursorValue[4])
+    }
+
+    /// Runs a raw-tracepoint program once with these arguments; gives what it returned, or -1 when it did not run.
+    @discardableResult
+    private func run(_ program: Int32, _ arguments: (UInt64, UInt64, UInt64, UInt64)) -> Int32 {
+        withUnsafeBytes(of: arguments) { bytes in
+            var options = bpf_test_run_opts()
+            options.sz = MemoryLayout<bpf_test_run_opts>.size
+            options.ctx_in = bytes.baseAddress
+            options.ctx_size_in = UInt32(bytes.count)
+            return bpf_prog_test_run_opts(program, &options) == 0 ? Int32(bitPattern: options.retval) : -1
+        }
+    }
+
+    /// Reads an iterator to its end: its program writes to the ring, not to the descriptor.
+    private func iterate(_ program: OpaquePointer) {
+        guard let link = bpf_program__attach_iter(program, nil) else { return }
+        defer { bpf_link__destroy(link) }
+        let descriptor = bpf_iter_create(bpf_link__fd(link))
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        var buffer: UInt64 = 0
+        while true {
+            let count = read(descriptor, &buffer, MemoryLayout<UInt64>.size)
+            if count < 0 && (errno == EAGAIN || errno == EINTR) { continue }
+            guard count > 0 else { break }
+        }
+        consume()
+    }
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The mappings of one IOMMU, in ascending order of IOVA, and the IOMMU's own table. Nothing is locked: a walk that the tree's rotation
+ * led astray finds fewer mappings than the kernel counts (dma_entry_limit - dma_avail), and user space walks again. What cannot happen is
+ * a mapping told twice, for each must lie above the one before.
+ */
+#pragma once
+#include "hooks/device.h"
+
+/* Moves a run on 5.10, which verifies each of them: about half as many mappings. Later kernels have bpf_loop (5.17) and verify one. */
+#define BOUNDED_MOVES 128
+/* As much of a vfio_dma as is read at once; it is larger on every kernel, and all that matters comes first. */
+#define DMA_IMAGE_BYTES 80
+
+/* Where a walk is, within a step and from step to step. The first five are read by user space, which knows their order. */
+struct snapshot_cursor {
+	uint64_t next; /* IOVA: what lies below was told */
+	uint64_t done; /* 1 at the end of the tree, 2 where it could not be followed */
+	uint64_t found;
+	uint64_t available_before; /* vfio_iommu.dma_avail */
+	uint64_t available_after;
+	uint64_t room; /* mappings that may still be told in this step */
+	uint64_t iommu;
+	uint64_t node; /* of the tree, to look at now */
+	uint64_t came; /* the one looked at before */
+	uint64_t task; /* whose `holder` this is: neighbours mostly share it */
+	struct vs_header holder;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__type(value, struct snapshot_cursor);
+} cursor SEC(".maps");
+
+static __always_inline struct snapshot_cursor *the_cursor(void)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_lookup_elem(&cursor, &zero);
+}
+
+static __always_inline void fill_holder(struct vs_header *h, struct task_struct *task)
+{
+	struct task_struct *leader = READ(task, group_leader);
+
+	h->tgid = READ(task, tgid);
+	h->tid = READ(task, pid);
+	h->start = READ(leader, start_boottime);
+	h->cgroup = 0;
+	h->uid = 0xffffffff;
+	bpf_probe_read_kernel(h->comm, sizeof(h->comm), &leader->comm);
+}
+
+#define IN_IMAGE(type, field, offset) (*(type *)(image + (probed ? (offset) : bpf_core_field_offset(struct vfio_dma, field))))
+
+static __always_inline void emit_walked(struct snapshot_cursor *at, char *image, bool probed)
+{
+	struct task_struct *task = IN_IMAGE(struct task_struct *, task, OFF_DMA_TASK);
+	struct vfio_dma *dma = 0;
+
+	if (at->task != (uint64_t)task) {
+		__builtin_memset(&at->holder, 0, sizeof(at->holder));
+		if (task)
+			fill_holder(&at->holder, task);
+		at->task = (uint64_t)task;
+	}
+	EMIT_FOR(VS_SNAP_MAP, vs_map, r, &at->holder) {
+		r->iommu = at->iommu;
+		r->dma = at->node;
+		r->iova = IN_IMAGE(uint64_t, iova, OFF_DMA_IOVA);
+		r->vaddr = IN_IMAGE(uint64_t, vaddr, OFF_DMA_VADDR);
+		r->size = IN_IMAGE(uint64_t, size, OFF_DMA_SIZE);
+		r->prot = IN_IMAGE(uint32_t, prot, OFF_DMA_PROT) & 3;
+		if (!probed && bpf_core_field_exists(dma->has_rsvd))
+			r->flags = IN_IMAGE(bool, has_rsvd, 0) ? VS_MAP_HAS_RESERVED : VS_MAP_ONLY_RAM;
+	}
+}
+
+/*
+ * One move along an edge of the tree, in order: down to the left, the node itself, down to the right, up. It begins at the root each step
+ * and leaves out what lies below `next`, so each mapping costs two moves, and each step the tree's depth. False when there is no next.
+ */
+static __always_inline bool walk_move(struct snapshot_cursor *at, bool probed)
+{
+	char image[DMA_IMAGE_BYTES] __attribute__((aligned(8)));
+	uint64_t *rb_node = (void *)image; /* comes first: parent and colour, right, left */
+	uint64_t node = at->node, came = at->came;
+	uint64_t parent, iova, to;
+
+	if (!node) {
+		at->done = 1;
+		return false;
+	}
+	if (bpf_probe_read_kernel(image, sizeof(image), (void *)node)) {
+		at->done = 2;
+		return false;
+	}
+	parent = rb_node[0] & ~3ULL;
+	iova = IN_IMAGE(uint64_t, iova, OFF_DMA_IOVA);
+	to = parent;
+	if (came == parent && rb_node[2] && iova > at->next) {
+		to = rb_node[2];
+	} else if (came == parent || came == rb_node[2]) {
+		if (iova >= at->next) {
+			if (!at->room)
+				return false;
+			at->room--;
+			emit_walked(at, image, probed);
+			at->found++;
+			/* A mapping cannot begin at the last byte of all: it is a page at least. */
+			at->next = iova + 1;
+		}
+		if (rb_node[1])
+			to = rb_node[1];
+	}
+	at->came = node;
+	at->node = to;
+	return true;
+}
+
+static long walk_on(uint32_t index, void *unused)
+{
+	struct snapshot_cursor *at = the_cursor();
+
+	return !at || !walk_move(at, false);
+}
+
+static __always_inline void step_walk(uint64_t *arg, bool probed)
+{
+	struct vfio_iommu *iommu = (void *)arg[1];
+	struct snapshot_cursor *at = the_cursor();
+
+	if (!at)
+		return;
+	at->iommu = arg[1];
+	at->next = arg[2];
+	at->room = arg[3];
+	at->done = at->found = at->came = at->task = 0;
+	at->available_before = READ_VFIO(probed, iommu, dma_avail, OFF_IOMMU_AVAIL);
+	bpf_probe_read_kernel(&at->node, sizeof(at->node), (void *)iommu + (probed ? OFF_IOMMU_DMA_LIST : bpf_core_field_offset(struct vfio_iommu, dma_list)));
+	if (probed) {
+		for (int i = 0; i < BOUNDED_MOVES; i++)
+			if (!walk_move(at, true))
+				break;
+	} else {
+		/* Up to three moves a mapping, and the way down. */
+		bpf_loop(4 * arg[3] + 128, walk_on, 0, 0);
+	}
+	at->available_after = READ_VFIO(probed, iommu, dma_avail, OFF_IOMMU_AVAIL);
+}
+
+/* Where an IOMMU of VT-d has its top table, and how many levels: alike for its second-level and its first-level format. */
+static __always_inline void step_table(struct vfio_iommu *iommu, bool probed)
+{
+	struct snapshot_cursor *at = the_cursor();
+	struct list_head *head = (void *)iommu; /* domain_list comes first */
+	struct list_head *entry = READ(head, next);
+	struct vfio_domain *vfio_domain;
+	struct iommu_domain *domain;
+	struct dmar_domain *dmar;
+
+	if (!at)
+		return;
+	at->next = at->done = 0;
+	if (!entry || entry == head)
+		return;
+	vfio_domain = (void *)entry - (probed ? OFF_DOMAIN_NEXT : bpf_core_field_offset(struct vfio_domain, next));
+	domain = READ_VFIO(probed, vfio_domain, domain, 0);
+	dmar = (void *)domain - bpf_core_field_offset(struct dmar_domain, domain);
+	if (bpf_core_type_exists(struct pt_iommu_vtdss)) {
+		/* 7.x, iommu_pt: the level is in the pointer's low bits */
+		struct pt_iommu_vtdss *table = (void *)dmar;
+		uint64_t top = READ(table, vtdss_pt.common.top_of_table);
+
+		at->next = top & ~4095ULL;
+		at->done = (top & 7) + 1;
+	} else {
+		at->next = (uint64_t)READ(dmar, pgd);
+		at->done = READ(dmar, agaw) + 2;
+	}
+}
+
+/* One page of an IOMMU's table, for user space to follow. */
+struct table_page {
+	uint64_t entry[512];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__type(value, struct table_page);
+} table_page SEC(".maps");
+
+SEC("raw_tp") int read_table(struct bpf_raw_tracepoint_args *ctx)
+{
+	uint32_t zero = 0;
+	struct table_page *page = bpf_map_lookup_elem(&table_page, &zero);
+
+	return page ? bpf_probe_read_kernel(page, sizeof(*page), (void *)ctx->args[0]) : -1;
+}
