@@ -58,7 +58,8 @@ class Replay:
     SNAPSHOT = {"present", "held", "walk-begin", "walk-end"}
 
     def __init__(self):
-        self.named, self.groups, self.mappings, self.open = set(), defaultdict(set), defaultdict(dict), set()
+        self.named, self.held, self.open = set(), set(), set()
+        self.groups, self.mappings = defaultdict(set), defaultdict(dict)
 
     def apply(self, line):
         kind, action = line["type"], line.get("action")
@@ -84,6 +85,23 @@ class Replay:
             self.mappings[container][int(line["iova"], 16)] = mapping(line)
         elif kind == "unmap" and action == "removed":
             self.mappings[container].pop(int(line["iova"], 16), None)
+
+    def rebase(self, lines):
+        """Begins anew from a snapshot: after a loss, or so that one difference is told once."""
+        self.__init__()
+        for line in lines:
+            kind, action = line["type"], line.get("action")
+            if kind == "container" and action == "present":
+                self.named.add(line["container"])
+            elif kind == "container" and action == "held":
+                self.held.add(line["container"])
+            elif kind == "group" and action == "present" and line["container"]:
+                self.groups[line["container"]].add(line["group"])
+            elif kind == "device" and action == "present" and line["open_count"]:
+                self.open.add(line["device"])
+            elif kind == "map" and line.get("provenance") == "snapshot":
+                self.mappings[line["container"]][int(line["iova"], 16)] = mapping(line)
+        self.named &= self.held
 
     def state(self):
         alive = self.named | {name for name, groups in self.groups.items() if groups}
