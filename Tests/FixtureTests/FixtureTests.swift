@@ -29,8 +29,10 @@ struct Fixture: CustomTestStringConvertible, Sendable {
     var scenario: String
     var testDescription: String { "\(scenario) on Linux \(kernel)" }
 
-    func bytes() throws -> [UInt8] {
-        let descriptor = open("\(Fixtures.root)/\(kernel)/\(scenario).vfs", O_RDONLY)
+    func bytes() throws -> [UInt8] { try bytes(of: "\(scenario).vfs") }
+
+    func bytes(of file: String) throws -> [UInt8] {
+        let descriptor = open("\(Fixtures.root)/\(kernel)/\(file)", O_RDONLY)
         try #require(descriptor >= 0)
         defer { close(descriptor) }
         var bytes = [UInt8](repeating: 0, count: Int(lseek(descriptor, 0, SEEK_END)))

@@ -9,8 +9,9 @@ import tool_checks
 class Tally:
     """Prints each check as one line, and counts."""
 
-    def __init__(self):
+    def __init__(self, silent=False):
         self.passed = self.failed = 0
+        self.silent = silent
 
     def check(self, where, what, holds, seen=""):
         if holds:
@@ -18,7 +19,8 @@ class Tally:
         else:
             self.failed += 1
         detail = f" (seen: {seen})" if not holds and seen != "" else ""
-        print(f"{'ok  ' if holds else 'FAIL'} {where}: {what}{detail}", flush=True)
+        if not self.silent:
+            print(f"{'ok  ' if holds else 'FAIL'} {where}: {what}{detail}", flush=True)
         return holds
 
 

@@ -4,8 +4,8 @@ import json
 import shutil
 
 
-def copy(directory, scenarios, target):
-    """Copies each scenario's recording and writes where it comes from to provenance.json."""
+def copy(directory, scenarios, target, runs=()):
+    """Copies each scenario's recording, and one random run's with its quiet points, and writes where they come from to provenance.json."""
     target.mkdir(parents=True, exist_ok=True)
     boot = json.loads((directory / "boot.json").read_text())
     kept = {}
@@ -15,7 +15,21 @@ def copy(directory, scenarios, target):
             shutil.copy(recording, target / recording.name)
             kept[recording.name] = {"scenario": name, "bytes": recording.stat().st_size,
                                     "status": int((directory / "out" / f"{name}.status").read_text())}
+    if runs:
+        kept["random.vfs"] = {**copy_random(directory / "out/random", runs[0], target),
+                              "boot_id": (directory / "out/boot_id").read_text().strip()}
     about = {"kernel": boot["release"], "package": boot["package"], "machine": "QEMU q35, TCG, intel-iommu",
              "made_by": "Tests/Lab/lab.py --fixtures", "boot_id": (directory / "out/boot_id").read_text().strip(),
              "recordings": kept}
+    if not scenarios and (target / "provenance.json").exists():  # the others stay as they are
+        before = json.loads((target / "provenance.json").read_text())
+        about = {**before, "recordings": {**before["recordings"], **kept}}
     (target / "provenance.json").write_text(json.dumps(about, indent=1) + "\n")
+
+
+def copy_random(directory, run, target):
+    shutil.copy(directory / f"{run.title}.vfs", target / "random.vfs")
+    quiet = [line for line in (directory / f"{run.title}.oracle").read_text().splitlines() if line.startswith('{"op":"quiet"')]
+    (target / "random.quiet.json").write_text("".join(f"{line}\n" for line in quiet))
+    return {"scenario": "random", "seed": run.seed, "operations": run.operations, "quiet_points": len(quiet),
+            "bytes": (target / "random.vfs").stat().st_size, "status": int((directory / f"{run.title}.status").read_text().split()[0])}

@@ -42,7 +42,7 @@ class Cpio:
         path.write_bytes(b"".join(self.parts))
 
 
-def build(path, kernel, here, workload, tool=None, scenarios=(), steps=None, command=None, extra=()):
+def build(path, kernel, here, workload, tool=None, scenarios=(), steps=None, command=None, extra=(), random_runs=()):
     """Everything a guest needs, below one path. `steps` are those of guest/commands to run: [] is all of them, None is none."""
     archive = Cpio()
     for name in ("proc", "sys", "dev", "out", "tmp"):
@@ -62,9 +62,11 @@ def build(path, kernel, here, workload, tool=None, scenarios=(), steps=None, com
         archive.file(f"modules/{kind}", "".join(f"{file.name}\n" for file in files).encode())
         for file in files:
             archive.file(f"modules/{file.name}", file.read_bytes())
-    for name in ("functions", "commands", "demo"):
+    for name in ("functions", "commands", "random", "demo"):
         archive.file(f"lab/{name}", (here / "guest" / name).read_bytes(), 0o755)
     archive.file("lab/scenarios", "\n".join(scenarios).encode() + b"\n")
+    if random_runs:
+        archive.file("lab/random-runs", "".join(f"{run.line()}\n" for run in random_runs).encode())
     if steps is not None:
         archive.file("lab/steps", "\n".join(steps).encode() + b"\n")
     if command:

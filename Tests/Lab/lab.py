@@ -20,6 +20,8 @@ import guest
 import initramfs
 import kernels
 import malformed_checks
+import random_checks
+import random_runs
 import workload
 
 HERE = Path(__file__).resolve().parent
@@ -39,6 +41,12 @@ def arguments():
     parser.add_argument("--commands", choices=["none", "ends", "all"],
                         help="on which kernels to try the tool's commands: `ends` is the oldest and the newest of the matrix, the default when all scenarios run")
     parser.add_argument("--step", action="append", help="only this step of guest/commands; may repeat; implies --commands all")
+    parser.add_argument("--random", metavar="SEED[,SEED…]", help="only random runs with these seeds; a full run does those of random.seeds")
+    parser.add_argument("--random-ops", type=int, help="operations of a random run; default: 200")
+    parser.add_argument("--random-points", type=int, default=random_runs.POINTS, help="a quiet point each so many operations; default: 10")
+    parser.add_argument("--random-minutes", type=float, default=0, help="as many operations as take that long")
+    parser.add_argument("--random-skip", metavar="LIST", help="operations to leave out: 0-4,7")
+    parser.add_argument("--shrink", metavar="SEED", help="find the smallest part of a random run that still fails, on one kernel")
     parser.add_argument("--exec", help="run a shell command in the guest and print its output; no scenarios unless --scenario is given")
     parser.add_argument("--include", type=Path, action="append", default=[], help="put FILE in the guest as /extra/NAME")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="guests at a time; default: 2, or 1 on a single CPU")
@@ -58,7 +66,7 @@ def chosen_series(options):
 
 def chosen_scenarios(options):
     known = workload.names(HERE)
-    if (options.exec or options.step) and not options.scenario:
+    if (options.exec or options.step or options.random or options.shrink) and not options.scenario:
         return []
     wanted = options.scenario or ["all"]
     unknown = set(wanted) - set(known) - {"all"}
@@ -80,6 +88,13 @@ def steps_of(options, scenarios, series):
     return [] if which == "all" or which == "ends" and series in ends else None
 
 
+def chosen_runs(options, scenarios):
+    """The random runs: those asked for, or those of random.seeds when everything runs."""
+    if options.random:
+        return random_runs.asked(options)
+    return random_runs.kept() if scenarios == workload.names(HERE) and not (options.exec or options.step) else []
+
+
 def one_at_a_time():
     """Waits until no other lab runs here: they would share .lab, and two guests on two cores time out."""
     LAB.mkdir(exist_ok=True)
@@ -92,12 +107,12 @@ def one_at_a_time():
     return lock
 
 
-def boot(kernel, options, scenarios, steps, directory):
+def boot(kernel, options, scenarios, steps, directory, runs=()):
     """Boots one kernel with the scenarios; None when no results came back, else what to say about it."""
     image = LAB / f"initramfs-{kernel.series}.cpio"
     tool = None if options.no_tool else options.tool
     try:
-        initramfs.build(image, kernel, HERE, workload.build(HERE, LAB), tool, scenarios, steps, options.exec, options.include)
+        initramfs.build(image, kernel, HERE, workload.build(HERE, LAB), tool, scenarios, steps, options.exec, options.include, runs)
         seconds, tries = guest.run(kernel, image, directory, options.timeout)
     finally:
         image.unlink(missing_ok=True)
@@ -106,23 +121,46 @@ def boot(kernel, options, scenarios, steps, directory):
     about = {"series": kernel.series, "release": kernel.release, "package": kernel.package, "seconds": round(seconds, 1),
              "tries": tries, "tool": bool(tool)}
     (directory / "boot.json").write_text(json.dumps(about, indent=1) + "\n")
-    what = f"{len(scenarios)} scenarios" + ("" if steps is None else " and the commands")
+    what = f"{len(scenarios)} scenarios" + (f", {len(runs)} random run{'s' * (len(runs) > 1)}" if runs else "") + ("" if steps is None else " and the commands")
     return f"Linux {kernel.release} ran {what} in {seconds:.0f} s" + (" at the second try" if tries > 1 else "")
 
 
-def boot_all(available, options, scenarios):
+def boot_all(available, options, scenarios, runs):
     """Boots every kernel, --jobs at a time, those with the most to do first; yields (series, what boot says) as they complete."""
     steps = {kernel.series: steps_of(options, scenarios, kernel.series) for kernel in available}
     workload.build(HERE, LAB)
     pool = ThreadPoolExecutor(max(1, options.jobs))
     try:
-        futures = {pool.submit(boot, kernel, options, scenarios, steps[kernel.series], options.out / kernel.series): kernel.series
+        futures = {pool.submit(boot, kernel, options, scenarios, steps[kernel.series], options.out / kernel.series, runs): kernel.series
                    for kernel in sorted(available, key=lambda kernel: steps[kernel.series] is None)}
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         guest.stop_all()
+
+
+def shrink(options, kernel, tool):
+    """Makes a failing random run small, and prints it as a line for random.seeds."""
+    options.random = options.shrink
+    boots = 0
+
+    def fails_at(runs):
+        nonlocal boots
+        directory, boots = options.out / f"{kernel.series}-shrink", boots + 1
+        if boot(kernel, options, [], None, directory, runs) is None:
+            return [0 if len(runs) == 1 else None] * len(runs)
+        quiet = checks.Tally(silent=True)
+        outcomes = [random_checks.check(checks.Check(quiet, run.title), kernel.series, run, directory / "out/random", tool) for run in runs]
+        return [min((index for index, *_ in outcome.differences), default=None) if outcome else None for outcome in outcomes]
+
+    smallest = random_runs.shrink(random_runs.asked(options)[0], fails_at, lambda text: print(f"lab: shrink: {text}", flush=True))
+    if smallest is None:
+        print(f"lab: seed {options.shrink} does not fail on Linux {kernel.series}")
+        return 0
+    print(f"lab: {boots} boots; keep in {random_runs.FILE.name}:\n{smallest.seed} {smallest.operations} {smallest.points} {random_runs.ranges(smallest.skip)}")
+    print(f"lab: repeat: {smallest.repeat(kernel.series)}")
+    return 1
 
 
 def main():
@@ -132,6 +170,7 @@ def main():
         print("scenarios:", *workload.names(HERE))
         return 0
     series, scenarios = chosen_series(options), chosen_scenarios(options)
+    runs = chosen_runs(options, scenarios)
     if not options.no_tool and not options.tool.exists():
         raise kernels.LabError(f"{options.tool} does not exist: build it, or use --no-tool")
 
@@ -150,9 +189,11 @@ def main():
         tally.check("matrix", "every kernel asked for is to be had", False)
 
     tool = None if options.no_tool else options.tool
+    if options.shrink:
+        return shrink(options, available[-1], tool)
     if not options.recheck:
         print(f"lab: booting {', '.join(kernel.release for kernel in available)}, {options.jobs} at a time", flush=True)
-    for name, said in ((name, "") for name in available) if options.recheck else boot_all(available, options, scenarios):
+    for name, said in ((name, "") for name in available) if options.recheck else boot_all(available, options, scenarios, runs):
         directory = options.out / name
         if said is None:
             tally.check(name, "boots and brings results", False)
@@ -160,13 +201,15 @@ def main():
         if said:
             print(f"lab: {said}", flush=True)
         checks.check_boot(tally, name, directory, scenarios, tool)
+        for run in runs:
+            random_checks.check(checks.Check(tally, f"{name} random {run.seed}"), name, run, directory / "out/random", tool)
         if tool and (directory / "out/commands").is_dir():
             command_checks.check_boot(tally, name, directory, tool)
         if options.exec and not options.recheck:
             print((directory / "out/exec.stdout").read_text(errors="replace"), end="", flush=True)
             tally.check(name, "the command succeeds", (directory / "out/exec.status").read_text().strip() == "0")
         if options.fixtures:
-            fixtures.copy(directory, scenarios, options.fixtures / name)
+            fixtures.copy(directory, scenarios, options.fixtures / name, runs)
     if tool and not options.step and any(steps_of(options, scenarios, name) is not None for name in series):
         recordings = sorted(options.out.glob("*/out/commands/run-stale.vfs"))
         if tally.check("malformed", "there is a recording to damage", bool(recordings)):

@@ -39,7 +39,12 @@ static void write_line(const char *op, const char *timing, const char *fields, v
 	length += vsnprintf(line + length, sizeof(line) - length - 2, fields, arguments);
 	line[length++] = '}';
 	line[length++] = '\n';
-	if (write(output, line, length) != length)
+	oracle_text(line, length);
+}
+
+void oracle_text(const char *text, size_t length)
+{
+	if (write(output, text, length) != (ssize_t)length)
 		_exit(1);
 }
 

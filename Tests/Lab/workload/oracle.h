@@ -2,6 +2,7 @@
 #ifndef LAB_ORACLE_H
 #define LAB_ORACLE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Opens $ORACLE (or standard output) for appending; children inherit it. */
@@ -15,6 +16,9 @@ void oracle(const char *op, const char *fields, ...) __attribute__((format(print
 
 /* The same for a system call that began at `begun` and has just returned: adds "ret" (0 or -errno), "t_before", "t_after". */
 void oracle_call(const char *op, uint64_t begun, long result, const char *fields, ...) __attribute__((format(printf, 4, 5)));
+
+/* A line that is made elsewhere, its end included: however long, it is one write(2). */
+void oracle_text(const char *text, size_t length);
 
 /* The scenario cannot go on: says why in the oracle and exits with status 1. */
 void give_up(const char *what, int error) __attribute__((noreturn));

@@ -1,0 +1,137 @@
+"""Equality as a test: at each quiet point of a random run the tool's accounts must equal the workload's."""
+
+import json
+from dataclasses import dataclass, field
+
+from random_accounts import Replay, differences, graph, oracle, oracle_by_descriptor, snapshot
+from records import ToolFailed, timeline
+
+MOST_GRAPHS = 40  # quiet points at which the tool's graph is exported, spread over a long run
+
+
+@dataclass
+class Outcome:
+    operations: int = 0
+    points: int = 0
+    snapshots: int = 0
+    losses: int = 0  # quiet points before which records were lost: the snapshot makes it good
+    mappings: int = 0
+    differences: list = field(default_factory=list)  # (index of the quiet point or operation, account, words)
+    snapshot_ms: list = field(default_factory=list)
+
+
+def surprises(lines):
+    return [(line["index"], "kernel", f"{line['what']} gives {line['ret']}, not {line['expected']}") for line in lines if line["op"] == "surprise"]
+
+
+def compare(series, run_lines, timeline_lines, tool, recording):
+    """Every account at every quiet point against the oracle's."""
+    outcome = Outcome()
+    quiet = [line for line in run_lines if line["op"] == "quiet"]
+    outcome.operations = len({line["index"] for line in run_lines if line["op"] == "did"})
+    outcome.points = len(quiet)
+    outcome.differences += surprises(run_lines)
+    group_of = {line["device"]: line["group"] for line in run_lines if line["op"] == "device"}
+    every = max(1, len(quiet) // MOST_GRAPHS)
+    replay, at, graph_points = Replay(), 0, set(range(0, len(quiet), every))
+    body = [line for line in timeline_lines if line["type"] not in ("header", "summary", "finding")]
+    for number, point in enumerate(quiet):
+        index, truth, accounts, lost = point["index"], oracle(point), {}, False
+        while at < len(body) and body[at]["t"] <= point["t_before"]:
+            lost = lost or body[at]["type"] == "gap" and body[at]["action"] == "lost"
+            replay.apply(body[at])
+            at += 1
+        outcome.losses += lost
+        if not lost:  # else the events are known not to be all
+            accounts["events"] = replay.state()
+        before = replay.state()
+        within = [line for line in body[at:] if line["t"] <= point["t_after"]]
+        at += len(within)
+        for line in within:
+            replay.apply(line)
+        if replay.state() != before:
+            outcome.differences.append((index, "events", "something happened at the quiet point: " + "; ".join(differences(before, replay.state())[:3])))
+        marks = [i for i, line in enumerate(within) if line["type"] == "gap" and line["action"] in ("snapshot-begin", "snapshot-end")]
+        taken = list(zip(marks[::2], marks[1::2]))  # the tool's first, of its own accord, can fall into the first quiet point
+        if point["snapshot"] and not taken:
+            outcome.differences.append((index, "snapshot", f"{len(marks)} marks of a snapshot between t_before and t_after"))
+        for begin, end in taken:
+            accounts[f"snapshot {begin}"] = snapshot(within[begin:end])
+            outcome.snapshots += 1
+            outcome.snapshot_ms.append((within[end]["t"] - within[begin]["t"]) / 1e6)
+            outcome.differences += [] if lost else cost(index, within[end])
+        if tool and number in graph_points and not lost:
+            accounts["graph"] = graph(tool, recording, point["t_before"])
+        if tool and taken and (lost or number in graph_points):
+            accounts["graph, after the snapshot"] = graph(tool, recording, point["t_after"])
+        for name, account in accounts.items():
+            expected = oracle_by_descriptor(point, group_of) if series == "5.10" and name.startswith("snapshot") else truth
+            outcome.mappings += expected.mappings
+            outcome.differences += [(index, name.split(" ")[0] if name.startswith("snapshot") else name, words) for words in differences(expected, account)]
+        if taken and replay.state() != truth:
+            replay.rebase(within[taken[-1][0]:taken[-1][1]])
+    return outcome
+
+
+def cost(index, end):
+    """What the tool itself says that its snapshot found different: nothing, in a run that lost nothing."""
+    said = {key: end.get(key, 0) for key in ("added", "removed", "changed", "unsettled") if end.get(key, 0)}
+    return [(index, "snapshot", f"the tool says {said}")] if said and not end.get("first") else []
+
+
+def damaged(events):
+    """The timeline without one line: the mapping, of those observed, that lived longest; the same in the first snapshot that has it."""
+    made, lived = {}, []
+    for number, line in enumerate(events):
+        key = line.get("container"), line.get("iova")
+        if line["type"] == "map" and not line["result"] and line["provenance"] == "observed":
+            made[key] = number
+        elif line["type"] == "unmap" and line["action"] == "removed" and key in made:
+            lived.append((number - made[key], made.pop(key), number))
+    _, first, last = max(lived, default=(0, 0, 0))
+    yield events[:first] + events[first + 1:]
+    for number in range(first, last):
+        line = events[number]
+        if line["type"] == "map" and line["provenance"] == "snapshot" and (line["container"], line["iova"]) == (events[first]["container"], events[first]["iova"]):
+            yield events[:number] + events[number + 1:]
+            return
+
+
+def check(check, series, run, directory, tool):
+    """One run's files. The outcome, or None when there is nothing to compare."""
+    def path(suffix):
+        return directory / f"{run.title}.{suffix}"
+
+    lines = [json.loads(line) for line in path("oracle").read_text().splitlines()] if path("oracle").exists() else []
+    gave_up = [f"{line['step']}: {line['error']}" for line in lines if line["op"] == "gave-up"]
+    status = path("status").read_text().split() if path("status").exists() else ["none"]
+    ended = check("the workload runs to its end", status[0] == "0" and any(line["op"] == "random-end" for line in lines),
+                  f"status {' '.join(status)} {' '.join(gave_up)}")
+    events = []
+    if tool:
+        check("the tool ends well", status[1:] == ["0"], f"{status[1:]} {path('err').read_text(errors='replace')[-300:] if path('err').exists() else ''}")
+        try:
+            events = timeline(tool, path("vfs"))
+        except (ToolFailed, ValueError, OSError) as problem:
+            check("the recording becomes a timeline", False, problem)
+            return None
+        last = events[-1]
+        check.same("attempted is delivered and lost", last["attempted"], last["delivered"] + last["lost"])
+    outcome = compare(series, lines, events, tool, path("vfs")) if tool else Outcome(
+        len({line["index"] for line in lines if line["op"] == "did"}), sum(line["op"] == "quiet" for line in lines), differences=surprises(lines))
+    found = outcome.differences
+    if not ended and not found:
+        found.append((next((line["index"] for line in reversed(lines) if "index" in line), 0), "kernel", "the run does not end"))
+    lost = f", {outcome.losses} of the points after a loss" if outcome.losses else ""
+    slowest = f", snapshots of up to {max(outcome.snapshot_ms):.0f} ms" if outcome.snapshot_ms else ""
+    print(f"lab: Linux {series}, random seed {run.seed}: {outcome.operations:,} operations, {outcome.points:,} quiet points, "
+          f"{outcome.snapshots:,} snapshots, {outcome.mappings:,} mappings compared, {len(found)} differences{lost}{slowest}", flush=True)
+    missed = int(path("missed").read_text()) if path("missed").exists() else 0
+    if missed:
+        print(f"     the kernel left out {missed:,} runs of the tool's programs (recursion_misses)")
+    for index, account, words in found[:8]:
+        print(f"     operation {index}, {account}: {words}")
+    if tool and not found and outcome.mappings:
+        check("a mapping left out of the events or of a snapshot would be noticed", all(compare(series, lines, less, None, None).differences for less in damaged(events)))
+    check("every account is the oracle's", not found, f"{len(found)} differences; repeat: {run.repeat(series)}; shrink: --shrink {run.seed}")
+    return outcome
