@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * The only user of the ring: reserve, fill, submit, count. A record that finds no room is counted as dropped, so that for each type
- * attempted = delivered + dropped, exactly; a failure before the reservation counts the same way.
+ * attempted = delivered + dropped, exactly; a failure before the reservation counts the same way, and so does a program that did not run
+ * (hook.h for kretprobes; the kernel counts the others itself, in bpf_prog_info.recursion_misses).
  */
 #pragma once
 #include "maps.h"
 
 static __always_inline struct vs_counter *count_attempt(uint32_t type)
 {
-	struct vs_counter *counter = bpf_map_lookup_elem(&counters, &type);
+	uint32_t zero = 0;
+	struct vs_counters *all = bpf_map_lookup_elem(&counters, &zero);
 
+	if (!all || type >= VS_COUNTERS)
+		return 0;
 	/* Atomic, because a program can be preempted by another on its own CPU. */
-	if (counter)
-		__sync_fetch_and_add(&counter->attempted, 1);
-	return counter;
+	__sync_fetch_and_add(&all->of[type].attempted, 1);
+	return &all->of[type];
 }
 
 static __always_inline void count_drop(struct vs_counter *counter)

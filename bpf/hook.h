@@ -7,6 +7,31 @@
 #pragma once
 #include "emit.h"
 
+enum hook_id {
+	HOOK_CONTAINER_OPEN = 1,
+	HOOK_IOMMU_OPEN,
+	HOOK_IOMMU_RELEASE,
+	HOOK_IOMMU_ATTACH,
+	HOOK_IOMMU_DETACH,
+	HOOK_GROUP_OPEN,
+	HOOK_GROUP_IOCTL,
+	HOOK_DEVICE_ENABLE,
+	HOOK_DEVICE_DISABLE,
+	HOOK_MMAP,
+	HOOK_PIN,
+	HOOK_TYPE1_IOCTL,
+	HOOK_CONFIG_WRITE,
+	HOOK_HOST_WRITE_BYTE,
+	HOOK_HOST_WRITE_WORD,
+	HOOK_HOST_WRITE_DWORD,
+	HOOK_RESET_TRY,
+	HOOK_RESET_LOCKED,
+	HOOK_RESET_BUS,
+	HOOK_POWER,
+	HOOK_POWER_UP,
+	HOOK_UNBIND,
+};
+
 static __always_inline void probe_args(struct pt_regs *regs, uint64_t *arg)
 {
 	arg[0] = PT_REGS_PARM1(regs);
@@ -17,20 +42,59 @@ static __always_inline void probe_args(struct pt_regs *regs, uint64_t *arg)
 	arg[5] = 0;
 }
 
-static __always_inline struct saved_key saved_key(uint32_t hook)
+#define MAX_DEPTH 3
+/* Unbinding a device unbinds those that depend on it, within. No other function with a kretprobe calls itself. */
+#define NESTS(hook) ((hook) == HOOK_UNBIND)
+
+static __always_inline struct vs_saved_key saved_key(uint32_t hook)
 {
-	struct saved_key key = {.tid = (uint32_t)bpf_get_current_pid_tgid(), .hook = hook};
+	struct vs_saved_key key = {.tid = (uint32_t)bpf_get_current_pid_tgid(), .hook = hook};
 	return key;
 }
 
+/*
+ * The kernel says nowhere that a kretprobe found no free slot, or that one was skipped because its CPU ran a BPF program. But then the
+ * arguments stay: a thread that enters again without having left was not seen leaving. A live outer call is higher up the stack.
+ */
 static __always_inline void save_args(struct pt_regs *regs, uint32_t hook, uint32_t type)
 {
-	struct saved_key key = saved_key(hook);
-	struct saved_args args;
+	struct vs_saved_key key = saved_key(hook);
+	struct vs_saved_args args = {.stack = PT_REGS_SP(regs), .type = type};
+	struct vs_saved_args *found;
 
+	for (int depth = 0; depth < MAX_DEPTH; depth++) {
+		key.depth = depth;
+		found = bpf_map_lookup_elem(&saved, &key);
+		if (!found)
+			break;
+		if (!NESTS(hook) || found->stack <= args.stack) {
+			count_failure(found->type);
+			break;
+		}
+	}
 	probe_args(regs, args.arg);
-	if (bpf_map_update_elem(&saved, &key, &args, BPF_ANY))
-		count_failure(type);
+	/* No room: the return will miss it, and count it. */
+	bpf_map_update_elem(&saved, &key, &args, BPF_ANY);
+}
+
+/* Takes back what the entry saved. There is nothing only if the entry was not seen: returns are attached after entries, and detached before. */
+static __always_inline bool restore_args(struct pt_regs *regs, uint32_t hook, uint32_t type, struct vs_saved_args *args)
+{
+	struct vs_saved_key key = saved_key(hook);
+	struct vs_saved_args *found;
+
+	for (int depth = 0; depth < (NESTS(hook) ? MAX_DEPTH : 1); depth++) {
+		key.depth = depth;
+		found = bpf_map_lookup_elem(&saved, &key);
+		/* The return has taken its address off the stack. */
+		if (!found || (NESTS(hook) && found->stack + 8 != PT_REGS_SP(regs)))
+			continue;
+		*args = *found;
+		bpf_map_delete_elem(&saved, &key);
+		return true;
+	}
+	count_failure(type);
+	return false;
 }
 
 #define HOOK_ENTRY(fn, body)                                                                                         \
@@ -72,40 +136,9 @@ static __always_inline void save_args(struct pt_regs *regs, uint32_t hook, uint3
 	}                                                                                                            \
 	SEC("kretprobe/" #fn) int return_##fn(struct pt_regs *regs)                                                  \
 	{                                                                                                            \
-		struct saved_key key = saved_key(id);                                                                \
-		struct saved_args *found = bpf_map_lookup_elem(&saved, &key);                                        \
-		struct saved_args args;                                                                              \
+		struct vs_saved_args args;                                                                              \
                                                                                                                      \
-		/* Entered before the probe was attached. */                                                         \
-		if (!found)                                                                                          \
-			return 0;                                                                                    \
-		args = *found;                                                                                       \
-		bpf_map_delete_elem(&saved, &key);                                                                   \
-		body(args.arg, PT_REGS_RC(regs), true);                                                              \
+		if (restore_args(regs, id, type, &args))                                                             \
+			body(args.arg, PT_REGS_RC(regs), true);                                                      \
 		return 0;                                                                                            \
 	}
-
-enum hook_id {
-	HOOK_CONTAINER_OPEN = 1,
-	HOOK_IOMMU_OPEN,
-	HOOK_IOMMU_RELEASE,
-	HOOK_IOMMU_ATTACH,
-	HOOK_IOMMU_DETACH,
-	HOOK_GROUP_OPEN,
-	HOOK_GROUP_IOCTL,
-	HOOK_DEVICE_ENABLE,
-	HOOK_DEVICE_DISABLE,
-	HOOK_MMAP,
-	HOOK_PIN,
-	HOOK_TYPE1_IOCTL,
-	HOOK_CONFIG_WRITE,
-	HOOK_HOST_WRITE_BYTE,
-	HOOK_HOST_WRITE_WORD,
-	HOOK_HOST_WRITE_DWORD,
-	HOOK_RESET_TRY,
-	HOOK_RESET_LOCKED,
-	HOOK_RESET_BUS,
-	HOOK_POWER,
-	HOOK_POWER_UP,
-	HOOK_UNBIND,
-};

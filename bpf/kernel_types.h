@@ -31,15 +31,31 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct signal_struct *signal;
 	struct files_struct *files;
+	struct mm_struct *mm;
 	char comm[16];
 	uint64_t start_boottime; /* real_start_time before 5.5, cf25e24db61c */
 	int pid;
 	int tgid;
 };
 
+struct super_block {
+	unsigned long s_magic;
+};
+
 struct inode {
 	unsigned short i_mode;
 	unsigned int i_rdev;
+	struct super_block *i_sb;
+	void *i_private;
+};
+
+/* What a file of sysfs stands for: of a directory, `priv` is the kobject. */
+struct kernfs_node {
+	void *priv;
+};
+
+struct kobject {
+	char *name;
 };
 
 struct qstr {
@@ -75,6 +91,10 @@ struct rb_root {
 
 struct vm_area_struct;
 
+struct bpf_iter__task {
+	struct task_struct *task;
+};
+
 struct bpf_iter__task_file {
 	struct task_struct *task;
 	struct file *file;
@@ -91,6 +111,11 @@ struct vm_area_struct {
 	unsigned long vm_end;
 	unsigned long vm_pgoff;
 	struct file *vm_file;
+	struct rb_node vm_rb; /* until 6.1, 524e00b36e8c */
+};
+
+struct mm_struct {
+	struct rb_root mm_rb; /* until 6.1 */
 };
 
 struct iommu_group {
@@ -106,6 +131,8 @@ struct device_driver {
 };
 
 struct device {
+	struct kobject kobj;
+	void *driver_data;
 	struct bus_type *bus;
 	struct device_driver *driver;
 	struct iommu_group *iommu_group;

@@ -28,9 +28,9 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, VS_COUNTERS);
+	__uint(max_entries, 1);
 	__type(key, uint32_t);
-	__type(value, struct vs_counter);
+	__type(value, struct vs_counters);
 } counters SEC(".maps");
 
 /* The mapping that a thread is making: filled page run by page run, emptied when the ioctl returns. */
@@ -92,19 +92,9 @@ struct {
 	__type(value, uint64_t);
 } domain_attaches SEC(".maps");
 
-/* A kretprobe does not see the arguments: its kprobe leaves them here. Only on kernels without fexit. */
-struct saved_key {
-	uint32_t tid;
-	uint32_t hook;
-};
-
-struct saved_args {
-	uint64_t arg[6];
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
-	__type(key, struct saved_key);
-	__type(value, struct saved_args);
+	__type(key, struct vs_saved_key);
+	__type(value, struct vs_saved_args);
 } saved SEC(".maps");

@@ -6,85 +6,10 @@
  * Answers go through the ring like any record, which orders them among the events.
  */
 #pragma once
+#include "snapshot_roots.h"
 #include "snapshot_walk.h"
 
-/* VFIO's files are told by their device number or name, which spares a search of kallsyms: /dev/vfio/vfio is misc 10:196 for good. */
-#define VFIO_CONTAINER_RDEV (10 << 20 | 196)
-/* "[vfio-device]", as two little-endian words */
-#define VFIO_DEVICE_NAME_0 0x65642d6f6966765bULL
-#define VFIO_DEVICE_NAME_8 0x0000005d65636976ULL
-#define S_IFMT 0170000
-#define S_IFCHR 0020000
-/* The major number of groups, from /proc/devices. */
-const volatile uint32_t group_major;
 #define LIST_STEP 64  /* groups of a container, devices of a group */
-
-static __always_inline void emit_root(struct task_struct *task, struct file *file, uint32_t by_mapping)
-{
-	struct inode *inode = READ(file, f_inode);
-	void *private_data = READ(file, private_data);
-	uint32_t kind = 0;
-
-	if (!inode || !private_data)
-		return;
-	if ((READ(inode, i_mode) & S_IFMT) == S_IFCHR) {
-		uint32_t device = READ(inode, i_rdev);
-
-		if (device == VFIO_CONTAINER_RDEV)
-			kind = VS_ROOT_CONTAINER;
-		else if (group_major && device >> 20 == group_major)
-			kind = VS_ROOT_GROUP;
-	} else {
-		struct dentry *dentry = READ(file, f_path.dentry);
-		char name[16] __attribute__((aligned(8))) = {};
-
-		bpf_probe_read_kernel_str(name, sizeof(name), READ(dentry, d_name.name));
-		if (*(uint64_t *)name == VFIO_DEVICE_NAME_0 && *(uint64_t *)(name + 8) == VFIO_DEVICE_NAME_8)
-			kind = VS_ROOT_DEVICE;
-	}
-	if (!kind)
-		return;
-	if (kind == VS_ROOT_DEVICE && bpf_core_type_exists(struct vfio_device_file)) {
-		struct vfio_device_file *df = private_data;
-
-		if (!READ(df, access_granted))
-			return;
-		private_data = READ(df, device);
-	}
-	EMIT(VS_SNAP_ROOT, vs_snap_root, r) {
-		fill_holder(&r->h, task);
-		r->object = (uint64_t)private_data;
-		r->file = (uint64_t)file;
-		r->kind = kind;
-		r->by_mapping = by_mapping;
-	}
-}
-
-SEC("iter/task_file") int snapshot_files(struct bpf_iter__task_file *ctx)
-{
-	/* Read once: the verifier knows of a null check only for the register that was checked. */
-	struct task_struct *task = ctx->task;
-	struct file *file = ctx->file;
-
-	if (task && file)
-		emit_root(task, file, 0);
-	return 0;
-}
-
-/* 5.12 and later: a BAR mapping keeps a device open whose descriptors are all closed. */
-SEC("iter/task_vma") int snapshot_mappings(struct bpf_iter__task_vma *ctx)
-{
-	struct task_struct *task = ctx->task;
-	struct vm_area_struct *vma = ctx->vma;
-	struct file *file;
-
-	if (!task || !vma)
-		return 0;
-	file = READ(vma, vm_file);
-	if (file)
-		emit_root(task, file, 1);
-	return 0;
-}
 
 static __always_inline void emit_mark(uint32_t type, uint64_t *arg, bool probed)
 {

@@ -5,7 +5,7 @@
  * a mapping told twice, for each must lie above the one before.
  */
 #pragma once
-#include "hooks/device.h"
+#include "snapshot_roots.h"
 
 /* Moves a run on 5.10, which verifies each of them: about half as many mappings. Later kernels have bpf_loop (5.17) and verify one. */
 #define BOUNDED_MOVES 128
@@ -39,18 +39,6 @@ static __always_inline struct snapshot_cursor *the_cursor(void)
 	uint32_t zero = 0;
 
 	return bpf_map_lookup_elem(&cursor, &zero);
-}
-
-static __always_inline void fill_holder(struct vs_header *h, struct task_struct *task)
-{
-	struct task_struct *leader = READ(task, group_leader);
-
-	h->tgid = READ(task, tgid);
-	h->tid = READ(task, pid);
-	h->start = READ(leader, start_boottime);
-	h->cgroup = 0;
-	h->uid = 0xffffffff;
-	bpf_probe_read_kernel(h->comm, sizeof(h->comm), &leader->comm);
 }
 
 #define IN_IMAGE(type, field, offset) (*(type *)(image + (probed ? (offset) : bpf_core_field_offset(struct vfio_dma, field))))

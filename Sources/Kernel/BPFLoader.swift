@@ -37,6 +37,7 @@ final class BPFLoader {
         Self.setAutocreate(object, "saved", !facts.canUseFexit)
         Self.setAutocreate(object, "cursor", programs.contains("snapshot_files"))
         Self.setAutocreate(object, "table_page", programs.contains("snapshot_files"))
+        Self.setAutocreate(object, "wanted_area", programs.contains("snapshot_area"))
         if let ring = bpf_object__find_map_by_name(object, "ring") { bpf_map__set_max_entries(ring, settings.ringBytes) }
         if let first {
             for name in Self.sharedMaps {
@@ -87,8 +88,9 @@ final class BPFLoader {
 
     func valueSize(_ map: String) -> Int? { bpf_object__find_map_by_name(object, map).map { Int(bpf_map__value_size($0)) } }
 
+    /// The last first: a kretprobe must not outlive the kprobe that saves its arguments.
     func detach() {
-        for link in links { bpf_link__destroy(link) }
+        for link in links.reversed() { bpf_link__destroy(link) }
         links = []
     }
 

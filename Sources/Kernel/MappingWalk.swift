@@ -1,13 +1,15 @@
 import CRecords
-import Glibc
+import CShim
 
 /// Walks the mappings of one IOMMU, and proves that it found them all.
 ///
 /// The kernel's lock is not held, so a walk counts only if nothing changed meanwhile and it found as many mappings as the kernel counts;
-/// else it is made again, `maxTries` times in all. What the kernel counts is not told: its mappings are the limit at the time the
+/// else it is made again, `maxTries` times in all while `patience` lasts. What the kernel counts is not told: its mappings are the limit at the time the
 /// IOMMU was opened less those still available.
 final class MappingWalk {
     static let maxTries = 5
+    /// Nanoseconds after which no further try begins: a host so busy will not be quiet for the next one.
+    static let patience: UInt64 = 1_000_000_000
     /// Mappings a step, at most. One step is under a millisecond, in which its CPU runs nothing else.
     static let stepRoom = 512
 
@@ -35,6 +37,7 @@ final class MappingWalk {
     func walk(_ iommu: UInt64) {
         self.iommu = iommu
         let limit = UInt64(Files.text("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit") ?? "")
+        let deadline = UInt64(vs_boot_time()) + Self.patience
         var agreed: UInt64?
         for attempt in 1...Self.maxTries {
             programs.ask(VS_ASK_WALK_BEGIN, iommu)
@@ -52,7 +55,7 @@ final class MappingWalk {
                 isConsistent = total == limit || total == agreed
                 agreed = total
             }
-            guard isConsistent || attempt == Self.maxTries else { continue }
+            guard isConsistent || attempt == Self.maxTries || UInt64(vs_boot_time()) > deadline else { continue }
             programs.ask(VS_ASK_WALK_END, iommu, received, flags: isConsistent ? VS_WALK_CONSISTENT.rawValue : 0)
             break
         }

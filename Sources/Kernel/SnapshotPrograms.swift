@@ -23,17 +23,20 @@ final class SnapshotPrograms {
     private let table: Int32
     private let cursor: Int32
     private let files: OpaquePointer
+    /// Finds BAR mappings: each at once, or before 5.12 the one at `wantedArea`.
     private let mappings: OpaquePointer?
+    private let wantedArea: Int32?
     private var cursorValue: [UInt64]
     /// Empties the ring.
     private let consume: () -> Void
 
-    static let all: Set<String> = Set(["btf", "offsets"].flatMap { ["step_\($0)", "walk_\($0)"] } + ["read_table", "snapshot_files", "snapshot_mappings"])
+    static let all: Set<String> = Set(["btf", "offsets"].flatMap { ["step_\($0)", "walk_\($0)"] } 
+        + ["read_table", "snapshot_files", "snapshot_mappings", "snapshot_area"])
 
     /// Those that this kernel takes.
     static func names(_ facts: KernelFacts) -> Set<String> {
         let suffix = facts.canUseFexit ? "btf" : "offsets"
-        return Set(["step_\(suffix)", "walk_\(suffix)", "read_table", "snapshot_files"] + (facts.hasTaskVMAIterator ? ["snapshot_mappings"] : []))
+        return Set(["step_\(suffix)", "walk_\(suffix)", "read_table", "snapshot_files", facts.hasTaskVMAIterator ? "snapshot_mappings" : "snapshot_area"])
     }
 
     /// - Parameter loader: has loaded `names`; it must outlive this.
@@ -49,7 +52,8 @@ final class SnapshotPrograms {
         self.table = table
         self.cursor = cursor
         self.files = files
-        mappings = facts.hasTaskVMAIterator ? loader.program("snapshot_mappings") : nil
+        mappings = loader.program(facts.hasTaskVMAIterator ? "snapshot_mappings" : "snapshot_area")
+        wantedArea = facts.hasTaskVMAIterator ? nil : loader.mapDescriptor("wanted_area")
         cursorValue = [UInt64](repeating: 0, count: (cursorBytes + 7) / 8)
         self.consume = consume
     }
@@ -60,10 +64,18 @@ final class SnapshotPrograms {
         consume()
     }
 
-    /// Has every task's files of VFIO told, and those behind BAR mappings.
+    /// Has every task's files of VFIO told, those behind BAR mappings, and every device that a driver of VFIO has.
     func findRoots() {
+        let shown = RootScan.openVFIODevices()
         iterate(files)
-        if let mappings { iterate(mappings) }
+        for descriptor in shown { close(descriptor) }
+        guard let mappings else { return }
+        guard let wantedArea else { return iterate(mappings) }
+        RootScan.forEachDeviceMapping { process, address in
+            var key: UInt32 = 0
+            var area: (address: UInt64, tgid: UInt64) = (address, process)
+            if bpf_map_update_elem(wantedArea, &key, &area, 0) == 0 { iterate(mappings) }
+        }
     }
 
     /// Has up to `room` mappings of `iommu` told from IOVA `from` on; nil when the program did not run. The answers may still be in the ring.

@@ -70,7 +70,7 @@ final class Snapshotter {
             case VS_ROOT_GROUP: groups.add(root.object)
             default: devices.add(root.object)
             }
-            roots.append(root)
+            if vs_root_kind(root.kind) != VS_ROOT_FOUND { roots.append(root) }
             return
         case VS_SNAP_DEVICE:
             let device = record.load(as: vs_snap_device.self)

@@ -44,6 +44,7 @@ public final class Tracer {
     private var domainAttachesSeen: UInt64 = 0
     private var attached: [String: HookDefinition.Way] = [:]
     private var refused: [String: String] = [:]
+    private let account = LossAccount()
     private var snapshotter: Snapshotter?
     /// Why there is no snapshotter, when the kernel refused its programs and only them.
     private var snapshotRefusal: TracerError?
@@ -77,6 +78,7 @@ public final class Tracer {
         }, Unmanaged.passUnretained(self).toOpaque(), nil)
         guard ring != nil else { throw .loadFailed(release: facts.release, log: "cannot map the ring: \(String(cString: strerror(errno)))") }
         lastLossCheck = began
+        account.begin(counters: loaders[0].mapDescriptor("counters") ?? -1, saved: facts.canUseFexit ? nil : loaders[0].mapDescriptor("saved"))
         if options.followsChildren, let tree = loaders.first?.mapDescriptor("tree") {
             var own = UInt32(getpid())
             var yes: UInt8 = 1
@@ -99,6 +101,9 @@ public final class Tracer {
             return Session.Hook(name: hook.name, function: hook.ways[0].function, how: refused[hook.name].map { "missing (\($0))" } ?? "missing")
         }
     }
+
+    /// What was lost so far: the record type, or the program that the kernel left out, and how often.
+    public var losses: [(name: String, lost: UInt64)] { account.losses }
 
     /// Calls `onRecord` with a VS_DEVICE_INFO record for each PCI device of the host.
     public func scanDevices() {
@@ -138,11 +143,12 @@ public final class Tracer {
     /// Detaches, delivers what is left, and says how much was seen.
     public func stop() -> Evidence {
         let ended = UInt64(vs_boot_time())
+        account.countAbandoned()
         for loader in loaders { loader.detach() }
         consumeUntil = .max
         if let ring { ring_buffer__consume(ring) }
-        checkLoss(now: ended)
-        let counts = counters()
+        checkLoss(now: ended, thoroughly: true)
+        let counts = account.read()
         var evidence = Evidence(attempted: counts.attempted, delivered: delivered, lost: counts.dropped, ended: ended)
         evidence.defects += defects
         if counts.attempted != delivered + counts.dropped {
@@ -209,6 +215,7 @@ public final class Tracer {
             } else {
                 attachedWays.insert(way.programs)
                 attached[hook.name] = way
+                for name in way.programs { loader.programDescriptor(name).map { account.watch(name, $0) } }
             }
         }
     }
@@ -272,8 +279,8 @@ public final class Tracer {
         onRecord(record, count)
     }
 
-    private func checkLoss(now: UInt64) {
-        let lost = counters().dropped
+    private func checkLoss(now: UInt64, thoroughly: Bool = false) {
+        let lost = account.read(thoroughly: thoroughly).dropped
         if lost > lostSoFar {
             var record = vs_loss()
             record.h.type = UInt16(VS_LOSS.rawValue)
@@ -285,22 +292,5 @@ public final class Tracer {
             lostSoFar = lost
         }
         lastLossCheck = now
-    }
-
-    /// Sums the per-CPU counters of every record type.
-    private func counters() -> (attempted: UInt64, dropped: UInt64) {
-        guard let descriptor = loaders.first?.mapDescriptor("counters") else { return (0, 0) }
-        let cpus = Int(libbpf_num_possible_cpus())
-        var values = [vs_counter](repeating: vs_counter(), count: max(cpus, 1))
-        var sum: (attempted: UInt64, dropped: UInt64) = (0, 0)
-        for type in 0..<UInt32(VS_COUNTERS) {
-            var key = type
-            guard bpf_map_lookup_elem(descriptor, &key, &values) == 0 else { continue }
-            for value in values {
-                sum.attempted += value.attempted
-                sum.dropped += value.dropped
-            }
-        }
-        return sum
     }
 }

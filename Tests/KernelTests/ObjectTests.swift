@@ -82,6 +82,9 @@ struct ObjectTests {
         #expect(object.size(of: "vs_snap_root") == MemoryLayout<vs_snap_root>.size)
         #expect(object.size(of: "vs_snap_container") == MemoryLayout<vs_snap_container>.size)
         #expect(object.size(of: "vs_snap_device") == MemoryLayout<vs_snap_device>.size)
+        #expect(object.size(of: "vs_counters") == MemoryLayout<vs_counters>.size)
+        #expect(object.size(of: "vs_saved_key") == MemoryLayout<vs_saved_key>.size)
+        #expect(object.size(of: "vs_saved_args") == MemoryLayout<vs_saved_args>.size)
         let header = object.members(of: "vs_header")
         #expect(header["time"] == MemoryLayout<vs_header>.offset(of: \.time))
         #expect(header["start"] == MemoryLayout<vs_header>.offset(of: \.start))
@@ -90,7 +93,24 @@ struct ObjectTests {
         #expect(map["iova"] == MemoryLayout<vs_map>.offset(of: \.iova))
         #expect(map["ret"] == MemoryLayout<vs_map>.offset(of: \.ret))
         #expect(map["extents"] == MemoryLayout<vs_map>.offset(of: \.extents))
+        // What Swift reads of the cursor is its beginning.
+        let cursor = object.members(of: "snapshot_cursor")
+        #expect(["next", "done", "found", "available_before", "available_after"].map { cursor[$0] } == [0, 8, 16, 24, 32])
         #expect(object.members(of: "vs_driver")["bars"] == MemoryLayout<vs_driver>.offset(of: \.bars))
+    }
+}
+
+@Suite("Where a snapshot looks")
+struct RootScanTests {
+    @Test func variantsOfVFIODriversAreKnownByName() {
+        #expect(["vfio-pci", "mlx5_vfio_pci", "hisi-acc-vfio-pci", "nvgrace-gpu-vfio-pci"].allSatisfy(RootScan.isOfVFIO))
+        #expect(!["pci-stub", "e1000e", "vfiox"].contains(where: RootScan.isOfVFIO))
+    }
+
+    @Test func deviceMappingsAreFoundInMaps() {
+        #expect(RootScan.deviceAddress(inMapsLine: "7f2a1c000000-7f2a1c010000 rw-s 20000000000 00:0e 1047      anon_inode:[vfio-device]") == 0x7f2a_1c00_0000)
+        #expect(RootScan.deviceAddress(inMapsLine: "7f2a1c000000-7f2a1c010000 rw-s 00000000 00:0e 1047         anon_inode:[perf_event]") == nil)
+        #expect(RootScan.deviceAddress(inMapsLine: "7ffd5c1f2000-7ffd5c1f6000 r--p 00000000 00:00 0            [vvar]") == nil)
     }
 }
 

@@ -95,7 +95,8 @@ enum vs_ask {
 	VS_ASK_TABLE,
 };
 
-enum vs_root_kind { VS_ROOT_CONTAINER = 1, VS_ROOT_GROUP = 2, VS_ROOT_DEVICE = 3 };
+/* FOUND: a device that sysfs led to; nobody holds it by that, and the record stays in the tool. */
+enum vs_root_kind { VS_ROOT_CONTAINER = 1, VS_ROOT_GROUP = 2, VS_ROOT_DEVICE = 3, VS_ROOT_FOUND = 4 };
 
 struct vs_header {
 	uint16_t type; /* enum vs_type */
@@ -296,10 +297,32 @@ struct vs_loss {
 	uint64_t lost;
 };
 
-/* One a record type, per CPU: delivered = attempted - dropped, exactly. */
+/* One a record type: delivered = attempted - dropped, exactly. */
 struct vs_counter {
 	uint64_t attempted;
 	uint64_t dropped;
+};
+
+/* All in one, per CPU, so that reading them is one system call. */
+struct vs_counters {
+	struct vs_counter of[VS_COUNTERS]; /* enum vs_type */
+};
+
+/*
+ * A kretprobe does not see the arguments: its kprobe leaves them here. Only on kernels without fexit. What is still here when its thread
+ * enters the function anew, or is no more, tells of a return that was missed.
+ */
+struct vs_saved_key {
+	uint32_t tid;
+	uint16_t hook;
+	uint16_t depth; /* of calls within calls */
+};
+
+struct vs_saved_args {
+	uint64_t arg[6];
+	uint64_t stack; /* pointer at entry: a call within has a lower one */
+	uint32_t type;  /* of the record that is lost if the return is missed */
+	uint32_t reserved;
 };
 
 #ifdef __cplusplus
@@ -327,6 +350,8 @@ VS_ASSERT(sizeof(struct vs_snap_mark) == 80);
 VS_ASSERT(sizeof(struct vs_snap_root) == 80);
 VS_ASSERT(sizeof(struct vs_snap_container) == 80);
 VS_ASSERT(sizeof(struct vs_snap_device) == 96);
+VS_ASSERT(sizeof(struct vs_saved_key) == 8);
+VS_ASSERT(sizeof(struct vs_saved_args) == 64);
 VS_ASSERT(VS_TYPE_MAX < VS_COUNTERS);
 
 #endif

@@ -1,0 +1,131 @@
+import CLibbpf
+import CRecords
+import Glibc
+
+/// Counts what should have become a record and did not: for every record type attempted = delivered + dropped.
+///
+/// Three sources: the programs' own counters; `bpf_prog_info.recursion_misses` (5.12), how often the kernel left a program out because it
+/// was running on that CPU already; and, with kretprobes, arguments that no return took back. A program that did not run would perhaps have
+/// made no record: it counts as one lost.
+final class LossAccount {
+    private var counters: Int32 = -1
+    private var saved: Int32?
+    private var programs: [(name: String, descriptor: Int32, misses: UInt64)] = []
+    private var byType: [vs_counter] = []
+    private var abandoned: [UInt32: UInt64] = [:]
+    private var perCPU: [vs_counters] = []
+    private var checks = 0
+    private var lastAttempted: UInt64 = 0
+
+    /// At every which check the programs are asked although none made a record since.
+    private static let idleInterval = 8
+
+    /// - Parameter saved: the map in which kprobes leave arguments; nil without kretprobes.
+    func begin(counters: Int32, saved: Int32?) {
+        self.counters = counters
+        self.saved = saved
+        perCPU = [vs_counters](repeating: vs_counters(), count: max(1, Int(libbpf_num_possible_cpus())))
+        byType = [vs_counter](repeating: vs_counter(), count: Int(VS_COUNTERS))
+    }
+
+    /// A program that is attached from now on.
+    func watch(_ name: String, _ descriptor: Int32) {
+        if !programs.contains(where: { $0.descriptor == descriptor }) { programs.append((name, descriptor, 0)) }
+    }
+
+    /// Sums all sources. One system call, and one a program when records were made since; `thoroughly` in any case.
+    func read(thoroughly: Bool = false) -> (attempted: UInt64, dropped: UInt64) {
+        var sum = readCounters()
+        checks += 1
+        if thoroughly || sum.attempted != lastAttempted || checks % Self.idleInterval == 0 { readMisses() }
+        lastAttempted = sum.attempted
+        let missed = programs.reduce(0) { $0 + $1.misses } + abandoned.values.reduce(0, +)
+        sum.attempted += missed
+        sum.dropped += missed
+        return sum
+    }
+
+    /// What was lost so far, by record type, or by function where a program did not run.
+    var losses: [(name: String, lost: UInt64)] {
+        var losses: [(name: String, lost: UInt64)] = []
+        for (type, counter) in byType.enumerated() {
+            let lost = counter.dropped + (abandoned[UInt32(type)] ?? 0)
+            if lost > 0 { losses.append((Self.name(of: UInt32(type)), lost)) }
+        }
+        for program in programs where program.misses > 0 { losses.append((program.name, program.misses)) }
+        return losses
+    }
+
+    /// Looks for arguments whose thread is no more: nothing takes them back. To be called once, while the probes are still attached.
+    func countAbandoned() {
+        guard let saved else { return }
+        var key = vs_saved_key(), args = vs_saved_args()
+        var isFirst = true
+        while true {
+            var next = vs_saved_key()
+            guard (isFirst ? bpf_map_get_next_key(saved, nil, &next) : bpf_map_get_next_key(saved, &key, &next)) == 0 else { break }
+            isFirst = false
+            key = next
+            guard !Files.exists("/proc/\(key.tid)"), bpf_map_lookup_elem(saved, &key, &args) == 0 else { continue }
+            abandoned[args.type, default: 0] += 1
+        }
+    }
+
+    private func readCounters() -> (attempted: UInt64, dropped: UInt64) {
+        var key: UInt32 = 0
+        guard counters >= 0, bpf_map_lookup_elem(counters, &key, &perCPU) == 0 else { return (0, 0) }
+        var sum: (attempted: UInt64, dropped: UInt64) = (0, 0)
+        for type in byType.indices { byType[type] = vs_counter() }
+        perCPU.withUnsafeBytes { bytes in
+            let all = bytes.bindMemory(to: vs_counter.self)
+            for index in all.indices {
+                sum.attempted += all[index].attempted
+                sum.dropped += all[index].dropped
+                if all[index].dropped != 0 { byType[index % Int(VS_COUNTERS)].dropped += all[index].dropped }
+            }
+        }
+        return sum
+    }
+
+    private func readMisses() {
+        for index in programs.indices {
+            var info = bpf_prog_info()
+            var size = UInt32(MemoryLayout<bpf_prog_info>.size)
+            if bpf_obj_get_info_by_fd(programs[index].descriptor, &info, &size) == 0 { programs[index].misses = info.recursion_misses }
+        }
+    }
+
+    private static func name(of type: UInt32) -> String {
+        switch vs_type(type) {
+        case VS_CONTAINER_OPEN: "container open"
+        case VS_CONTAINER_CLOSE: "container close"
+        case VS_IOMMU_OPEN: "iommu open"
+        case VS_IOMMU_RELEASE: "iommu release"
+        case VS_IOMMU_ATTACH: "iommu attach"
+        case VS_IOMMU_DETACH: "iommu detach"
+        case VS_GROUP_OPEN: "group open"
+        case VS_GROUP_CLOSE: "group close"
+        case VS_GROUP_ATTACH: "group attach"
+        case VS_GROUP_DETACH: "group detach"
+        case VS_DEVICE_OPEN: "device open"
+        case VS_DEVICE_CLOSE: "device close"
+        case VS_DEVICE_ENABLE: "device first open"
+        case VS_DEVICE_DISABLE: "device last close"
+        case VS_BAR_MMAP: "BAR mmap"
+        case VS_MAP: "map"
+        case VS_EXTENT: "extent"
+        case VS_REMOVE: "mapping removed"
+        case VS_UNMAP: "unmap"
+        case VS_MEMORY: "memory decode"
+        case VS_RESET: "reset"
+        case VS_POWER: "power"
+        case VS_DRIVER: "driver"
+        case VS_PCI_REMOVE: "device removed"
+        case VS_EXIT: "process exit"
+        case VS_MODULE: "module load"
+        case VS_FORK: "process fork"
+        case VS_SNAP_MAP: "snapshot mapping"
+        default: "snapshot"
+        }
+    }
+}
