@@ -90,6 +90,8 @@ final class LiveTracing {
         var evidence = tracer.stop()
         if let snapshotFailure { evidence.defects.append(snapshotFailure) }
         if !tracer.hasVFIO, failure == nil { failure = Failure(.cannot, TracerError.noVFIO(release: tracer.session.kernel).description) }
+        let losses = tracer.losses.map { "\($0.lost) of \($0.name)" }
+        if !losses.isEmpty { say("vfioscope: lost: \(losses.joined(separator: ", "))") }
         evidence = analysis.finish(evidence)
         attempt { try recording?.finish(evidence) }
         if let failure { throw failure }

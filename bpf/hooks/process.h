@@ -8,14 +8,18 @@ SEC("raw_tp/sched_process_exit") int on_exit(struct bpf_raw_tracepoint_args *ctx
 	struct task_struct *task = (void *)ctx->args[0];
 	uint32_t tgid = bpf_get_current_pid_tgid() >> 32;
 	struct signal_struct *signal;
+	bool is_owner = bpf_map_lookup_elem(&owners, &tgid);
 
-	if (!bpf_map_lookup_elem(&owners, &tgid))
+	if (!is_owner && !bpf_map_lookup_elem(&tree, &tgid))
 		return 0;
 	signal = READ(task, signal);
 	if (READ(signal, live.counter))
 		return 0;
-	bpf_map_delete_elem(&owners, &tgid);
+	/* Its pid will be another's. */
 	bpf_map_delete_elem(&tree, &tgid);
+	if (!is_owner)
+		return 0;
+	bpf_map_delete_elem(&owners, &tgid);
 	EMIT(VS_EXIT, vs_exit, r)
 		;
 	return 0;

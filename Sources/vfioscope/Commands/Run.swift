@@ -36,15 +36,21 @@ struct Run: ParsableCommand {
         let live = LiveTracing(analysis: analysis, recording: try recording.map { try openRecording($0) }, options: options)
         sink?.onFailure = { live.fail($0) }
 
+        var all: [Finding] = []
+        analysis.onFinding = { all.append($0) }
+        let evidence = try live.run(duration: nil, command: command)
+
+        // Whose child a process is cannot be known when the fork was lost: then everything counts.
+        let lostForks = live.tracer.losses.contains { $0.name == "process fork" || $0.name == "on_fork" }
+        if lostForks, scope == .command { say("vfioscope: a fork was lost, and with it who belongs to the command: the findings of the whole host count") }
         var judged = Tally()
         var reported: [Finding] = []
-        analysis.onFinding = { finding in
+        for finding in all {
             let owners = [finding.actor, finding.deviceOwner].compactMap(\.self)
-            guard scope == .host || owners.contains(where: { live.tracer.commandTree.contains($0.process) }) else { return }
+            guard scope == .host || lostForks || owners.contains(where: { live.tracer.commandTree.contains($0.process) }) else { continue }
             judged.count(finding)
             if let index = reported.firstIndex(where: { $0.id == finding.id }) { reported[index] = finding } else { reported.append(finding) }
         }
-        let evidence = try live.run(duration: nil, command: command)
 
         // To stderr: stdout is the command's.
         let text = OutputSink(STDERR_FILENO, name: "stderr")
