@@ -44,14 +44,6 @@ def oracle(line):
     return state(((c["groups"], map(mapping, c["mappings"])) for c in line["containers"]), line["devices_open"])
 
 
-def oracle_by_descriptor(line, group_of):
-    """O without the containers to which no descriptor leads, nor their devices: what a snapshot of Linux 5.10 can find (docs/known-issues.md)."""
-    hidden = [c for c in line["containers"] if not c["descriptor"]]
-    groups = {group for c in hidden for group in c["groups"]}
-    return oracle({"containers": [c for c in line["containers"] if c not in hidden],
-                   "devices_open": [device for device in line["devices_open"] if group_of[device] not in groups]})
-
-
 class Replay:
     """E: the shortest code that can read events; what a snapshot found does not count."""
 

@@ -2,7 +2,6 @@
 #include "random.h"
 
 #include <errno.h>
-#include <string.h>
 
 bool owner_only;
 

@@ -7,8 +7,6 @@
 #include <linux/vfio.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 static int serial;

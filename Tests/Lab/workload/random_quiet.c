@@ -45,18 +45,6 @@ static void tell_mapping(FILE *out, const struct mapping *m)
 	fputs("]}", out);
 }
 
-/* Whether some descriptor leads to a container: its own, a group's or a device's. A BAR's VMA alone keeps one, too. */
-static bool has_descriptor(int slot)
-{
-	for (int i = 0; i < handle_count; i++) {
-		struct file f = files[handles[i].file];
-
-		if (f.kind == CONTAINER_FILE ? f.object == slot : devices[f.object].container == slot)
-			return true;
-	}
-	return false;
-}
-
 static void tell_container(FILE *out, int slot)
 {
 	const struct container_state *c = &containers[slot];
@@ -68,7 +56,7 @@ static void tell_container(FILE *out, int slot)
 			fprintf(out, "%s%d", comma, devices[i].device->group);
 			comma = ",";
 		}
-	fprintf(out, "],\"iommu\":%s,\"descriptor\":%s,\"mappings\":[", c->iommu ? "true" : "false", has_descriptor(slot) ? "true" : "false");
+	fprintf(out, "],\"iommu\":%s,\"mappings\":[", c->iommu ? "true" : "false");
 	for (int i = 0; i < c->count; i++) {
 		if (i)
 			putc(',', out);

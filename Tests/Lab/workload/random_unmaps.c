@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <linux/vfio.h>
-#include <string.h>
 
 #define READ_WRITE (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
 
