@@ -107,7 +107,7 @@ struct Tally {
 
     mutating func count(_ event: Event) {
         events += 1
-        if case .map(let map) = event.kind, map.result == 0 { maps += 1 }
+        if case .map(let map) = event.kind, map.result == 0, map.provenance == .observed, !map.vaddrOnly { maps += 1 }
     }
 
     mutating func count(_ finding: Finding) {

@@ -114,9 +114,11 @@ final class LiveTracing {
         let before = analysis.graph.lastSnapshot?.ended
         takeSnapshot()
         guard let result = analysis.graph.lastSnapshot, result.ended != before else { return say("vfioscope: snapshot: none could be taken") }
-        say("vfioscope: snapshot: \(result.containers) containers, \(result.mappings) mappings, \(result.differences) differences, "
+        say("vfioscope: snapshot: \(count(result.containers, "container")), \(count(result.mappings, "mapping")), \(count(result.differences, "difference")), "
             + "\((result.ended - result.began) / 1_000_000) ms")
     }
+
+    private func count(_ number: Int, _ noun: String) -> String { number == 1 ? "1 \(noun)" : "\(number) \(noun)s" }
 
     /// Stops tracing because `reason`; the first one is reported.
     func fail(_ reason: Failure) { if failure == nil { failure = reason } }

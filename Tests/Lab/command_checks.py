@@ -291,7 +291,7 @@ def full(steps):
     check.same("the container is full by the kernel's own count", (many["count"], many["failed"], available), (65535, 0, 0))
     print(f"lab: Linux {steps.series}: 65,535 maps in {(many['t_after'] - many['t_before']) / 1e9:.1f} s with the tool stopped", flush=True)
 
-    check = ends(steps, "full", 0, "snapshot: 1 containers, 65535 mappings, 0 differences")
+    check = ends(steps, "full", 0, "snapshot: 1 container, 65535 mappings, 0 differences")
     result = steps.host("export", "--format", "jsonl", "full.vfs")
     lines = result.stdout.splitlines()
     summary = json.loads(lines[-1])

@@ -20,11 +20,15 @@ public struct Listing: GraphOutput {
             out.append("No container is open, and no group is in one.")
             out.endLine()
         }
-        for container in containers { write(container, graph, findings, &out) }
+        // Where everything was read from the kernel at once, saying so of each row says nothing.
+        let isOneSnapshot = containers.allSatisfy { container in
+            container.provenance == .snapshot && graph.mappings(in: container.id).allSatisfy { $0.provenance == .snapshot }
+        }
+        for container in containers { write(container, graph, findings, marked: !isOneSnapshot, &out) }
         out.flush()
     }
 
-    private func write(_ container: Container, _ graph: borrowing Graph, _ findings: [Finding], _ out: inout ByteWriter) {
+    private func write(_ container: Container, _ graph: borrowing Graph, _ findings: [Finding], marked: Bool, _ out: inout ByteWriter) {
         out.endLine()
         out.append("container ")
         out.append(string: container.id.description)
@@ -42,10 +46,10 @@ public struct Listing: GraphOutput {
         out.append(" mappings, ")
         out.append(size: graph.mappedBytes(in: container.id))
         if container.closed != nil { out.append(", closed but alive") }
-        provenance(container.provenance, &out)
+        if marked { provenance(container.provenance, &out) }
         out.endLine()
         for number in container.groups.sorted() {
-            for device in graph.devices.values.filter({ $0.group == number }).sorted(by: { $0.address < $1.address }) { write(device, graph, &out) }
+            for device in graph.devices.values.filter({ $0.group == number }).sorted(by: { $0.address < $1.address }) { write(device, graph, marked: marked, &out) }
         }
         var ram = 0
         for mapping in graph.mappings(in: container.id) {
@@ -70,7 +74,7 @@ public struct Listing: GraphOutput {
             } else {
                 out.append("  RAM")
             }
-            provenance(mapping.provenance, &out)
+            if marked { provenance(mapping.provenance, &out) }
             out.endLine()
         }
         if ram > Self.shown {
@@ -81,7 +85,7 @@ public struct Listing: GraphOutput {
         }
     }
 
-    private func write(_ device: Device, _ graph: borrowing Graph, _ out: inout ByteWriter) {
+    private func write(_ device: Device, _ graph: borrowing Graph, marked: Bool, _ out: inout ByteWriter) {
         out.append("  group ")
         out.append(device.group ?? 0)
         out.append("  ")
@@ -98,7 +102,7 @@ public struct Listing: GraphOutput {
                 out.append(")")
             }
             if !device.isReachable { out.append(", not reachable") }
-            provenance(device.provenance, &out)
+            if marked { provenance(device.provenance, &out) }
         } else {
             out.append("  closed")
         }
