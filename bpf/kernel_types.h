@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "kernel_ints.h"
+#include "offsets_5_10.h"
 #include <linux/ptrace.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
@@ -261,33 +262,6 @@ struct vfio_pci_core_device {
 };
 
 #pragma clang attribute pop
-
-/* Offsets in Linux 5.10 (x86-64, as Debian builds it), where no BTF describes the modules' structs. */
-enum offsets_5_10 {
-	OFF_DMA_IOVA = 24,
-	OFF_DMA_VADDR = 32,
-	OFF_DMA_SIZE = 40,
-	OFF_DMA_PROT = 48,
-	OFF_DMA_TASK = 56,
-	OFF_IOMMU_DMA_LIST = 72,
-	OFF_IOMMU_AVAIL = 128,
-	OFF_IOMMU_V2 = 144,
-	OFF_DOMAIN_NEXT = 8,
-	OFF_CONTAINER_GROUPS = 8,
-	OFF_CONTAINER_DRIVER = 64,
-	OFF_CONTAINER_IOMMU = 72,
-	OFF_GROUP_IOMMU_GROUP = 16,
-	OFF_GROUP_CONTAINER = 24,
-	OFF_GROUP_DEVICES = 32,
-	OFF_GROUP_CONTAINER_NEXT = 128,
-	OFF_DEVICE_DEV = 0,
-	OFF_DEVICE_GROUP = 16,
-	OFF_DEVICE_GROUP_NEXT = 64,
-	OFF_DEVICE_DATA = 80,
-	OFF_PCI_PDEV = 0,
-	OFF_PCI_VCONFIG = 72,
-	OFF_PCI_REFCNT = 232,
-};
 
 /*
  * Reads one field of a vfio struct. `probed` is a compile-time constant: true in programs for kernels without module BTF. The branch

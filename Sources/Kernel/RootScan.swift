@@ -2,16 +2,20 @@ import Glibc
 
 /// Where a snapshot looks in /sys and /proc for what the kernel's iterators do not find by themselves.
 enum RootScan {
-    /// The directories of the PCI devices that a driver of VFIO has, opened: by them a BPF program gets from a name to the kernel's device.
-    static func openVFIODevices() -> [Int32] {
+    /// Fewer than the 1,024 descriptors that a process may have by default.
+    private static let devicesAtOnce = 512
+
+    /// Calls `body` while the directories of the PCI devices that a driver of VFIO has are open, some at a time, at least once: by them a BPF
+    /// program gets from a name to the kernel's device.
+    static func withVFIODevicesOpen(_ body: () -> Void) {
         let folder = "/sys/bus/pci/devices"
-        var descriptors: [Int32] = []
-        for name in Files.names(in: folder) {
-            guard let driver = Files.linkName("\(folder)/\(name)/driver"), isOfVFIO(driver) else { continue }
-            let descriptor = open("\(folder)/\(name)", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-            if descriptor >= 0 { descriptors.append(descriptor) }
-        }
-        return descriptors
+        var names = Files.names(in: folder).filter { Files.linkName("\(folder)/\($0)/driver").map(isOfVFIO) ?? false }
+        repeat {
+            let descriptors = names.prefix(devicesAtOnce).map { open("\(folder)/\($0)", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+            body()
+            for descriptor in descriptors where descriptor >= 0 { close(descriptor) }
+            names.removeFirst(min(names.count, devicesAtOnce))
+        } while !names.isEmpty
     }
 
     /// vfio-pci and its variants: mlx5_vfio_pci, hisi-acc-vfio-pci and others.

@@ -66,9 +66,7 @@ final class SnapshotPrograms {
 
     /// Has every task's files of VFIO told, those behind BAR mappings, and every device that a driver of VFIO has.
     func findRoots() {
-        let shown = RootScan.openVFIODevices()
-        iterate(files)
-        for descriptor in shown { close(descriptor) }
+        RootScan.withVFIODevicesOpen { iterate(files) }
         guard let mappings else { return }
         guard let wantedArea else { return iterate(mappings) }
         RootScan.forEachDeviceMapping { process, address in

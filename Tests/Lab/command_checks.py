@@ -54,7 +54,7 @@ def check_boot(tally, series, directory, tool):
     for names, judge in ((["doctor"], doctor), (["no-privileges"], no_privileges), (["help"], usage), (["run-clean"], run), (["run-7"], statuses),
                          (["scope-command"], scope), (["fork-depth"], tree), (["trace-int"], signals), (["filter-pid"], filters),
                          (["sigkill-tool"], sigkill), (["disk-full"], disk_full), (["unwritable"], unwritable), (["loss"], loss),
-                         (["late-start"], late_start), (["full"], full),
+                         (["late-start"], late_start), (["full"], full), (["hidden-by-bar"], hidden),
                          (["snapshot-idle"], snapshot_idle), (["snapshot-jsonl"], snapshot), (["snapshot-many"], snapshot_many),
                          (["late-modules"], late_modules)):
         if all(steps.ran(name) for name in names):
@@ -310,6 +310,24 @@ def full(steps):
     print(f"lab: Linux {steps.series}: snapshot of 65,535 mappings in {(end - begin) / 1e9:.2f} s", flush=True)
 
 
+def hidden(steps):
+    for how in ("by-bar", "in-flight"):
+        name = f"hidden-{how}"
+        check = ends(steps, name, 0)
+        check.same("the workload ends well", steps.status(f"{name}-workload"), 0)
+        check.same("no descriptor of the process leads to VFIO", steps.text(f"{name}.descriptors"), "")
+        oracle = [json.loads(line) for line in steps.text(f"{name}-workload.oracle").splitlines()]
+        mapped = {line["iova"]: line["size"] for line in oracle if line["op"] == "map" and line["ret"] == 0}
+        device, group = next((line["device"], line["group"]) for line in oracle if line["op"] == "device" and line["name"] == "ivshmem")
+        graph = json.loads(steps.text(f"{name}.out") or "{}")
+        check.same("one container, with the group and the mappings", [(c["groups"], {m["iova"]: m["size"] for m in c["mappings"]}) for c in graph.get("containers", [])],
+                   [([group], mapped)])
+        opened = [line for line in graph.get("devices", []) if line["open"]]
+        check.same("the device is open, as the snapshot shows", [(line["device"], line["provenance"]) for line in opened], [(device, "snapshot")])
+        pid = next(line["pid"] for line in oracle)
+        check.same("held by", [line.get("pid") for line in opened], [pid if how == "by-bar" else None])
+
+
 def snapshot_idle(steps):
     check = ends(steps, "snapshot-idle", 0)
     check("says that no container is open", "No container" in steps.text("snapshot-idle.out"), brief(steps.text("snapshot-idle.out")))
@@ -357,7 +375,7 @@ def snapshot(steps):
 
     containers = actions.get(("container", "present"), [])
     check("two containers of type 1 v2", len(containers) == 2 and all(line["iommu_type"] == 3 and line["provenance"] == "snapshot" for line in containers), containers)
-    where = {line["group"]: line["container"] for line in actions.get(("group", "present"), [])}
+    where = {line["group"]: line["container"] for line in actions.get(("group", "present"), []) if line["container"]}
     check("each device's group is in one of them, and edu's has the mappings",
           set(where) == {group[edu], group[ivshmem]} and set(where.values()) == {line["container"] for line in containers}
           and all(line["container"] == where[group[edu]] for line in maps), where)
