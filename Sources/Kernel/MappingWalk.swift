@@ -102,6 +102,8 @@ final class MappingWalk {
 
     private func tell(_ found: vs_map, _ deliver: (UnsafeRawPointer, Int) -> Void) {
         received += 1
+        // Linked, but no page is pinned yet: it is not in force, and its event is still to come.
+        guard found.size > 0 else { return }
         var map = found
         // No thread acts here: an extent of a map that its thread is making right now must not get mixed in.
         map.h.tid = 0

@@ -16,7 +16,7 @@ extension Graph {
         }
         let slot = self.slot(for: map.iommu, event, &applied)
         if map.provenance == .snapshot {
-            guard found(map, slot: slot, &applied) else { return applied }
+            guard found(map, slot: slot, at: event.time, &applied) else { return applied }
         } else if walk?.iommu == map.iommu {
             walk!.mapped.insert(map.iova)
         }
@@ -33,6 +33,7 @@ extension Graph {
             applied.removed = old
             // What a snapshot found half made, its own event completes.
             applied.replaced = map.provenance == .snapshot || old.provenance != .snapshot
+            if map.provenance == .observed, !unexplained.isEmpty { explain(map) }
             applied.known = true
         }
         return applied

@@ -54,11 +54,17 @@ struct WalkProgress: Sendable {
     var removed: Set<UInt64> = []
 }
 
+struct FoundMapping: Hashable, Sendable {
+    var iommu: IOMMUKey
+    var iova: UInt64
+}
+
 extension Graph {
     mutating func beginSnapshot(_ event: Event) -> Applied {
         snapshot = SnapshotProgress(began: event.time, isResync: hasLostSinceSnapshot,
                                     result: SnapshotResult(began: event.time, isFirst: !hasSnapshot, isAfterLoss: hasLostSinceSnapshot))
         hasLostSinceSnapshot = false
+        unexplained.removeAll(keepingCapacity: true)
         return Applied()
     }
 
@@ -74,6 +80,7 @@ extension Graph {
         result.containers = snapshot!.containers.count
         result.unsettled = snapshot!.unsettled.count
         lastSnapshot = result
+        if !result.isAfterLoss, result.differences > 0, contradictions.count < 16 { contradictions.append(result) }
         hasSnapshot = true
         knownSince = knownSince ?? event.time
         if snapshot!.isResync, result.unsettled > 0 {
@@ -253,14 +260,16 @@ extension Graph {
     }
 
     /// A mapping that was found: the event of its making may have been before the start, or lost, or is still to come.
-    mutating func found(_ map: Map, slot: Int, _ applied: inout Applied) -> Bool {
+    mutating func found(_ map: Map, slot: Int, at time: UInt64, _ applied: inout Applied) -> Bool {
         snapshot?.walked += 1
         if walk?.iommu == map.iommu { passBy(upTo: map.iova) }
         if let old = slots[slot].index.find(map.iova) {
             applied.known = true
             // A map under way is found with the size that it has so far; its event will say the rest.
-            if old.size == map.size || walk?.mapped.contains(map.iova) == true { return false }
-            snapshot?.result.changed += 1
+            if old.size == map.size, old.readable == map.readable, old.writable == map.writable { return false }
+            if walk?.mapped.contains(map.iova) == true { return false }
+            // Found once more while it is being made, it has grown.
+            if unexplained[FoundMapping(iommu: map.iommu, iova: map.iova)] == nil { snapshot?.result.changed += 1 }
             return true
         }
         // Its removal was said at the beginning of vfio_remove_dma; the walk found it on the way out.
@@ -270,7 +279,19 @@ extension Graph {
             return false
         }
         snapshot?.result.added += 1
+        if snapshot?.result.isFirst == false { unexplained[FoundMapping(iommu: map.iommu, iova: map.iova)] = time }
         return true
+    }
+
+    /// The event of a mapping that a snapshot had found while it was being made: no event was missed.
+    mutating func explain(_ map: Map) {
+        guard let foundAt = unexplained.removeValue(forKey: FoundMapping(iommu: map.iommu, iova: map.iova)), map.began != 0, map.began <= foundAt else { return }
+        if snapshot != nil {
+            snapshot!.result.added -= 1
+        } else if let last = contradictions.indices.last, contradictions[last].ended == lastSnapshot?.ended {
+            contradictions[last].added -= 1
+            if contradictions[last].differences == 0 { contradictions.removeLast() }
+        }
     }
 
     /// How long before a walk a removal may have begun that it still finds, nanoseconds.

@@ -53,6 +53,11 @@ public struct Graph: Sendable {
     public internal(set) var gaps: [Gap] = []
     /// What the last complete snapshot found, and how it differed from the graph.
     public internal(set) var lastSnapshot: SnapshotResult?
+    /// Snapshots that found another state although nothing had been lost: an event was missed and nobody knew. The first 16.
+    public internal(set) var contradictions: [SnapshotResult] = []
+    /// Mappings that the last snapshot found and the graph had not, with the time at which it did: one that was being made just then is yet
+    /// to be told by its own event.
+    var unexplained: [FoundMapping: UInt64] = [:]
     /// When the first complete snapshot ended: from then on the graph knows what was there before tracing, nanoseconds since boot.
     public internal(set) var knownSince: UInt64?
 

@@ -20,7 +20,6 @@ final class Analysis {
     private var initialDevices: [DeviceInfo] = []
     private var hasBegun = false
     private(set) var lastTime: UInt64 = 0
-    private var contradictions: [String] = []
 
     init(output: LineOutput?, filter: FilterOptions? = nil) {
         self.output = output
@@ -44,7 +43,6 @@ final class Analysis {
         engine.advance(to: event.time, graph: graph) { report($0) }
         let applied = graph.apply(event)
         if case .extent = event.kind { return }
-        if case .snapshotEnd = event.kind { check(graph.lastSnapshot, event.time) }
         tally.count(event)
         if output != nil, filter?.shows(event, applied, graph) ?? true { output?.event(event, applied: applied, graph: graph) }
         engine.apply(event, applied: applied, graph: graph) { report($0) }
@@ -64,7 +62,11 @@ final class Analysis {
         if !hasBegun { writeHeader() }
         var evidence = evidence
         evidence.ended = moment(evidence)
-        for defect in contradictions where !evidence.defects.contains(defect) { evidence.defects.append(defect) }
+        for result in graph.contradictions {
+            let defect = "the kernel's state differed from what had been traced, at \(result.ended) ns since boot: \(result.added) mappings more, "
+                + "\(result.removed) fewer, \(result.changed) other differences"
+            if !evidence.defects.contains(defect) { evidence.defects.append(defect) }
+        }
         engine.finish(at: evidence.ended, graph: graph) { report($0) }
         output?.end(evidence: evidence, graph: graph)
         return evidence
@@ -74,13 +76,6 @@ final class Analysis {
     func moment(_ evidence: Evidence) -> UInt64 { evidence.ended == 0 ? lastTime : evidence.ended }
 
     func flush() { output?.flush() }
-
-    /// Nothing was lost, and yet the kernel has it otherwise than the events told: an event was missed and nobody knew.
-    private func check(_ result: SnapshotResult?, _ time: UInt64) {
-        guard let result, result.ended == time, !result.isAfterLoss, result.differences > 0, contradictions.count < 16 else { return }
-        contradictions.append("the kernel's state differed from what had been traced, at \(time) ns since boot: \(result.added) mappings more, "
-            + "\(result.removed) fewer, \(result.changed) other differences")
-    }
 
     private func writeHeader() {
         hasBegun = true

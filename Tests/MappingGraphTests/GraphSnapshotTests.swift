@@ -286,6 +286,22 @@ extension Graph {
         #expect(graph.lastSnapshot?.added == 1 && graph.lastSnapshot?.removed == 2 && graph.lastSnapshot?.isAfterLoss == false)
     }
 
+    /// Found while it was being made, half of it, and told by its own event when the snapshot was over: nothing was missed.
+    @Test(arguments: [UInt64(20), 22, 23]) func aMappingUnderWay(began: UInt64) {
+        var graph = Graph.traced()
+        graph.apply(12, .snapshotBegin, by: host)
+        graph.apply(13, .snapshotEnd, by: host)
+        graph.findRoots(20)
+        graph.apply(21, .walkBegin(i1), by: host)
+        for iova: UInt64 in [0x1000, 0x2000, 0x3000, 0x7000] { graph.find(22, i1, iova) }
+        graph.apply(23, .walkEnd(i1, mappings: 4, consistent: true), by: host)
+        graph.apply(24, .snapshotEnd, by: host)
+        #expect(graph.contradictions.map(\.added) == [1])
+        graph.apply(30, .map(Map(iommu: i1, iova: 0x7000, size: 0x2000, began: began)))
+        #expect(graph.contradictions.isEmpty == (began <= 22))
+        #expect(graph.mappedBytes(in: k1) == 0x5000)
+    }
+
     /// A tree that changes while it is walked can hide a node; events say what became of it.
     @Test(arguments: [true, false]) func aDisturbedOrIncompleteWalkIsNot(consistent: Bool) {
         var graph = Graph.traced()
