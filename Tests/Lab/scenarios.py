@@ -35,8 +35,9 @@ class Expectation:
     findings: list = field(default_factory=list)
     allowed: tuple = ()         # rules that may show as well, if they are resolved in the end
     fails_audit: bool = False   # a finding at or above high
+    map_errors: object = ()     # what the maps that fail return, in their order; a function of the kernel's series, or a tuple
+    unmaps: object = None       # bytes or -errno of the unmaps, likewise; None: each gets what it asks for
     dma_fails: tuple = ()       # meanings of edu DMA that must not arrive; all other DMA must
-    partial_unmaps: bool = False    # unmaps here do not ask for exactly what is mapped
 
 
 IVSHMEM_RELEASE = Moment("release", "ivshmem")
@@ -45,6 +46,21 @@ STALE_UNMAP = Moment("unmap", fields={"iova": "0x200000"})
 
 def stale(since=IVSHMEM_RELEASE, until=STALE_UNMAP):
     return Finding("stale-mapping", "ivshmem", ("high",), since, until, reachable=True)
+
+
+def failing_maps_return(series):
+    """What the maps of failing-maps get, in their order. The seventh wraps around: -EOVERFLOW from 6.18 on."""
+    wraps = -75 if series in ("6.18", "7.3") else -22
+    return [-17, -17, -22, -22, -22, -22, wraps, -22, -14, -14, -14, -14, -12, -28]
+
+
+def unmap_all_returns(series):
+    """Bytes or -errno of the unmaps of unmap-all: 64 KiB a mapping."""
+    page64 = 0x10000
+    first = [0, -22, 2 * page64]
+    if series == "5.10":  # no VFIO_DMA_UNMAP_FLAG_ALL before 5.12
+        return first + [-22, 3 * page64, 5 * page64]
+    return first + [3 * page64, 5 * page64]
 
 
 SCENARIOS = {
@@ -73,17 +89,16 @@ SCENARIOS = {
         [Finding("memory-disabled", "e1000e", ("medium",), Moment("power", "e1000e", 0), Moment("power", "e1000e", 1), reachable=False)]),
     "sigkill": Expectation(),
     "partial-windows": Expectation(),
-    "failing-maps": Expectation(allowed=("mapping-budget",)),
-    "unmap-all": Expectation(allowed=("unmap-mismatch",), partial_unmaps=True),
+    "failing-maps": Expectation(allowed=("mapping-budget",), map_errors=failing_maps_return),
+    "unmap-all": Expectation(allowed=("unmap-mismatch",), unmaps=unmap_all_returns),
     "dup-outlives": Expectation([stale()], fails_audit=True),
+    "no-open-device": Expectation(),
+    "no-container-fd": Expectation(),
+    "creator-gone": Expectation(),
+    "foreign-pfnmap": Expectation(),
+    "mistakes": Expectation(map_errors=(-17,), unmaps=(0, -22, 4 * 4096, 4096)),
     "storm": Expectation(),
 }
-
-
-def failing_maps_return(series):
-    """What the maps of failing-maps get, in their order. The seventh wraps around: -EOVERFLOW from 6.18 on."""
-    wraps = -75 if series in ("6.18", "7.3") else -22
-    return [-17, -17, -22, -22, -22, -22, wraps, -22, -14, -14, -14, -14, -12, -28]
 
 
 # What a CPU's read of a BAR meets. D3hot: the zap came with 5.19.
@@ -91,12 +106,3 @@ CPU_READS = {
     "memory off": lambda series: "sigbus",
     "D3hot": lambda series: "ok" if series == "5.10" else "sigbus",
 }
-
-
-def unmap_all_returns(series):
-    """Bytes or -errno of the unmaps of unmap-all: 64 KiB a mapping."""
-    page64 = 0x10000
-    first = [0, -22, 2 * page64]
-    if series == "5.10":  # no VFIO_DMA_UNMAP_FLAG_ALL before 5.12
-        return first + [-22, 3 * page64, 5 * page64]
-    return first + [3 * page64, 5 * page64]

@@ -95,7 +95,7 @@ def check_targets(check, run, mine):
 def check_unmaps(check, run, mine):
     removed = [line for line in mine if line["type"] == "unmap" and line["action"] == "removed"]
     check.same("bytes removed on request are the oracle's", sum(r["size"] for r in removed if r["cause"] == "request"), oracle_unmapped(run))
-    teardown = sum(line["bytes"] for line in run.lines("killed"))
+    teardown = sum(line["bytes"] for line in run.lines("killed") + run.lines("teardown"))
     check.same("bytes removed by teardown", sum(r["size"] for r in removed if r["cause"] == "teardown"), teardown)
 
 

@@ -5,11 +5,13 @@
 #include "oracle.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/vfio.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define SPANS 64
 
@@ -81,6 +83,24 @@ void *bar_at(void *wanted, struct device *d, unsigned bar, uint64_t offset, size
 void *bar_new(struct device *d, unsigned bar, uint64_t offset, size_t size)
 {
 	return bar_at(NULL, d, bar, offset, size);
+}
+
+void *sysfs_bar_new(struct device *d, unsigned bar, size_t size)
+{
+	char path[64];
+	uint64_t before = boot_ns();
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource%u", d->bdf, bar);
+
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	void *address = fd < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	oracle_call("mmap-sysfs", before, address == MAP_FAILED ? -errno : 0, "\"device\":\"%s\",\"bar\":%u,\"size\":%zu", d->bdf, bar, size);
+	if (address == MAP_FAILED)
+		give_up(path, errno);
+	close(fd);
+	remember(address, size, d, bar, 0);
+	return address;
 }
 
 void bar_free(void *address, size_t size)

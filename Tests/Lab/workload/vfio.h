@@ -57,6 +57,7 @@ void *ram_new(size_t size);
 void ram_free(void *address, size_t size);
 void *bar_new(struct device *d, unsigned bar, uint64_t offset, size_t size);
 void *bar_at(void *address, struct device *d, unsigned bar, uint64_t offset, size_t size);
+void *sysfs_bar_new(struct device *d, unsigned bar, size_t size);	/* by /sys/bus/pci/devices/BDF/resourceN */
 void bar_free(void *address, size_t size);
 
 /* type1. dma_map returns 0 or -errno; dma_unmap the bytes unmapped or -errno. */
