@@ -14,11 +14,6 @@ final class LossAccount {
     private var byType: [vs_counter] = []
     private var abandoned: [UInt32: UInt64] = [:]
     private var perCPU: [vs_counters] = []
-    private var checks = 0
-    private var lastAttempted: UInt64 = 0
-
-    /// At every which check the programs are asked although none made a record since.
-    private static let idleInterval = 8
 
     /// - Parameter saved: the map in which kprobes leave arguments; nil without kretprobes.
     func begin(counters: Int32, saved: Int32?) {
@@ -33,12 +28,10 @@ final class LossAccount {
         if !programs.contains(where: { $0.descriptor == descriptor }) { programs.append((name, descriptor, 0)) }
     }
 
-    /// Sums all sources. One system call, and one a program when records were made since; `thoroughly` in any case.
-    func read(thoroughly: Bool = false) -> (attempted: UInt64, dropped: UInt64) {
+    /// Sums all sources. One system call, and one a program.
+    func read() -> (attempted: UInt64, dropped: UInt64) {
         var sum = readCounters()
-        checks += 1
-        if thoroughly || sum.attempted != lastAttempted || checks % Self.idleInterval == 0 { readMisses() }
-        lastAttempted = sum.attempted
+        readMisses()
         let missed = programs.reduce(0) { $0 + $1.misses } + abandoned.values.reduce(0, +)
         sum.attempted += missed
         sum.dropped += missed

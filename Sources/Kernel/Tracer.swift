@@ -115,6 +115,8 @@ public final class Tracer {
     public func takeSnapshot() throws(TracerError) {
         guard hasVFIO, facts.hasVFIOPCI else { throw .noVFIO(release: facts.release) }
         guard let snapshotter else { throw snapshotRefusal ?? .noVFIO(release: facts.release) }
+        // What was lost until now, this snapshot makes good.
+        settle()
         isTakingSnapshot = true
         // A record of the snapshot itself may be lost: that must be known before it ends.
         snapshotter.take({ forward($0, $1) }, beforeEnd: { checkLoss(now: UInt64(vs_boot_time())) })
@@ -147,7 +149,7 @@ public final class Tracer {
         for loader in loaders { loader.detach() }
         consumeUntil = .max
         if let ring { ring_buffer__consume(ring) }
-        checkLoss(now: ended, thoroughly: true)
+        checkLoss(now: ended)
         let counts = account.read()
         var evidence = Evidence(attempted: counts.attempted, delivered: delivered, lost: counts.dropped, ended: ended)
         evidence.defects += defects
@@ -279,8 +281,8 @@ public final class Tracer {
         onRecord(record, count)
     }
 
-    private func checkLoss(now: UInt64, thoroughly: Bool = false) {
-        let lost = account.read(thoroughly: thoroughly).dropped
+    private func checkLoss(now: UInt64) {
+        let lost = account.read().dropped
         if lost > lostSoFar {
             var record = vs_loss()
             record.h.type = UInt16(VS_LOSS.rawValue)

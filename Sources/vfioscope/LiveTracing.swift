@@ -101,11 +101,17 @@ final class LiveTracing {
     /// Makes the graph the kernel's. What keeps it from that is told once, at the end.
     private func takeSnapshot() {
         hooksChanged = false
-        do throws(TracerError) { try tracer.takeSnapshot() } catch {
+        do throws(TracerError) {
+            // One during which something is lost is void; as a rule the next is not.
+            for _ in 0..<3 {
+                try tracer.takeSnapshot()
+                tracer.drain(milliseconds: 0)
+                if !analysis.graph.needsSnapshot { break }
+            }
+        } catch {
             if tracer.hasVFIO { snapshotFailure = "the kernel's present state could not be read: \(error.description)" }
         }
         lastSnapshot = UInt64(vs_boot_time())
-        tracer.drain(milliseconds: 0)
     }
 
     /// SIGUSR1: compares the graph with the kernel's state and says how they compare.

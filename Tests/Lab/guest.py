@@ -19,7 +19,7 @@ def stop_all():
         emulator.kill()
 
 
-def command(kernel, initramfs, results, console):
+def command(kernel, initramfs, results, console, disk=None):
     """Four devices, each behind a root port of its own, so that each is an IOMMU group of its own."""
     devices = ["ivshmem-plain,memdev=shared", "edu", "pci-testdev,membar=2M", "e1000e"]
     line = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "1536",
@@ -30,6 +30,7 @@ def command(kernel, initramfs, results, console):
         line += ["-device", f"pcie-root-port,id=port{number},chassis={number},slot={number}",
                  "-device", f"{device},bus=port{number}"]
     line += ["-drive", f"if=none,id=results,format=raw,file={results}", "-device", "virtio-blk-pci,drive=results",
+             *(["-drive", f"if=none,id=clients,format=raw,readonly=on,file={disk}", "-device", "virtio-blk-pci,drive=clients"] if disk else []),
              "-kernel", str(kernel.vmlinuz), "-initrd", str(initramfs),
              "-append", "console=ttyS0 intel_iommu=on panic=-1 quiet loglevel=3 random.trust_cpu=on "
              # On a busy host the boot's test of the timer counts too few interrupts and panics, though nothing is wrong.
@@ -37,7 +38,7 @@ def command(kernel, initramfs, results, console):
     return line
 
 
-def boot(kernel, initramfs, directory, timeout, show=None):
+def boot(kernel, initramfs, directory, timeout, show=None, disk=None):
     """One try: the seconds it took, or None when no results came back. `show` is called with what the console says, as it says it."""
     results, console = directory / "results.tar", directory / "console.log"
     console.unlink(missing_ok=True)
@@ -45,7 +46,7 @@ def boot(kernel, initramfs, directory, timeout, show=None):
         file.truncate(RESULTS_BYTES)
     begun = time.monotonic()
     with open(directory / "qemu.log", "w") as log:
-        emulator = subprocess.Popen(command(kernel, initramfs, results, console), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        emulator = subprocess.Popen(command(kernel, initramfs, results, console, disk), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     running.add(emulator)
     try:
         if show:
@@ -85,7 +86,7 @@ def follow(emulator, console, deadline, show):
         time.sleep(0.1)
 
 
-def run(kernel, initramfs, directory, timeout):
+def run(kernel, initramfs, directory, timeout, disk=None):
     """Boots, a second time if the first one fails: (seconds or None, tries).
 
     QEMU emulates both CPUs in one thread: with a thread each, a kernel that patches its own code (tracepoints, kprobes,
@@ -94,7 +95,7 @@ def run(kernel, initramfs, directory, timeout):
     for attempt in (1, 2):
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        seconds = boot(kernel, initramfs, directory, timeout)
+        seconds = boot(kernel, initramfs, directory, timeout, disk=disk)
         if seconds is not None:
             return seconds, attempt
         if stopping.is_set():

@@ -14,6 +14,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 import checks
+import clients
 import command_checks
 import fixtures
 import guest
@@ -113,7 +114,8 @@ def boot(kernel, options, scenarios, steps, directory, runs=()):
     tool = None if options.no_tool else options.tool
     try:
         initramfs.build(image, kernel, HERE, workload.build(HERE, LAB), tool, scenarios, steps, options.exec, options.include, runs)
-        seconds, tries = guest.run(kernel, image, directory, options.timeout)
+        disk = clients.build(LAB) if steps == [] or "clients" in (steps or []) else None
+        seconds, tries = guest.run(kernel, image, directory, options.timeout, disk)
     finally:
         image.unlink(missing_ok=True)
     if seconds is None:
