@@ -1,41 +1,73 @@
+import MappingGraph
+
 /// Conditions waiting for their debounce to pass, in the order of their deadlines.
 ///
-/// The debounce is one constant and time does not go back, so deadlines come in ascending: a queue, not a heap. A condition that ended is
-/// left in it, to be passed over by its number.
+/// There are few durations and time does not go back, so for each of them deadlines come in ascending: a queue a duration, not a heap. A
+/// condition that ended is left in it, to be passed over by its number.
 struct DeadlineQueue: Sendable {
     struct Item: Sendable {
         var deadline: UInt64
-        /// Unique: a condition that ended and began again has another.
+        /// Unique and ascending: a condition that ended and began again has another.
         var sequence: UInt64
-        var peer: UInt32
+        var subject: Subject
         var target: Int
         var rule: Int
     }
 
-    private var items: [Item] = []
-    private var head = 0
+    private struct Lane: Sendable {
+        let duration: UInt64
+        var items: [Item] = []
+        var head = 0
+        var first: Item? { head < items.count ? items[head] : nil }
+    }
+
+    private var lanes: [Lane] = []
 
     /// The earliest, or the greatest number when there is none. O(1).
     private(set) var next = UInt64.max
+    private var nextLane = 0
 
-    mutating func append(_ item: Item) {
-        if head == items.count { next = item.deadline }
-        items.append(item)
+    /// Puts the deadline `duration` after `now`, which is never less than in the call before. O(durations).
+    mutating func append(_ subject: Subject, target: Int, rule: Int, sequence: UInt64, now: UInt64, duration: UInt64) {
+        var lane = lanes.firstIndex { $0.duration == duration } ?? lanes.count
+        if lane == lanes.count { lanes.append(Lane(duration: duration)) }
+        let (sum, overflow) = now.addingReportingOverflow(duration)
+        lanes[lane].items.append(Item(deadline: overflow ? .max : sum, sequence: sequence, subject: subject, target: target, rule: rule))
+        findNext(&lane)
     }
 
-    /// Takes the first if it is due. O(1) on average.
+    /// Takes the first if it is due. O(durations) on average.
     mutating func pop(upTo time: UInt64) -> Item? {
-        guard next <= time, head < items.count else { return nil }
-        let item = items[head]
-        head += 1
-        if head == items.count {
-            items.removeAll(keepingCapacity: true)
-            head = 0
-        } else if head >= 1024, head * 2 >= items.count {
-            items.removeSubrange(0..<head)
-            head = 0
+        guard next <= time, nextLane < lanes.count, let item = lanes[nextLane].first else { return nil }
+        var lane = nextLane
+        lanes[lane].head += 1
+        if lanes[lane].head == lanes[lane].items.count {
+            lanes[lane].items.removeAll(keepingCapacity: true)
+            lanes[lane].head = 0
+        } else if lanes[lane].head >= 1024, lanes[lane].head * 2 >= lanes[lane].items.count {
+            lanes[lane].items.removeSubrange(0..<lanes[lane].head)
+            lanes[lane].head = 0
         }
-        next = head < items.count ? items[head].deadline : .max
+        findNext(&lane)
         return item
     }
+
+    /// By deadline, then by number.
+    private mutating func findNext(_ lane: inout Int) {
+        var best: Item?
+        for (index, it) in lanes.enumerated() {
+            guard let first = it.first, best.map({ (first.deadline, first.sequence) < ($0.deadline, $0.sequence) }) ?? true else { continue }
+            best = first
+            lane = index
+        }
+        next = best?.deadline ?? .max
+        nextLane = lane
+    }
+}
+
+/// Whose condition it is.
+enum Subject: Hashable, Sendable {
+    /// `PeerMapping.id`.
+    case peer(UInt32)
+    case container(ContainerID)
 }

@@ -5,11 +5,12 @@ import MappingGraph
 ///
 /// For each event, in this order: `advance(to: event.time…)`, then `Graph.apply`, then `apply`: a deadline is judged by the state that held
 /// at it. All time is event time, so a replay says what the live trace said; call `advance` on its own only up to a time before which every
-/// event has been seen. How often that is done changes nothing. A RAM-only map or unmap costs two comparisons.
+/// event has been seen. How often that is done changes nothing. A RAM-only map or unmap costs a few comparisons.
 public struct Engine: Sendable {
     /// A condition that holds: pending while `finding` is nil, open after.
-    private struct Track: Sendable {
+    struct Track: Sendable {
         var rule: Int
+        /// Position in `PeerMapping.targets`; 0 for a container.
         var target: Int
         var sequence: UInt64
         var since: UInt64
@@ -23,22 +24,34 @@ public struct Engine: Sendable {
     /// How long a condition must hold before it is said, nanoseconds; one that holds for exactly as long is said.
     public let debounce: UInt64
 
+    let exposureRules: [(index: Int, rule: any ExposureRule)]
+    let containerRules: [(index: Int, rule: any ContainerRule)]
+    let eventRules: [(index: Int, rule: any EventRule)]
+    /// How long each rule's condition must hold, nanoseconds, by position in `rules`.
+    let durations: [UInt64]
+
     /// The latest event: two CPUs' records can be a little out of order, and time here never goes back.
-    private var now: UInt64 = 0
-    /// By `PeerMapping.id`: only for mappings of which some condition holds.
-    private var tracks: [UInt32: [Track]] = [:]
+    var now: UInt64 = 0
+    /// Only subjects of which some condition holds.
+    var tracks: [Subject: [Track]] = [:]
     private var queue = DeadlineQueue()
     private var nextSequence: UInt64 = 0
     private var nextFinding: UInt32 = 1
+    var lints = LintTable()
 
-    public init(rules: [any Rule] = RuleRegistry.all, debounce: UInt64 = 500_000_000) {
+    /// - Parameter durations: by slug, nanoseconds: in place of the debounce and of a rule's own patience. Lints do not wait.
+    public init(rules: [any Rule] = RuleRegistry.all, debounce: UInt64 = 500_000_000, durations: [String: UInt64] = [:]) {
         self.rules = rules
         self.debounce = debounce
+        self.durations = rules.map { durations[$0.slug] ?? max(debounce, $0.patienceNanoseconds) }
+        exposureRules = rules.enumerated().compactMap { index, rule in (rule as? any ExposureRule).map { (index, $0) } }
+        containerRules = rules.enumerated().compactMap { index, rule in (rule as? any ContainerRule).map { (index, $0) } }
+        eventRules = rules.enumerated().compactMap { index, rule in (rule as? any EventRule).map { (index, $0) } }
     }
 
-    /// Findings that are open, by id. O(*n* log *n*) in the mappings of which some condition holds.
+    /// Findings that are open, by id. O(*n* log *n*) in the subjects of which some condition holds.
     public var openFindings: [Finding] {
-        tracks.values.joined().compactMap(\.finding).sorted { $0.id < $1.id }
+        (tracks.values.joined().compactMap(\.finding) + lints.findings).sorted { $0.id < $1.id }
     }
 
     /// Opens and changes the findings whose debounce has passed by `time`, inclusive, in order of their deadlines. Their `time` is the deadline.
@@ -55,16 +68,24 @@ public struct Engine: Sendable {
     /// Judges what an event changed, after the graph has taken it in.
     public mutating func apply(_ event: Event, applied: Applied, graph: borrowing Graph, emit: (Finding) -> Void) {
         if event.time > now { now = event.time }
-        if let gone = applied.removed?.peer, !tracks.isEmpty { drop(gone, emit) }
-        if applied.cleared {
-            for id in tracks.keys.sorted() where graph.peer(id) == nil { drop(id, emit) }
-        }
+        if let gone = applied.removed?.peer, !tracks.isEmpty { drop(.peer(gone), emit) }
+        if applied.cleared { dropCleared(graph, emit) }
         switch applied.affects {
-        case .nothing: return
+        case .nothing: break
         case .mapping: if let id = applied.peer { judge(id, graph, emit) }
         case .device(let address): for id in graph.peerIDs(targeting: address) { judge(id, graph, emit) }
         case .bus, .group, .process, .everything: for id in affectedPeers(applied.affects, graph) { judge(id, graph, emit) }
         }
+        if applied.containerChange != .nothing { judgeContainers(event, applied, graph, emit) }
+        if applied.isUnusual { lint(event, applied, graph, emit) }
+    }
+
+    // MARK: Exposures
+
+    private mutating func dropCleared(_ graph: borrowing Graph, _ emit: (Finding) -> Void) {
+        var gone: [UInt32] = []
+        for case .peer(let id) in tracks.keys where graph.peer(id) == nil { gone.append(id) }
+        for id in gone.sorted() { drop(.peer(id), emit) }
     }
 
     /// Ascending, each once. O(targeted devices + their mappings): for events that are rare.
@@ -89,87 +110,101 @@ public struct Engine: Sendable {
         guard let peer = graph.peer(id) else { return }
         for target in peer.targets.indices {
             guard let exposure = Exposure(peer, index: target, graph: graph) else { continue }
-            for rule in rules.indices {
-                update(rule, exposure, rules[rule].evaluate(exposure, graph: graph), graph, emit)
-            }
+            for (index, rule) in exposureRules { update(.peer(id), target, index, rule.evaluate(exposure, graph: graph), emit) }
         }
     }
 
-    private mutating func update(_ rule: Int, _ exposure: Exposure, _ verdict: Verdict?, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
-        let id = exposure.peer.id
-        let at = tracks[id]?.firstIndex { $0.rule == rule && $0.target == exposure.index }
+    // MARK: Conditions
+
+    /// Begins, ends or changes a condition by what its rule says now.
+    mutating func update(_ subject: Subject, _ target: Int, _ rule: Int, _ verdict: Verdict?, _ emit: (Finding) -> Void) {
+        let at = tracks[subject]?.firstIndex { $0.rule == rule && $0.target == target }
         guard let verdict else {
-            guard let at else { return }
-            let ended = tracks[id]!.remove(at: at)
-            if tracks[id]!.isEmpty { tracks[id] = nil }
-            resolve(ended, emit)
+            if let at { end(subject, at, emit) }
             return
         }
         guard let at else {
-            begin(rule, exposure, verdict)
+            let sequence = schedule(subject, target, rule)
+            tracks[subject, default: []].append(Track(rule: rule, target: target, sequence: sequence, since: now, verdict: verdict, finding: nil))
             return
         }
-        tracks[id]![at].verdict = verdict
-        guard let finding = tracks[id]![at].finding else { return }
+        tracks[subject]![at].verdict = verdict
+        guard let finding = tracks[subject]![at].finding else { return }
         // A change has to last as long as the condition itself: a device that is reset while it is stale flickers.
         if finding.severity == verdict.severity && finding.reachable == verdict.reachable {
-            tracks[id]![at].changing = false
-        } else if !tracks[id]![at].changing {
-            tracks[id]![at].changing = true
-            tracks[id]![at].sequence = schedule(peer: id, target: exposure.index, rule: rule)
+            tracks[subject]![at].changing = false
+        } else if !tracks[subject]![at].changing {
+            tracks[subject]![at].changing = true
+            tracks[subject]![at].sequence = schedule(subject, target, rule)
         }
-    }
-
-    private mutating func begin(_ rule: Int, _ exposure: Exposure, _ verdict: Verdict) {
-        let sequence = schedule(peer: exposure.peer.id, target: exposure.index, rule: rule)
-        tracks[exposure.peer.id, default: []].append(
-            Track(rule: rule, target: exposure.index, sequence: sequence, since: now, verdict: verdict, finding: nil))
     }
 
     /// Puts a deadline into the queue and gives its number.
-    private mutating func schedule(peer: UInt32, target: Int, rule: Int) -> UInt64 {
-        let (sum, overflow) = now.addingReportingOverflow(debounce)
+    private mutating func schedule(_ subject: Subject, _ target: Int, _ rule: Int) -> UInt64 {
         let sequence = nextSequence
         nextSequence += 1
-        queue.append(.init(deadline: overflow ? .max : sum, sequence: sequence, peer: peer, target: target, rule: rule))
+        queue.append(subject, target: target, rule: rule, sequence: sequence, now: now, duration: durations[rule])
         return sequence
     }
 
     private mutating func open(_ item: DeadlineQueue.Item, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
-        guard let at = tracks[item.peer]?.firstIndex(where: { $0.sequence == item.sequence }), let peer = graph.peer(item.peer),
-              let exposure = Exposure(peer, index: item.target, graph: graph) else { return }
-        let verdict = tracks[item.peer]![at].verdict
-        if let finding = tracks[item.peer]![at].finding {
-            guard tracks[item.peer]![at].changing else { return }
-            tracks[item.peer]![at].changing = false
-            change(finding, to: verdict, item, rules[item.rule].message(exposure, graph: graph), at, emit)
-            return
-        }
-        let finding = Finding(
-            id: nextFinding, rule: rules[item.rule].slug, severity: verdict.severity, state: .open, time: item.deadline, container: peer.container,
-            iova: exposure.target.iova, size: exposure.target.size, device: exposure.device.address, bar: exposure.target.bar,
-            barOffset: exposure.target.barOffset, reachable: verdict.reachable, since: tracks[item.peer]![at].since, until: nil,
-            actor: peer.creator, deviceOwner: verdict.deviceOwner, message: rules[item.rule].message(exposure, graph: graph),
-            isAfterGap: graph.lastGap.map { tracks[item.peer]![at].since <= $0.end } ?? false)
-        nextFinding += 1
-        tracks[item.peer]![at].finding = finding
-        emit(finding)
-    }
-
-    private mutating func change(_ finding: Finding, to verdict: Verdict, _ item: DeadlineQueue.Item, _ message: String, _ at: Int, _ emit: (Finding) -> Void) {
-        var finding = finding
+        guard let at = tracks[item.subject]?.firstIndex(where: { $0.sequence == item.sequence }) else { return }
+        let track = tracks[item.subject]![at]
+        if track.finding != nil, !track.changing { return }
+        guard var finding = describe(item, track, graph) else { return }
         finding.time = item.deadline
-        finding.severity = verdict.severity
-        finding.reachable = verdict.reachable
-        finding.deviceOwner = verdict.deviceOwner
-        finding.message = message
-        tracks[item.peer]![at].finding = finding
+        if let said = track.finding {
+            finding.id = said.id
+            finding.isAfterGap = said.isAfterGap
+        } else {
+            finding.id = number()
+        }
+        tracks[item.subject]![at].changing = false
+        tracks[item.subject]![at].finding = finding
         emit(finding)
     }
 
-    /// The mapping is gone, and every condition with it.
-    private mutating func drop(_ id: UInt32, _ emit: (Finding) -> Void) {
-        guard let ended = tracks.removeValue(forKey: id) else { return }
+    /// The finding as its rule words it now, without id and time.
+    private func describe(_ item: DeadlineQueue.Item, _ track: Track, _ graph: borrowing Graph) -> Finding? {
+        let verdict = track.verdict
+        var finding = Finding(
+            id: 0, rule: rules[item.rule].slug, severity: verdict.severity, state: .open, time: 0, reachable: verdict.reachable, since: track.since,
+            actor: verdict.actor ?? Actor(), deviceOwner: verdict.deviceOwner, message: "",
+            isAfterGap: graph.lastGap.map { track.since <= $0.end } ?? false)
+        switch item.subject {
+        case .peer(let id):
+            guard let peer = graph.peer(id), let exposure = Exposure(peer, index: item.target, graph: graph),
+                  let rule = rules[item.rule] as? any ExposureRule else { return nil }
+            finding.container = peer.container
+            finding.actor = peer.creator
+            finding.iova = exposure.target.iova
+            finding.size = exposure.target.size
+            finding.device = exposure.device.address
+            finding.bar = exposure.target.bar
+            finding.barOffset = exposure.target.barOffset
+            finding.message = rule.message(exposure, graph: graph)
+        case .container(let id):
+            guard let container = graph.container(id), let rule = rules[item.rule] as? any ContainerRule else { return nil }
+            finding.container = id
+            finding.message = rule.message(container, graph: graph)
+        }
+        return finding
+    }
+
+    mutating func number() -> UInt32 {
+        defer { nextFinding += 1 }
+        return nextFinding
+    }
+
+    private mutating func end(_ subject: Subject, _ at: Int, _ emit: (Finding) -> Void) {
+        let ended = tracks[subject]!.remove(at: at)
+        if tracks[subject]!.isEmpty { tracks[subject] = nil }
+        resolve(ended, emit)
+    }
+
+    /// The subject is gone, and every condition with it.
+    mutating func drop(_ subject: Subject, _ emit: (Finding) -> Void) {
+        guard let ended = tracks.removeValue(forKey: subject) else { return }
         for track in ended { resolve(track, emit) }
     }
 

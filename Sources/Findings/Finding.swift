@@ -22,7 +22,10 @@ public enum Severity: UInt8, Sendable, Comparable, CaseIterable {
     }
 }
 
-/// A rule that held for longer than the debounce.
+/// A rule that held for longer than the debounce, or a lint's first occurrence.
+///
+/// What a finding has besides container, actor and times depends on its rule: an exposure has a place in both IOVA space and a BAR, a lint that
+/// of the call if that had one, a condition of a whole container neither.
 public struct Finding: Sendable {
     public enum State: Sendable, Equatable { case open, resolved }
 
@@ -34,22 +37,28 @@ public struct Finding: Sendable {
     public var state: State
     /// When this was said, nanoseconds since boot.
     public var time: UInt64
-    public var container: ContainerID
-    public var iova: UInt64
-    public var size: UInt64
-    public var device: PCIAddress
-    public var bar: UInt8
-    public var barOffset: UInt64
+    public var container: ContainerID?
+    public var iova: UInt64?
+    public var size: UInt64?
+    /// This, `bar` and `barOffset` come together.
+    public var device: PCIAddress?
+    public var bar: UInt8?
+    public var barOffset: UInt64?
     /// Whether a DMA would reach the device now.
-    public var reachable: Bool
-    /// When the condition began and, once resolved, ended.
+    public var reachable: Bool?
+    /// When the condition began and, once resolved, ended; of a lint, its first and its last occurrence.
     public var since: UInt64
     public var until: UInt64?
-    /// The mapping's creator.
+    /// The mapping's creator; who made the call; else whom the container's condition is about.
     public var actor: Actor
     /// The device's other user, where there is one.
     public var deviceOwner: Actor?
     public var message: String
     /// Records had been lost by `since`, or while it held: it may have begun earlier than that.
     public var isAfterGap = false
+    /// How often it happened so far; only of lints.
+    public var occurrences: UInt64?
+
+    /// Whether it is about one place of one mapping, not about a container or its calls.
+    public var isOfMapping: Bool { device != nil && occurrences == nil }
 }

@@ -1,9 +1,10 @@
 import Events
 import MappingGraph
 
-/// A defect, as a predicate on one exposure: a pure function of the present state. The engine does the time.
+/// A defect, as a predicate: a pure function of the present state or of one event. The engine does the time.
 ///
-/// A new rule is one file in Rules/ and one line in `RuleRegistry`. `explain` prints the texts: keep their lines under 100 columns.
+/// A new rule is one file in Rules/, conforming to `ExposureRule`, `ContainerRule` or `EventRule`, and one line in `RuleRegistry`. `explain`
+/// prints the texts: keep their lines under 100 columns.
 public protocol Rule: Sendable {
     /// The stable name: lower case, words joined by `-`.
     var slug: String { get }
@@ -17,29 +18,77 @@ public protocol Rule: Sendable {
     var kernelFacts: [String] { get }
     /// What to do about it.
     var advice: String { get }
+    /// How long its condition has to hold, nanoseconds, where that is longer than the engine's debounce.
+    var patienceNanoseconds: UInt64 { get }
+}
 
+extension Rule {
+    /// The severity when things are at their worst.
+    public var defaultSeverity: Severity { severities.upperBound }
+    public var patienceNanoseconds: UInt64 { 0 }
+}
+
+/// Judges a part of a mapping that leads to a device.
+public protocol ExposureRule: Rule {
     /// Whether the condition holds now. Called for every event that could change it: builds no text.
     func evaluate(_ exposure: borrowing Exposure, graph: borrowing Graph) -> Verdict?
     /// The finding's sentence; only called when a finding is emitted.
     func message(_ exposure: borrowing Exposure, graph: borrowing Graph) -> String
 }
 
-extension Rule {
-    /// The severity when things are at their worst.
-    public var defaultSeverity: Severity { severities.upperBound }
+/// Judges a container that has an IOMMU side: without one it has no mappings, and every condition is over.
+public protocol ContainerRule: Rule {
+    /// Whether to ask, too, when the number of mappings passes a mark of `Graph.mappingLimit`.
+    var watchesMappingCount: Bool { get }
+    /// Whether the condition holds now, given whether it did when it was asked last. Not called for an ordinary map or unmap.
+    func evaluate(_ container: Container, isHolding: Bool, graph: borrowing Graph) -> Verdict?
+    func message(_ container: Container, graph: borrowing Graph) -> String
+}
+
+extension ContainerRule {
+    public var watchesMappingCount: Bool { false }
+}
+
+/// A lint: judges one call, without waiting. The engine says the first of each kind in a container and counts the others.
+public protocol EventRule: Rule {
+    /// What is wrong with an event for which `Applied.isUnusual` holds; builds no text.
+    func evaluate(_ event: Event, applied: Applied, graph: borrowing Graph) -> Occurrence?
+    func message(_ event: Event, applied: Applied, graph: borrowing Graph) -> String
 }
 
 /// A rule's answer for a condition that holds.
 public struct Verdict: Sendable, Equatable {
     public var severity: Severity
-    /// Whether a DMA would reach the device now.
-    public var reachable: Bool
+    /// Whether a DMA would reach the device now; nil where there is none.
+    public var reachable: Bool?
     /// The device's other user, where there is one.
     public var deviceOwner: Actor?
+    /// Whom a container's condition is about.
+    public var actor: Actor?
 
-    public init(severity: Severity, reachable: Bool, deviceOwner: Actor? = nil) {
+    public init(severity: Severity, reachable: Bool? = nil, deviceOwner: Actor? = nil, actor: Actor? = nil) {
         self.severity = severity
         self.reachable = reachable
         self.deviceOwner = deviceOwner
+        self.actor = actor
+    }
+}
+
+/// What a lint found in one call.
+public struct Occurrence: Sendable, Equatable {
+    public var severity: Severity
+    /// Those of one rule, container and kind are one finding.
+    public var kind: Int32
+    public var iova: UInt64
+    public var size: UInt64
+    /// The device memory that it is about, where there is any.
+    public var target: Target?
+
+    public init(severity: Severity, kind: Int32 = 0, iova: UInt64, size: UInt64, target: Target? = nil) {
+        self.severity = severity
+        self.kind = kind
+        self.iova = iova
+        self.size = size
+        self.target = target
     }
 }

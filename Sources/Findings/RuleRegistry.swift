@@ -6,6 +6,17 @@ public enum RuleRegistry {
         UnboundDevice(),
         CrossContainer(),
         MemoryDisabled(),
+        ForeignPFNMap(),
+        NoOpenDevice(),
+        NoContainerDescriptor(),
+        CreatorGone(),
+        VaddrInvalid(),
+        MappingBudget(),
+        UnmapMismatch(),
+        UnmapBisects(),
+        MapExists(),
+        MapFailed(),
+        OddFlags(),
     ]
 
     /// The rule of that name, exactly. O(rules).

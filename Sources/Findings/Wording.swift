@@ -40,4 +40,52 @@ extension Exposure {
     var at: String { "at IOVA \(hex(target.iova))" }
 }
 
+extension Container {
+    /// `c1 (vm-a)`: the container and who opened it, or who made its first mapping.
+    func holder(_ graph: borrowing Graph) -> String { owner(graph).map { "\(id) (\(graph.displayName(for: $0)))" } ?? id.description }
+
+    /// Who opened it, or who made its first mapping.
+    func owner(_ graph: borrowing Graph) -> Actor? {
+        if let opener, opener != Actor() { return opener }
+        var mappings = graph.mappings(in: id).makeIterator()
+        return mappings.next().map { graph.actor(at: $0.owner) }
+    }
+
+    /// `3 mappings (1.5 GiB)`
+    func mappings(_ graph: borrowing Graph) -> String {
+        let count = graph.mappingCount(in: id)
+        return "\(count) mapping\(count == 1 ? "" : "s") (\(amount(graph.mappedBytes(in: id))))"
+    }
+
+    /// VFIO is on the way to the last close of one of its devices, which a reset can make slow: an ordinary end takes its time too.
+    func isClosing(_ graph: borrowing Graph) -> Bool { isTearingDown || graph.devices(in: self).contains { $0.isClosing } }
+}
+
+extension Event {
+    /// `c1 (vm-a)`: the container of the call and who made it.
+    func caller(_ applied: Applied, _ graph: borrowing Graph) -> String {
+        "\(applied.container.map(\.description) ?? "a container") (\(graph.displayName(for: actor)))"
+    }
+}
+
+/// `0x1000…0x2fff`: both ends are in it.
+func range(_ iova: UInt64, _ size: UInt64) -> String { size == 0 ? hex(iova) : "\(hex(iova))…\(hex(lastByte(iova, size)))" }
+
+/// The last byte of a range as a caller asked for it: one that wraps ends at 2⁶⁴-1, an empty one where it begins.
+func lastByte(_ iova: UInt64, _ size: UInt64) -> UInt64 {
+    if size == 0 { return iova }
+    let (last, overflow) = iova.addingReportingOverflow(size - 1)
+    return overflow ? .max : last
+}
+
+/// `1.5 GiB`
+func amount(_ bytes: UInt64) -> String {
+    var shift: UInt64 = 0
+    for larger in [10, 20, 30, 40, 50] as [UInt64] where bytes >> larger > 0 { shift = larger }
+    guard shift > 0 else { return "\(bytes) bytes" }
+    let tenths = (bytes >> shift) * 10 + ((bytes & ((1 << shift) - 1)) * 10) >> shift
+    let unit = ["KiB", "MiB", "GiB", "TiB", "PiB"][Int(shift / 10) - 1]
+    return tenths % 10 == 0 ? "\(tenths / 10) \(unit)" : "\(tenths / 10).\(tenths % 10) \(unit)"
+}
+
 func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }

@@ -24,8 +24,21 @@ public struct Applied: Sendable {
     public var resynced = false
     /// Whose findings may change.
     public var affects = Affected.nothing
+    /// What may have changed of containers, for rules that judge them.
+    public var containerChange = ContainerChange.nothing
+    /// A map or an unmap request that failed, did nothing, or asked for something odd.
+    public var isUnusual = false
 
     public init() {}
+
+    /// What a map or an unmap of RAM changes of a container is hardly ever news: then this is `nothing`.
+    public enum ContainerChange: Sendable, Equatable {
+        case nothing
+        /// The number of its mappings passed a mark of `Graph.mappingLimit`.
+        case count
+        /// Anything else: its first mapping or none left, its descriptors, groups, devices, processes.
+        case state
+    }
 
     /// The peer mappings for which the event may change a rule's answer. `removed?.peer` comes on top.
     public enum Affected: Sendable, Equatable {

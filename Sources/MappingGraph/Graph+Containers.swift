@@ -8,7 +8,7 @@ extension Graph {
             id: ContainerID(UInt32(slot + 1)), key: key, iommu: nil, iommuType: nil, opener: opener, opened: time, closed: nil, released: nil,
             groups: [], provenance: provenance)))
         if let key { byKey[key] = slot }
-        if let iommu { link(iommu, slot) }
+        if let iommu { link(iommu, slot, time: time) }
         return slot
     }
 
@@ -150,14 +150,15 @@ extension Graph {
         if let old = slots[slot].container.iommu {
             applied.cleared = unlink(old, slot, time: event.time) || applied.cleared
         }
-        link(iommu, slot)
+        link(iommu, slot, time: event.time)
         applied.linked = true
     }
 
-    mutating func link(_ iommu: IOMMUKey, _ slot: Int) {
+    mutating func link(_ iommu: IOMMUKey, _ slot: Int, time: UInt64) {
         snapshot?.withoutIOMMU.remove(slot)
         slots[slot].container.iommu = iommu
         slots[slot].container.released = nil
+        slots[slot].container.linked = time
         if let type = unlinkedTypes.removeValue(forKey: iommu) { slots[slot].container.iommuType = type }
         byIOMMU[iommu] = slot
         cachedSlot = slot
@@ -172,6 +173,11 @@ extension Graph {
         if cachedIOMMU == iommu { cachedSlot = -1 }
         slots[slot].container.iommu = nil
         slots[slot].container.released = time
+        slots[slot].container.linked = nil
+        slots[slot].container.isTearingDown = false
+        slots[slot].container.abandoned = 0
+        slots[slot].container.vaddrInvalid = 0
+        slots[slot].container.vaddrInvalidBy = nil
         let lost = peers.isEmpty ? [] : slots[slot].index.compactMap(\.peer)
         for id in lost { removePeer(id) }
         slots[slot].index.removeAll()

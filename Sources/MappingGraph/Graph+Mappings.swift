@@ -7,8 +7,11 @@ extension Graph {
         // A failed map was never in force; a vaddr update changes nothing that the IOMMU sees.
         guard map.result == 0, !map.vaddrOnly else {
             applied.container = containerID(for: map.iommu)
+            applied.isUnusual = map.result != 0
+            if map.result == 0 { giveBackVaddr(map, &applied) }
             return applied
         }
+        applied.isUnusual = !map.readable && map.provenance == .observed
         if map.began != 0, !orphans.isEmpty, orphans.consume(iommu: map.iommu, iova: map.iova, began: map.began) {
             applied.container = containerID(for: map.iommu)
             applied.raced = true
@@ -24,17 +27,32 @@ extension Graph {
             applied.peer = addPeer(map, slot, event)
             applied.affects = .mapping
         }
+        let owner = actors.index(of: event.actor)
         let mapping = Mapping(iova: map.iova, size: map.size, readable: map.readable, writable: map.writable, provenance: map.provenance,
-                              owner: actors.index(of: event.actor), peer: applied.peer)
+                              owner: owner, peer: applied.peer)
         slots[slot].bytes &+= map.size
         if let old = slots[slot].index.insert(mapping) {
             slots[slot].bytes &-= old.size
+            if actors.hasExited(old.owner) {
+                slots[slot].container.abandoned -= 1
+                applied.containerChange = .state
+            }
             if let peer = old.peer { removePeer(peer) }
             applied.removed = old
             // What a snapshot found half made, its own event completes.
             applied.replaced = map.provenance == .snapshot || old.provenance != .snapshot
             if map.provenance == .observed, !unexplained.isEmpty { explain(map) }
             applied.known = true
+        }
+        let count = slots[slot].index.count
+        if count == 1 {
+            applied.containerChange = .state
+        } else if count == mappingMark, applied.containerChange == .nothing {
+            applied.containerChange = .count
+        }
+        if actors.hasExited(owner) {
+            slots[slot].container.abandoned += 1
+            applied.containerChange = .state
         }
         return applied
     }
@@ -46,6 +64,7 @@ extension Graph {
             // A snapshot may have found it half made.
             guard let slot = byIOMMU[removal.iommu], slots[slot].index.find(removal.iova)?.provenance == .snapshot else { return applied }
         }
+        if removal.cause == .request { requests.note(removal, thread: event.actor.tid) }
         recentRemovals.insert(iommu: removal.iommu, iova: removal.iova, time: event.time)
         if walk?.iommu == removal.iommu { walk!.removed.insert(removal.iova) }
         let slot = self.slot(for: removal.iommu, event, &applied)
@@ -53,7 +72,11 @@ extension Graph {
             orphans.insert(iommu: removal.iommu, iova: removal.iova, time: event.time)
             return applied
         }
-        slots[slot].bytes &-= old.size
+        forget(old, slot, &applied)
+        if removal.cause == .teardown, !slots[slot].container.isTearingDown {
+            slots[slot].container.isTearingDown = true
+            applied.containerChange = .state
+        }
         applied.removed = old
         applied.known = true
         if let peer = old.peer {
@@ -61,6 +84,22 @@ extension Graph {
             removePeer(peer)
         }
         return applied
+    }
+
+    /// Takes a mapping that has left the index out of what its container counts.
+    mutating func forget(_ old: Mapping, _ slot: Int, _ applied: inout Applied) {
+        slots[slot].bytes &-= old.size
+        let count = slots[slot].index.count
+        if count == 0 {
+            applied.containerChange = .state
+        } else if count == mappingRelief - 1 {
+            applied.containerChange = .count
+        }
+        if slots[slot].container.abandoned > 0, actors.hasExited(old.owner) {
+            slots[slot].container.abandoned -= 1
+            if slots[slot].container.abandoned == 0 { applied.containerChange = .state }
+        }
+        if slots[slot].container.vaddrInvalid > slots[slot].bytes { setVaddrInvalid(slots[slot].bytes, slot, &applied) }
     }
 
     /// The container behind an IOMMU side, inferred if no other event has named it. O(1); no hash for the one that came last.
@@ -112,12 +151,20 @@ extension Graph {
                 guard let address = target.device, let device = devices[address], device.isOpen else { return 0 }
                 return device.openGeneration
             },
-            wereInSameContainer: lastTargets.map { $0.device.flatMap { containerID(of: $0) } == container })
+            wereInSameContainer: lastTargets.map { $0.device.flatMap { containerID(of: $0) } == container },
+            wereKnownClosed: lastTargets.map { wasKnownClosed($0.device, during: map, event) })
         for target in lastTargets {
             guard let device = target.device, peersByDevice[device]?.last != id else { continue }
             peersByDevice[device, default: []].append(id)
         }
         return id
+    }
+
+    /// A VMA of VFIO's keeps its device open. That it was not has to be certain: seen, or said by a snapshot, and nothing lost since.
+    private func wasKnownClosed(_ address: PCIAddress?, during map: Map, _ event: Event) -> Bool {
+        guard map.provenance == .observed, !hasLostSinceSnapshot, let address, let device = devices[address], !device.isOpen else { return false }
+        guard device.provenance != .inferred || knownSince != nil else { return false }
+        return device.lastClosed.map { $0 < (map.began == 0 ? event.time : map.began) } ?? true
     }
 
     mutating func removePeer(_ id: UInt32) {

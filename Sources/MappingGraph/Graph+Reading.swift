@@ -38,6 +38,11 @@ extension Graph {
 
     public func device(_ address: PCIAddress) -> Device? { devices[address] }
 
+    /// Those of a container's groups, by address. O(devices).
+    public func devices(in container: Container) -> [Device] {
+        devices.values.filter { $0.group.map(container.groups.contains) ?? false }.sorted { $0.address < $1.address }
+    }
+
     // MARK: Mappings
 
     /// In ascending order of IOVA; a snapshot that later events do not change. O(1) to get.
@@ -51,6 +56,12 @@ extension Graph {
 
     /// The mapping that contains the byte at `iova`. O(log *n*).
     public func mapping(at iova: UInt64, in id: ContainerID) -> Mapping? { slot(of: id).flatMap { slots[$0].index.floor(iova) } }
+
+    /// The highest mapping that has a byte in `first` … `last`. O(log *n*).
+    public func mapping(overlapping first: UInt64, _ last: UInt64, in id: ContainerID) -> Mapping? {
+        guard first <= last else { return nil }
+        return slot(of: id).flatMap { slots[$0].index.overlapping(first, last) }
+    }
 
     // MARK: Peer mappings
 
@@ -80,6 +91,9 @@ extension Graph {
     }
 
     // MARK: Processes
+
+    /// Whether a process that used VFIO was seen to exit. O(1).
+    public func hasExited(_ process: ProcessKey) -> Bool { exited.contains(process) }
 
     /// The creator of a mapping, see `Mapping.owner`.
     public func actor(at index: UInt32) -> Actor { actors[index] }

@@ -146,7 +146,7 @@ extension Graph {
             if let old = slots[slot].container.iommu { applied.cleared = unlink(old, slot, time: event.time) }
             if let other = byIOMMU[iommu] { applied.cleared = unlink(iommu, other, time: event.time) || applied.cleared }
             if !applied.newContainer { snapshot?.result.changed += 1 }
-            link(iommu, slot)
+            link(iommu, slot, time: event.time)
             slots[slot].container.iommuType = type
         }
         return applied
@@ -214,7 +214,8 @@ extension Graph {
         case .container(let key):
             guard let slot = byKey[key] else { break }
             applied.container = slots[slot].container.id
-            if slots[slot].container.opener == nil { slots[slot].container.opener = event.actor }
+            // One that has exited has handed its descriptor on.
+            if slots[slot].container.opener.map({ exited.contains($0.process) }) ?? true { slots[slot].container.opener = event.actor }
         case .group(let number):
             applied.container = groups[number]?.container
             if groups[number]?.opener == nil { groups[number, default: Group(number)].opener = event.actor }
@@ -313,7 +314,7 @@ extension Graph {
 
     private mutating func dropMissing(_ iova: UInt64, _ applied: inout Applied) {
         guard let iommu = walk?.iommu, let slot = byIOMMU[iommu], let old = slots[slot].index.remove(iova) else { return }
-        slots[slot].bytes &-= old.size
+        forget(old, slot, &applied)
         if let peer = old.peer {
             removePeer(peer)
             applied.cleared = true

@@ -45,10 +45,19 @@ public struct Graph: Sendable {
     var hasLostSinceSnapshot = false
     var hasSnapshot = false
 
+    /// Processes that used VFIO and have exited.
+    var exited: Set<ProcessKey> = []
+    var requests = RequestProgress()
+    var emptyUnmaps = EmptyUnmaps()
+    /// How many mappings a container may have, the kernel's `dma_entry_limit`: a parameter of vfio_iommu_type1.
+    public var mappingLimit = 65_535
+
     /// Mappings that the last event showed to be gone, their removal unseen: what a snapshot after a loss does not find.
     public internal(set) var lastRemoved: [Mapping] = []
     /// Where the map that was applied last leads, whether it succeeded or not; empty for RAM only.
     public internal(set) var lastTargets: [Target] = []
+    /// What its thread had removed when the unmap request that was applied last returned.
+    public internal(set) var lastRequest = RemovedByRequest()
     /// Losses of records, in order: what happened within them is not in the graph.
     public internal(set) var gaps: [Gap] = []
     /// What the last complete snapshot found, and how it differed from the graph.
@@ -70,10 +79,20 @@ public struct Graph: Sendable {
         case .map(let map): return apply(map, event)
         case .mappingRemoved(let removal): return apply(removal, event)
         case .extent(let extent): extents.append(extent, thread: event.actor.tid)
-        case .unmapRequest(let request):
-            var applied = Applied()
-            applied.container = containerID(for: request.iommu)
+        case .unmapRequest(let request): return apply(request, event)
+        case .barMmap: break
+        default:
+            var applied = applyRare(event)
+            applied.containerChange = .state
             return applied
+        }
+        return Applied()
+    }
+
+    /// What happens a few times in a container's life.
+    private mutating func applyRare(_ event: Event) -> Applied {
+        switch event.kind {
+        case .map, .mappingRemoved, .extent, .unmapRequest, .barMmap: break
         case .containerOpen(let key): return openContainer(key, event)
         case .containerClose(let key): return closeContainer(key, event)
         case .iommuOpen(let iommu, let type, let key): return openIOMMU(iommu, type: type, key: key, event)
@@ -87,7 +106,6 @@ public struct Graph: Sendable {
         case .deviceClose(let use): return closeDescriptor(use)
         case .deviceFirstOpen(let use): return firstOpen(use, event)
         case .deviceLastClose(let use): return lastClose(use, event)
-        case .barMmap: break
         case .deviceInfo(let info): return learn(info)
         case .driverBind(let info): return bind(info)
         case .driverUnbind(let info): return unbind(info)
@@ -100,7 +118,7 @@ public struct Graph: Sendable {
             var applied = Applied()
             applied.affects = .process(event.actor.process)
             return applied
-        case .processExit: extents.drop(thread: event.actor.tid)
+        case .processExit: return exit(event)
         case .loss(let since, let lost):
             extendGap(since: since, until: event.time, lost: lost)
             hasLostSinceSnapshot = true

@@ -48,6 +48,13 @@ public struct MappingIndex: Sendable {
         return entry.mapping
     }
 
+    /// The highest mapping that has a byte in `first` … `last`, both included. O(log *n*).
+    public func overlapping(_ first: UInt64, _ last: UInt64) -> Mapping? {
+        // Mappings do not overlap: if any reaches into the range, the last one that begins in or before it does.
+        guard let entry = storage?.floor(last), entry.iova >= first || first &- entry.iova < entry.size else { return nil }
+        return entry.mapping
+    }
+
     private mutating func makeUnique() {
         if storage == nil {
             storage = MappingStorage()

@@ -23,6 +23,15 @@ public struct Container: Sendable {
     public var released: UInt64?
     public var groups: Set<UInt32>
     public var provenance: Provenance
+    /// When it got its present IOMMU side, or was first seen with it.
+    public var linked: UInt64?
+    /// Its last group is on the way out: every mapping goes, one after the other.
+    public var isTearingDown = false
+    /// Mappings in force whose creator is known to have exited.
+    public var abandoned = 0
+    /// Bytes whose user addresses VFIO_DMA_UNMAP_FLAG_VADDR took away and no map gave back, and who took them last.
+    public var vaddrInvalid: UInt64 = 0
+    public var vaddrInvalidBy: Actor?
 }
 
 public struct Group: Sendable {
@@ -113,6 +122,9 @@ public struct PeerMapping: Sendable {
     public let openGenerations: [UInt32]
     /// Whether a target's group was in the mapping's own container when it was made, by position in `targets`.
     public let wereInSameContainer: [Bool]
+    /// Whether a target was known not to be open through VFIO all the while it was made, by position in `targets`; never for one that a
+    /// snapshot found.
+    public let wereKnownClosed: [Bool]
 }
 
 /// One mapping in force.

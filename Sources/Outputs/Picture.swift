@@ -18,6 +18,8 @@ struct Picture {
         /// Bytes that are not device memory.
         var ramBytes: UInt64
         var mappings: Int
+        /// Open findings about the container itself or its calls, the most severe first.
+        var findings: [Finding] = []
     }
 
     struct DeviceBox {
@@ -104,6 +106,9 @@ struct Picture {
             var device: PCIAddress?
             var bar: UInt8
         }
+        for index in containers.indices {
+            containers[index].findings = findings.filter { !$0.isOfMapping && $0.container == containers[index].container.id }
+        }
         let containerAt = Dictionary(uniqueKeysWithValues: containers.enumerated().map { ($1.container.id, $0) })
         let deviceAt = Dictionary(uniqueKeysWithValues: devices.enumerated().map { ($1.device?.address, $0) })
         var positions: [Key: Int] = [:]
@@ -121,8 +126,9 @@ struct Picture {
                 }
             }
         }
-        for finding in findings {
-            if let at = positions[Key(container: finding.container, device: finding.device, bar: finding.bar)] { edges[at].findings.append(finding) }
+        for finding in findings where finding.isOfMapping {
+            guard let container = finding.container, let bar = finding.bar else { continue }
+            if let at = positions[Key(container: container, device: finding.device, bar: bar)] { edges[at].findings.append(finding) }
         }
         edges.sort { ($0.container, $0.device, $0.bar) < ($1.container, $1.device, $1.bar) }
     }

@@ -40,7 +40,7 @@ struct SVGLayout {
         var y = Self.top
         for index in picture.containers.indices {
             let start = y
-            y += Self.head
+            y += Self.head + (picture.containers[index].findings.isEmpty ? 0 : Self.row)
             for edge in picture.edges.indices where picture.edges[edge].container == index {
                 let height = picture.edges[edge].findings.isEmpty ? Self.row : Self.findingRow
                 edgeStarts[edge] = y + Self.row / 2

@@ -38,19 +38,27 @@ struct FilterOptions: ParsableArguments {
         if let pid, finding.actor.process.pid != pid, finding.deviceOwner?.process.pid != pid { return false }
         if let comm, graph.displayName(for: finding.actor) != comm, finding.actor.comm.string != comm { return false }
         if let cgroup, finding.actor.cgroup != cgroup, finding.deviceOwner?.cgroup != cgroup { return false }
-        if let container, finding.container.description != container { return false }
-        if let device = device.flatMap({ PCIAddress($0) }), finding.device != device { return false }
-        if let group, graph.device(finding.device)?.group != group { return false }
+        if let container, finding.container?.description != container { return false }
+        // What is about a whole container is about the devices and groups in it.
+        if let device = device.flatMap({ PCIAddress($0) }) {
+            guard finding.device == device || (finding.device == nil && isIn(finding.container, graph.containerID(of: device))) else { return false }
+        }
+        if let group {
+            let itsGroup = finding.device.flatMap { graph.device($0)?.group }
+            guard itsGroup == group || (finding.device == nil && isIn(finding.container, graph.groups[group]?.container)) else { return false }
+        }
         return true
     }
+
+    private func isIn(_ container: ContainerID?, _ other: ContainerID?) -> Bool { container != nil && container == other }
 }
 
 /// The part of a finding that filters and scopes look at.
 struct FindingSubject {
     var actor: Actor
     var deviceOwner: Actor?
-    var container: ContainerID
-    var device: PCIAddress
+    var container: ContainerID?
+    var device: PCIAddress?
 }
 
 extension Event {

@@ -9,7 +9,7 @@ import Testing
         it.advance(to: 5000)
         it.at(6000, .memoryDecode(nic, enabled: true, by: .vfio))
         #expect(it.said == ["memory-disabled medium open", "memory-disabled medium resolved"])
-        #expect(!it.findings[0].reachable && it.findings[0].message.contains("memory decode is off in its command register"))
+        #expect(it.findings[0].reachable == false && it.findings[0].message.contains("memory decode is off in its command register"))
         #expect(it.findings[1].since == 1000 && it.findings[1].until == 6000)
     }
 

@@ -92,7 +92,7 @@ import Testing
         it.at(1200, .deviceRemove(nic), by: host)
         it.advance(to: 9000)
         #expect(it.said == ["unbound-device high open"])
-        #expect(!it.findings[0].reachable && it.findings[0].message.contains("the device is gone"))
+        #expect(it.findings[0].reachable == false && it.findings[0].message.contains("the device is gone"))
         // Back in its slot, with vfio-pci.
         it.at(10_000, .deviceInfo(info(nic, group: nicGroup, bar: nicBar)), by: host)
         it.advance(to: 20_000)

@@ -47,7 +47,7 @@ import Testing
 
     @Test(arguments: 1...UInt64(12)) func atMostOneRuleSaysWhoHasTheDevice(seed: UInt64) {
         var it = Host()
-        let ownership = ["stale-mapping", "isolation-break", "unbound-device", "cross-container"].map { RuleRegistry.rule($0)! }
+        let ownership = ["stale-mapping", "isolation-break", "unbound-device", "cross-container"].map { RuleRegistry.rule($0) as! any ExposureRule }
         var seen: Set<String> = []
         for event in history(seed: seed) {
             it.apply(event)
@@ -57,7 +57,7 @@ import Testing
                     var holding: [String] = []
                     for rule in ownership where rule.evaluate(exposure, graph: it.graph) != nil { holding.append(rule.slug) }
                     #expect(holding.count <= 1, "seed \(seed): \(holding)")
-                    for rule in RuleRegistry.all {
+                    for case let rule as any ExposureRule in RuleRegistry.all {
                         guard let verdict = rule.evaluate(exposure, graph: it.graph) else { continue }
                         #expect(rule.severities.contains(verdict.severity))
                     }
@@ -69,7 +69,7 @@ import Testing
     }
 
     private func describe(_ finding: Finding) -> String {
-        "\(finding.id) \(finding.rule) \(finding.severity.name) \(finding.state) \(finding.time) \(finding.since) \(finding.until ?? 0) \(finding.iova) "
+        "\(finding.id) \(finding.rule) \(finding.severity.name) \(finding.state) \(finding.time) \(finding.since) \(finding.until ?? 0) \(finding.iova ?? 0) "
             + finding.message
     }
 

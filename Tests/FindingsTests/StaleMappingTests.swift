@@ -10,7 +10,7 @@ import Testing
         it.advance(to: 5000)
         #expect(it.said == ["stale-mapping high open"])
         let finding = it.findings[0]
-        #expect(finding.id == 1 && finding.since == 1000 && finding.time == 1500 && finding.until == nil && finding.reachable)
+        #expect(finding.id == 1 && finding.since == 1000 && finding.time == 1500 && finding.until == nil && finding.reachable == true)
         #expect(finding.container == ContainerID(1) && finding.iova == window && finding.size == size)
         #expect(finding.device == nic && finding.bar == 0 && finding.barOffset == 0 && finding.actor == vmA && finding.deviceOwner == nil)
         #expect(finding.message == "BAR 0 of 0000:02:00.0 is mapped by c1 (qemu-a) at IOVA 0x80000000, but the device has been closed: "

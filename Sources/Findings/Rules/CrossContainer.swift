@@ -2,7 +2,7 @@ import Events
 import MappingGraph
 
 /// D4: peer-to-peer between two containers while the target is in use.
-struct CrossContainer: Rule {
+struct CrossContainer: ExposureRule {
     let slug = "cross-container"
     let title = "A mapping leads to a device that is in use in another container"
     let severities = Severity.info...Severity.high

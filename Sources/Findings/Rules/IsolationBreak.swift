@@ -2,7 +2,7 @@ import Events
 import MappingGraph
 
 /// D3: the device has a new owner, another user or the host, and an old mapping reaches into it.
-struct IsolationBreak: Rule {
+struct IsolationBreak: ExposureRule {
     let slug = "isolation-break"
     let title = "A mapping reaches a device that belongs to someone else now"
     let severities = Severity.critical...Severity.critical

@@ -2,7 +2,7 @@ import Events
 import MappingGraph
 
 /// D5: the device is open, a mapping of its BAR is in force, and the BAR does not answer.
-struct MemoryDisabled: Rule {
+struct MemoryDisabled: ExposureRule {
     let slug = "memory-disabled"
     let title = "A mapping leads to device memory that is disabled"
     let severities = Severity.medium...Severity.medium

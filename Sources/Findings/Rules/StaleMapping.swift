@@ -2,7 +2,7 @@ import Events
 import MappingGraph
 
 /// D1 and D2: the device was released, and a mapping of its BAR is still in force.
-struct StaleMapping: Rule {
+struct StaleMapping: ExposureRule {
     let slug = "stale-mapping"
     let title = "A mapping outlives the release of the device that it leads to"
     let severities = Severity.medium...Severity.high

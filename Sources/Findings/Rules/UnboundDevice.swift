@@ -2,7 +2,7 @@ import Events
 import MappingGraph
 
 /// D3b: the device has no driver, or is gone, and a mapping of its BAR is still in force.
-struct UnboundDevice: Rule {
+struct UnboundDevice: ExposureRule {
     let slug = "unbound-device"
     let title = "A mapping leads to a device without driver, or to one that is gone"
     let severities = Severity.high...Severity.high

@@ -83,6 +83,11 @@ public struct Dot: GraphOutput {
         table(box.container.id.description + (box.container.closed == nil ? "" : " (descriptor closed)"), "#dbeafe", &out)
         detail("\(Picture.size(box.ramBytes)) of RAM", &out)
         detail(Picture.count(box.mappings, "mapping", "mappings"), &out)
+        for finding in box.findings {
+            out.append("<br/><font color=\"#dc2626\"><b>")
+            out.append(xml: "\(finding.severity.name) \(finding.rule)")
+            out.append("</b></font>")
+        }
         out.append("</td></tr>")
         close(&out)
     }

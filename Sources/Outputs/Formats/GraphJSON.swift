@@ -117,13 +117,23 @@ public struct GraphJSON: GraphOutput {
         out.append(json: finding.rule)
         out.append(#","severity":""#)
         out.append(finding.severity.timelineName)
-        out.append(#"","container":"c"#)
-        out.append(finding.container.number)
-        out.append(#"","iova":""#)
-        out.append(hex: finding.iova)
-        out.append(#"","device":""#)
-        out.append(finding.device)
-        out.append(#"","since":"#)
+        out.append(byte: 0x22)
+        if let container = finding.container {
+            out.append(#","container":"c"#)
+            out.append(container.number)
+            out.append(byte: 0x22)
+        }
+        if let iova = finding.iova {
+            out.append(#","iova":""#)
+            out.append(hex: iova)
+            out.append(byte: 0x22)
+        }
+        if let device = finding.device {
+            out.append(#","device":""#)
+            out.append(device)
+            out.append(byte: 0x22)
+        }
+        out.append(#","since":"#)
         out.append(finding.since)
         out.append(#","message":"#)
         out.append(json: finding.message)

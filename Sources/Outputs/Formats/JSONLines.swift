@@ -218,17 +218,8 @@ public struct JSONLines: EventOutput {
             out.append(json: vm)
         }
         container(finding.container, &out)
-        out.append(#","iova":""#)
-        out.append(hex: finding.iova)
-        out.append(#"","size":"#)
-        out.append(finding.size)
-        out.append(#","device":""#)
-        out.append(finding.device)
-        out.append(#"","bar":"#)
-        out.append(UInt64(finding.bar))
-        out.append(#","bar_offset":"#)
-        out.append(finding.barOffset)
-        out.append(finding.reachable ? #","reachable":true,"since":"# : #","reachable":false,"since":"#)
+        place(finding, &out)
+        out.append(#","since":"#)
         out.append(finding.since)
         out.append(#","until":"#)
         if let until = finding.until { out.append(until) } else { out.append("null") }
@@ -245,9 +236,40 @@ public struct JSONLines: EventOutput {
             }
             out.append(byte: 0x7d)
         }
+        if let occurrences = finding.occurrences {
+            out.append(#","occurrences":"#)
+            out.append(occurrences)
+        }
         if finding.isAfterGap { out.append(#","after_gap":true"#) }
         out.append(#","message":"#)
         out.append(json: finding.message)
         close(&out)
+    }
+
+    /// Where it is: what a finding of its rule does not have is left out.
+    private func place(_ finding: Finding, _ out: inout ByteWriter) {
+        if let iova = finding.iova {
+            out.append(#","iova":""#)
+            out.append(hex: iova)
+            out.append(byte: 0x22)
+        }
+        if let size = finding.size {
+            out.append(#","size":"#)
+            out.append(size)
+        }
+        if let device = finding.device {
+            out.append(#","device":""#)
+            out.append(device)
+            out.append(byte: 0x22)
+        }
+        if let bar = finding.bar {
+            out.append(#","bar":"#)
+            out.append(UInt64(bar))
+        }
+        if let offset = finding.barOffset {
+            out.append(#","bar_offset":"#)
+            out.append(offset)
+        }
+        if let reachable = finding.reachable { out.append(reachable ? #","reachable":true"# : #","reachable":false"#) }
     }
 }

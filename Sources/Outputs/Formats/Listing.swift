@@ -47,6 +47,10 @@ public struct Listing: GraphOutput {
         out.append(size: graph.mappedBytes(in: container.id))
         if container.closed != nil { out.append(", closed but alive") }
         if marked { provenance(container.provenance, &out) }
+        for finding in findings where finding.container == container.id && !finding.isOfMapping {
+            out.append("  !! ")
+            out.append(string: finding.rule)
+        }
         out.endLine()
         for number in container.groups.sorted() {
             for device in graph.devices.values.filter({ $0.group == number }).sorted(by: { $0.address < $1.address }) { write(device, graph, marked: marked, &out) }
@@ -67,7 +71,7 @@ public struct Listing: GraphOutput {
                     out.append(index == 0 ? "  → " : ", ")
                     out.append(target)
                 }
-                for finding in findings where finding.container == container.id && finding.iova == mapping.iova {
+                for finding in findings where finding.isOfMapping && finding.container == container.id && finding.iova == mapping.iova {
                     out.append("  !! ")
                     out.append(string: finding.rule)
                 }

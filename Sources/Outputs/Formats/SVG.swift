@@ -111,6 +111,11 @@ public struct SVG: GraphOutput {
         text("container \(it.container.id)", box.x + 12, box.y + 26, "name", &out)
         if it.container.closed != nil { text("descriptor closed", box.x + box.width - 12, box.y + 26, "muted end", &out) }
         text("\(Picture.size(it.ramBytes)) of RAM, \(Picture.count(it.mappings, "mapping", "mappings"))", box.x + 12, box.y + 46, "muted", &out)
+        if let worst = it.findings.first {
+            let others = it.findings.count > 1 ? " and \(it.findings.count - 1) more" : ""
+            rectangle(SVGLayout.Box(x: box.x + 1, y: box.y + SVGLayout.head, width: box.width - 2, height: SVGLayout.row - 1), "hit", &out)
+            text("\(worst.severity.name) \(worst.rule)\(others)", box.x + 12, box.y + SVGLayout.head + 16, "tag", &out)
+        }
         for (position, edge) in picture.edges.enumerated() where edge.container == index {
             let y = layout.edgeStarts[position]
             divider(box, y - SVGLayout.row / 2, &out)

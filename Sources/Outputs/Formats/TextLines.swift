@@ -105,7 +105,13 @@ public struct TextLines: EventOutput {
         out.append(" f")
         out.append(finding.id)
         if let until = finding.until {
-            out.append(finding.rule == "stale-mapping" ? ": was stale for " : ": over, it held for ")
+            if let occurrences = finding.occurrences {
+                out.append(": over, it happened ")
+                out.append(occurrences)
+                out.append(occurrences == 1 ? " time within " : " times within ")
+            } else {
+                out.append(finding.rule == "stale-mapping" ? ": was stale for " : ": over, it held for ")
+            }
             out.append(duration: until >= finding.since ? until - finding.since : 0)
             if isKnown { return out.endLine() }
         } else {
@@ -117,19 +123,30 @@ public struct TextLines: EventOutput {
         out.append(plain: finding.message)
         out.endLine()
         indent(&out)
-        out.append("c")
-        out.append(finding.container.number)
-        out.append(" (")
-        out.append(plain: graph.displayName(for: finding.actor))
-        out.append(", pid ")
-        out.append(finding.actor.process.pid)
-        out.append(") ")
-        out.append(iova: finding.iova, size: finding.size)
-        out.append(" → ")
-        out.append(Target(device: finding.device, bar: finding.bar, barOffset: finding.barOffset, iova: finding.iova, size: finding.size))
-        out.append(finding.reachable ? ", reachable" : ", not reachable now")
+        place(finding, graph, &out)
         if finding.isAfterGap { out.append("; records had been lost by then: it may have begun earlier") }
         out.endLine()
+    }
+
+    /// `c1 (qemu, pid 17) 0x80000000-0x800fffff → 0000:02:00.0 BAR 0, reachable`, or as much of it as there is.
+    private func place(_ finding: Finding, _ graph: Graph, _ out: inout ByteWriter) {
+        if let container = finding.container { out.append(string: container.description) } else { out.append("no container") }
+        if finding.actor != Actor() {
+            out.append(" (")
+            out.append(plain: graph.displayName(for: finding.actor))
+            out.append(", pid ")
+            out.append(finding.actor.process.pid)
+            out.append(")")
+        }
+        if let iova = finding.iova, let size = finding.size {
+            out.append(byte: 0x20)
+            out.append(iova: iova, size: max(size, 1))
+        }
+        if let device = finding.device, let bar = finding.bar, let offset = finding.barOffset {
+            out.append(" → ")
+            out.append(Target(device: device, bar: bar, barOffset: offset, iova: finding.iova ?? 0, size: finding.size ?? 0))
+        }
+        if let reachable = finding.reachable { out.append(reachable ? ", reachable" : ", not reachable now") }
     }
 
     private func indent(_ out: inout ByteWriter) { out.append("                 ") }

@@ -1,0 +1,41 @@
+import Events
+import MappingGraph
+
+/// D22: a container has hardly any mappings left.
+struct MappingBudget: ContainerRule {
+    let slug = "mapping-budget"
+    let title = "A container has used up nearly all of its mappings"
+    let severities = Severity.low...Severity.low
+    let watchesMappingCount = true
+
+    let explanation = """
+        The kernel limits how many mappings a container may have: dma_entry_limit of vfio_iommu_type1,
+        65,535 unless it was told otherwise. At the limit VFIO_IOMMU_MAP_DMA fails with ENOSPC, in a
+        virtual machine as I/O errors of its devices. This is said at 95 % and is over below 90 %.
+
+        Many small mappings are ordinary behind a virtual IOMMU; otherwise they are a leak, of a program
+        that maps buffers and does not unmap them. The timeline shows which.
+
+        False positive: a dma_entry_limit that was raised by module parameter, where the tool does not know it.
+        """
+
+    let kernelFacts = [
+        "vfio_dma_do_map fails with -ENOSPC when vfio_iommu.dma_avail is 0 (5.10 to 7.3).",
+        "The limit came as the fix of CVE-2019-3882: mappings are kernel memory that no rlimit counts.",
+    ]
+
+    let advice = """
+        Map larger ranges, or unmap what is not in use. On a host whose guests have virtual IOMMUs, raise
+        vfio_iommu_type1.dma_entry_limit.
+        """
+
+    func evaluate(_ container: Container, isHolding: Bool, graph: borrowing Graph) -> Verdict? {
+        let count = graph.mappingCount(in: container.id)
+        guard count >= (isHolding ? graph.mappingRelief : graph.mappingMark), count > 0 else { return nil }
+        return Verdict(severity: .low, actor: container.owner(graph))
+    }
+
+    func message(_ container: Container, graph: borrowing Graph) -> String {
+        "\(container.holder(graph)) has \(graph.mappingCount(in: container.id)) of \(graph.mappingLimit) mappings: at the limit further maps fail with ENOSPC."
+    }
+}

@@ -1,0 +1,36 @@
+import Events
+import MappingGraph
+
+/// D15: a mapping with an access that hardly anyone means.
+struct OddFlags: EventRule {
+    let slug = "odd-flags"
+    let title = "A mapping that devices can write but not read"
+    let severities = Severity.info...Severity.info
+
+    let explanation = """
+        A map request asked for write access without read. Some IOMMUs cannot do that and give both, or
+        neither; others do as they are told, and a device that reads what it has written gets a fault.
+
+        It is a hint: write-only buffers are legitimate, and rare.
+
+        False positives: receive buffers of a program that means it.
+        """
+
+    let kernelFacts = [
+        "VFIO_DMA_MAP_FLAG_READ and _WRITE become IOMMU_READ and IOMMU_WRITE as they are (vfio_dma_do_map, 5.10 to 7.3).",
+    ]
+
+    let advice = """
+        Map with VFIO_DMA_MAP_FLAG_READ, too, unless a device must not read the range.
+        """
+
+    func evaluate(_ event: Event, applied: Applied, graph: borrowing Graph) -> Occurrence? {
+        guard case .map(let map) = event.kind, map.result == 0, !map.readable, !map.vaddrOnly, map.provenance == .observed else { return nil }
+        return Occurrence(severity: .info, iova: map.iova, size: map.size, target: graph.lastTargets.first)
+    }
+
+    func message(_ event: Event, applied: Applied, graph: borrowing Graph) -> String {
+        guard case .map(let map) = event.kind else { return "" }
+        return "\(range(map.iova, map.size)) is mapped in \(event.caller(applied, graph)) for writing alone."
+    }
+}

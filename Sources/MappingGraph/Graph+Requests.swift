@@ -1,0 +1,132 @@
+import Events
+
+/// What a thread removed during one unmap request.
+public struct RemovedByRequest: Sendable, Equatable {
+    public var mappings = 0
+    /// Sum of their sizes.
+    public var bytes: UInt64 = 0
+}
+
+extension Graph {
+    /// `VFIO_IOMMU_UNMAP_DMA` returned; its removals came before, each by an event of its own.
+    mutating func apply(_ request: UnmapRequest, _ event: Event) -> Applied {
+        var applied = Applied()
+        applied.container = containerID(for: request.iommu)
+        lastRequest = requests.take(request.iommu, thread: event.actor.tid)
+        applied.isUnusual = request.result != 0 || request.size == 0
+        guard request.result == 0, let id = applied.container else { return applied }
+        let slot = Int(id.number) - 1
+        if request.flags & UnmapRequest.vaddrFlag != 0 {
+            let size = request.flags & UnmapRequest.allFlag != 0 ? slots[slot].bytes : request.size
+            let (sum, overflow) = slots[slot].container.vaddrInvalid.addingReportingOverflow(size)
+            setVaddrInvalid(overflow ? slots[slot].bytes : min(sum, slots[slot].bytes), slot, &applied)
+            slots[slot].container.vaddrInvalidBy = event.actor
+        } else if request.size == 0, request.flags & UnmapRequest.allFlag == 0 {
+            emptyUnmaps.insert(id, request.iova, time: event.time)
+        }
+        return applied
+    }
+
+    /// A VFIO_DMA_MAP_FLAG_VADDR call: the mapping has a user address again.
+    mutating func giveBackVaddr(_ map: Map, _ applied: inout Applied) {
+        guard let id = applied.container else { return }
+        let slot = Int(id.number) - 1
+        let invalid = slots[slot].container.vaddrInvalid
+        if invalid > 0 { setVaddrInvalid(invalid - min(invalid, map.size), slot, &applied) }
+    }
+
+    mutating func setVaddrInvalid(_ bytes: UInt64, _ slot: Int, _ applied: inout Applied) {
+        slots[slot].container.vaddrInvalid = bytes
+        if bytes == 0 { slots[slot].container.vaddrInvalidBy = nil }
+        applied.containerChange = .state
+    }
+
+    /// The last thread of a process that used VFIO is gone. O(mappings) for one that made any.
+    mutating func exit(_ event: Event) -> Applied {
+        extents.drop(thread: event.actor.tid)
+        let process = event.actor.process
+        var applied = Applied()
+        applied.affects = .process(process)
+        guard exited.insert(process).inserted, let owner = actors.exit(process) else { return applied }
+        for slot in slots.indices where !slots[slot].index.isEmpty {
+            slots[slot].container.abandoned += slots[slot].index.reduce(0) { $0 + ($1.owner == owner ? 1 : 0) }
+        }
+        return applied
+    }
+
+    // MARK: The budget of mappings
+
+    /// As many as this are 95 % of `mappingLimit`.
+    public var mappingMark: Int { (mappingLimit * 95 + 99) / 100 }
+
+    /// Fewer than this are below 90 % of it.
+    public var mappingRelief: Int { (mappingLimit * 90 + 99) / 100 }
+
+    /// Whether, within the 10 s before `time`, an unmap request for `iova` … `last` of a container succeeded and removed nothing. O(1).
+    public func hadEmptyUnmap(_ iova: UInt64, _ last: UInt64, in id: ContainerID, before time: UInt64) -> Bool {
+        emptyUnmaps.contains(id, iova, last, since: time - min(time, 10_000_000_000))
+    }
+}
+
+extension UnmapRequest {
+    /// VFIO_DMA_UNMAP_FLAG_ALL and VFIO_DMA_UNMAP_FLAG_VADDR (include/uapi/linux/vfio.h).
+    public static let allFlag: UInt32 = 1 << 1
+    public static let vaddrFlag: UInt32 = 1 << 2
+}
+
+/// Removals of threads whose unmap request has not returned. Fixed size, no hash: hardly ever are more than a few under way.
+struct RequestProgress: Sendable {
+    private struct Entry {
+        var thread: UInt32 = 0
+        var iommu: UInt64 = 0
+        var removed = RemovedByRequest()
+    }
+
+    private var entries: InlineArray<8, Entry> = InlineArray(repeating: Entry())
+    private var last = 0
+    private var next = 0
+
+    mutating func note(_ removal: MappingRemoved, thread: UInt32) {
+        if entries[last].thread != thread || entries[last].iommu != removal.iommu.raw { select(thread, removal.iommu.raw) }
+        entries[last].removed.mappings += 1
+        entries[last].removed.bytes &+= removal.size
+    }
+
+    /// What the thread removed, which is forgotten with that.
+    mutating func take(_ iommu: IOMMUKey, thread: UInt32) -> RemovedByRequest {
+        for index in 0..<8 where entries[index].thread == thread && entries[index].iommu == iommu.raw {
+            defer { entries[index] = Entry() }
+            return entries[index].removed
+        }
+        return RemovedByRequest()
+    }
+
+    private mutating func select(_ thread: UInt32, _ iommu: UInt64) {
+        for index in 0..<8 where entries[index].thread == thread && entries[index].iommu == iommu {
+            last = index
+            return
+        }
+        last = next
+        next = (next + 1) & 7
+        entries[last] = Entry(thread: thread, iommu: iommu)
+    }
+}
+
+/// The last few unmap requests that succeeded and removed nothing.
+struct EmptyUnmaps: Sendable {
+    private var entries: InlineArray<16, (container: UInt32, iova: UInt64, time: UInt64)> = InlineArray(repeating: (0, 0, 0))
+    private var next = 0
+
+    mutating func insert(_ id: ContainerID, _ iova: UInt64, time: UInt64) {
+        entries[next] = (id.number, iova, time)
+        next = (next + 1) & 15
+    }
+
+    func contains(_ id: ContainerID, _ first: UInt64, _ last: UInt64, since: UInt64) -> Bool {
+        for index in 0..<16 where entries[index].container == id.number && entries[index].iova >= first && entries[index].iova <= last
+            && entries[index].time >= since {
+            return true
+        }
+        return false
+    }
+}
