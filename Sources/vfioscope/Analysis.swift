@@ -2,6 +2,7 @@ import Events
 import Findings
 import MappingGraph
 import Outputs
+import Policies
 
 /// From events to graph, findings and lines: what live tracing, recordings and timelines share.
 ///
@@ -9,25 +10,35 @@ import Outputs
 /// replayed. A class, because callbacks of the ring reach it.
 final class Analysis {
     private(set) var graph = Graph()
-    private(set) var engine = Engine()
+    private(set) var engine: Engine
+    /// nil without a policy.
+    private(set) var judge: PolicyJudge?
     private(set) var tally = Tally()
     private let output: LineOutput?
     private let filter: FilterOptions?
-    /// Called with each finding, opened, changed or resolved.
-    var onFinding: (Finding) -> Void = { _ in }
+    /// Called with each finding that is not allowed, opened, changed or resolved.
+    var onFinding: (JudgedFinding) -> Void = { _ in }
 
     private var session: Session?
     private var initialDevices: [DeviceInfo] = []
     private var hasBegun = false
     private(set) var lastTime: UInt64 = 0
 
-    init(output: LineOutput?, filter: FilterOptions? = nil) {
+    init(output: LineOutput?, filter: FilterOptions? = nil, policy: Policy? = nil) {
         self.output = output
         self.filter = filter
+        engine = policy.map { Engine($0) } ?? Engine()
+        judge = policy.map { PolicyJudge($0) }
     }
 
+    /// The longest time that a condition may have to hold before it is said, nanoseconds.
+    var longestDebounce: UInt64 { judge?.policy.longestDebounce ?? Policy.defaultDebounce }
+
     /// Says what is known of the machine; call before the first event.
-    func begin(_ session: Session) { self.session = session }
+    func begin(_ session: Session) {
+        self.session = session
+        judge?.clockOffset = session.clockOffset
+    }
 
     func consume(_ event: Event) {
         if !hasBegun {
@@ -68,6 +79,7 @@ final class Analysis {
             if !evidence.defects.contains(defect) { evidence.defects.append(defect) }
         }
         engine.finish(at: evidence.ended, graph: graph) { report($0) }
+        judge?.finish(at: evidence.ended)
         output?.end(evidence: evidence, graph: graph)
         return evidence
     }
@@ -83,12 +95,14 @@ final class Analysis {
         output?.begin(session: session ?? unknown, devices: initialDevices)
     }
 
-    private func report(_ finding: Finding) {
-        tally.count(finding)
-        onFinding(finding)
+    private func report(_ emitted: Finding) {
+        guard let judged = judge == nil ? JudgedFinding(emitted) : judge!.judge(emitted, graph: graph) else { return }
+        tally.count(judged)
+        onFinding(judged)
         guard output != nil else { return }
+        let finding = judged.finding
         let subject = FindingSubject(actor: finding.actor, deviceOwner: finding.deviceOwner, container: finding.container, device: finding.device)
-        if filter?.shows(subject, graph) ?? true { output?.finding(finding, graph: graph) }
+        if filter?.shows(subject, graph) ?? true { output?.finding(judged, graph: graph) }
     }
 }
 
@@ -99,22 +113,29 @@ struct Tally {
     private(set) var worst: Severity?
     /// The most severe that each finding has been.
     private(set) var findings: [UInt32: Severity] = [:]
+    /// Those that a policy suppresses: they do not count.
+    private(set) var suppressed: Set<UInt32> = []
 
     mutating func count(_ event: Event) {
         events += 1
         if case .map(let map) = event.kind, map.result == 0, map.provenance == .observed, !map.vaddrOnly { maps += 1 }
     }
 
-    mutating func count(_ finding: Finding) {
+    mutating func count(_ judged: JudgedFinding) {
+        let finding = judged.finding
+        guard judged.suppressed == nil else {
+            // Once it has counted, it goes on doing so.
+            if findings[finding.id] == nil { suppressed.insert(finding.id) }
+            return
+        }
+        suppressed.remove(finding.id)
         findings[finding.id] = max(findings[finding.id] ?? .info, finding.severity)
         worst = max(worst ?? .info, finding.severity)
     }
 
-    /// `2 high, 1 info`, the worst first; empty when there is none.
+    /// `2 high, 1 info, 1 suppressed`, the worst first; empty when there is none.
     var summary: String {
-        Severity.allCases.reversed().compactMap { severity in
-            let count = findings.values.count { $0 == severity }
-            return count > 0 ? "\(count) \(severity.name)" : nil
-        }.joined(separator: ", ")
+        let counts = Severity.allCases.reversed().map { severity in (findings.values.count { $0 == severity }, severity.name) }
+        return (counts + [(suppressed.count, "suppressed")]).filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
     }
 }

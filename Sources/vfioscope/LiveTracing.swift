@@ -9,8 +9,8 @@ import MappingGraph
 final class LiveTracing {
     /// Events of two CPUs can reach the ring this much out of order, in nanoseconds: findings wait that long before time passes them.
     static let slack: UInt64 = 100_000_000
-    /// How long tracing goes on after the command ended, so that what it left behind can ripen into a finding: the debounce and a little.
-    static let linger: UInt64 = 700_000_000
+    /// How much longer than the debounce tracing goes on after the command ended, so that what it left behind can ripen into a finding.
+    static let linger: UInt64 = 200_000_000
     private static let tick: Int32 = 100
     /// How often a recording's block is written although it is not full, nanoseconds: the most that a SIGKILL of the tool can cost.
     private static let blockInterval: UInt64 = 1_000_000_000
@@ -76,14 +76,14 @@ final class LiveTracing {
                 }
                 if child!.poll() {
                     commandStatus = child!.status
-                    lingerUntil = analysis.graph.peerMappingCount > 0 ? now + Self.linger : now
+                    lingerUntil = analysis.graph.peerMappingCount > 0 ? now + analysis.longestDebounce + Self.linger : now
                 } else if now >= end {
                     running.signal(SIGTERM)
                 }
             } else if child == nil, caught != 0 || now >= end {
                 break
             }
-            if let lingerUntil, now >= lingerUntil { break }
+            if let lingerUntil, now >= lingerUntil || caught != forwarded { break }
         }
         tracer.settle()
         if analysis.graph.needsSnapshot, failure == nil { takeSnapshot() }

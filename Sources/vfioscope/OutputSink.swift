@@ -3,6 +3,7 @@ import Findings
 import Glibc
 import MappingGraph
 import Outputs
+import Policies
 
 /// A descriptor that lines go to. The first write that fails is kept and told once; after it nothing more is written.
 final class OutputSink {
@@ -58,7 +59,10 @@ final class LineOutput {
 
     func begin(session: Session, devices: [DeviceInfo]) { format.begin(session, devices: devices, into: &out) }
     func event(_ event: Event, applied: Applied, graph: borrowing Graph) { format.event(event, applied: applied, graph: graph, into: &out) }
-    func finding(_ finding: Finding, graph: borrowing Graph) { format.finding(finding, graph: graph, into: &out) }
+    func finding(_ judged: JudgedFinding, graph: borrowing Graph) {
+        format.finding(judged.finding, suppressed: judged.suppressed, graph: graph, into: &out)
+    }
+
     func flush() { out.flush() }
 
     func end(evidence: Evidence, graph: borrowing Graph) {

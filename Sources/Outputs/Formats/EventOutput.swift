@@ -10,8 +10,16 @@ public protocol EventOutput: Sendable {
     /// - Parameter devices: those known before the first event; the graph has learnt them already.
     mutating func begin(_ session: Session, devices: [DeviceInfo], into out: inout ByteWriter)
     mutating func event(_ event: Event, applied: Applied, graph: Graph, into out: inout ByteWriter)
-    mutating func finding(_ finding: Finding, graph: Graph, into out: inout ByteWriter)
+    /// - Parameter suppressed: the reason for which a policy does not count it.
+    mutating func finding(_ finding: Finding, suppressed: String?, graph: Graph, into out: inout ByteWriter)
     mutating func end(_ evidence: Evidence, graph: Graph, into out: inout ByteWriter)
+}
+
+extension EventOutput {
+    /// One that counts.
+    public mutating func finding(_ finding: Finding, graph: Graph, into out: inout ByteWriter) {
+        self.finding(finding, suppressed: nil, graph: graph, into: &out)
+    }
 }
 
 /// A format that shows the graph as it stands at one moment.

@@ -29,6 +29,8 @@ public struct JSONLines: EventOutput {
     private var counts = InlineArray<8, UInt64>(repeating: 0)
     /// Highest severity so far, by `Finding.id`.
     private var severities: [UInt32: Severity] = [:]
+    /// Those that a policy suppresses, by `Finding.id`: not among `severities`.
+    private var suppressed: Set<UInt32> = []
     private var cachedActor = Actor()
     /// The fields of `cachedActor` as they are written, each behind a comma.
     private var actorText: [UInt8] = []
@@ -167,7 +169,12 @@ public struct JSONLines: EventOutput {
             out.append("\":")
             out.append(UInt64(severities.values.count { $0 == severity }))
         }
-        out.append(#"},"attempted":"#)
+        out.append(byte: 0x7d)
+        if !suppressed.isEmpty {
+            out.append(#","suppressed":"#)
+            out.append(UInt64(suppressed.count))
+        }
+        out.append(#","attempted":"#)
         out.append(evidence.attempted)
         out.append(#","delivered":"#)
         out.append(evidence.delivered)
@@ -202,8 +209,13 @@ public struct JSONLines: EventOutput {
 
     // MARK: Findings
 
-    public mutating func finding(_ finding: Finding, graph: Graph, into out: inout ByteWriter) {
-        severities[finding.id] = max(severities[finding.id] ?? .info, finding.severity)
+    public mutating func finding(_ finding: Finding, suppressed reason: String?, graph: Graph, into out: inout ByteWriter) {
+        if reason == nil {
+            suppressed.remove(finding.id)
+            severities[finding.id] = max(severities[finding.id] ?? .info, finding.severity)
+        } else if severities[finding.id] == nil {
+            suppressed.insert(finding.id)
+        }
         out.append(#"{"type":"finding","id":"f"#)
         out.append(finding.id)
         out.append(#"","rule":"#)
@@ -241,6 +253,10 @@ public struct JSONLines: EventOutput {
             out.append(occurrences)
         }
         if finding.isAfterGap { out.append(#","after_gap":true"#) }
+        if let reason {
+            out.append(#","suppressed":"#)
+            out.append(json: reason)
+        }
         out.append(#","message":"#)
         out.append(json: finding.message)
         close(&out)

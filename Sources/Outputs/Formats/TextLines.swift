@@ -12,6 +12,8 @@ public struct TextLines: EventOutput {
     /// Bytes removed by a thread since its last unmap request returned.
     var removed: [UInt32: UInt64] = [:]
     private var opened: [UInt32: Severity] = [:]
+    /// Those that a policy suppresses: not among `opened`.
+    private var suppressed: Set<UInt32> = []
     /// A device's state as the lines above have it, so that writing the same again is not news.
     var shown: [PCIAddress: ShownState] = [:]
 
@@ -92,12 +94,17 @@ public struct TextLines: EventOutput {
 
     // MARK: Findings
 
-    public mutating func finding(_ finding: Finding, graph: Graph, into out: inout ByteWriter) {
-        let isKnown = opened[finding.id] != nil
-        opened[finding.id] = max(opened[finding.id] ?? .info, finding.severity)
+    public mutating func finding(_ finding: Finding, suppressed reason: String?, graph: Graph, into out: inout ByteWriter) {
+        let isKnown = opened[finding.id] != nil || suppressed.contains(finding.id)
+        if reason == nil {
+            suppressed.remove(finding.id)
+            opened[finding.id] = max(opened[finding.id] ?? .info, finding.severity)
+        } else if opened[finding.id] == nil {
+            suppressed.insert(finding.id)
+        }
         dim(&out) { $0.append(timeOfDay: Int64(truncatingIfNeeded: finding.time) &+ clockOffset) }
-        paint(finding.state == .open ? .alarm : .relief, &out)
-        out.append(finding.state == .open ? "  !! " : "  ok ")
+        paint(reason != nil ? .faint : finding.state == .open ? .alarm : .relief, &out)
+        out.append(finding.state == .resolved ? "  ok " : reason == nil ? "  !! " : "  -- ")
         for byte in finding.severity.name.utf8 { out.append(byte: byte & 0xdf) }
         out.append(byte: 0x20)
         out.append(plain: finding.rule)
@@ -122,6 +129,12 @@ public struct TextLines: EventOutput {
         indent(&out)
         out.append(plain: finding.message)
         out.endLine()
+        if let reason {
+            indent(&out)
+            out.append("suppressed by the policy: ")
+            out.append(plain: reason)
+            out.endLine()
+        }
         indent(&out)
         place(finding, graph, &out)
         if finding.isAfterGap { out.append("; records had been lost by then: it may have begun earlier") }

@@ -4,6 +4,7 @@ import Findings
 import Glibc
 import MappingGraph
 import Outputs
+import Policies
 
 struct Audit: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -11,36 +12,41 @@ struct Audit: ParsableCommand {
         discussion: "Ends with 1 when a finding is at or above --fail-on, and with 4 when nothing is but the evidence is incomplete.")
 
     @OptionGroup var failOn: FailOnOption
+    @OptionGroup var policy: PolicyOption
     @Option(help: "text for the findings alone, or jsonl for the whole JSON timeline.") var format: StreamFormat = .text
     @Argument(help: "Recordings or timelines; - is stdin.") var files: [String]
 
     func run() throws {
+        let decided = try policy.load()
+        var use = decided.map { PolicyUse($0) }
         var worst: ExitStatus = .clean
         for path in files {
-            let status = try audit(path)
+            let status = try audit(path, decided, &use)
             // 1 beats 4 beats 0.
             if status == .findings || worst == .clean { worst = status }
         }
+        policy.explain(use, decided, tellsUnused: true)
         throw worst
     }
 
-    private func audit(_ path: String) throws -> ExitStatus {
+    private func audit(_ path: String, _ policy: Policy?, _ use: inout PolicyUse?) throws -> ExitStatus {
         let file = try InputFile(path)
         defer { file.unmap() }
         let sink = OutputSink(STDOUT_FILENO, name: "stdout")
-        let analysis = Analysis(output: format == .jsonl ? format.makeOutput(sink) : nil)
-        var findings: [Finding] = []
+        let analysis = Analysis(output: format == .jsonl ? format.makeOutput(sink) : nil, policy: policy)
+        var findings: [JudgedFinding] = []
         var position: [UInt32: Int] = [:]
-        analysis.onFinding = { finding in
-            if let index = position[finding.id] {
-                findings[index] = finding
+        analysis.onFinding = { judged in
+            if let index = position[judged.finding.id] {
+                findings[index] = judged
             } else {
-                position[finding.id] = findings.count
-                findings.append(finding)
+                position[judged.finding.id] = findings.count
+                findings.append(judged)
             }
         }
         let (session, seen) = try file.feed(analysis)
         let evidence = analysis.finish(seen)
+        if let judge = analysis.judge { use?.add(judge.use) }
         var verdict = Verdict(analysis, worst: analysis.tally.worst, evidence: evidence, session: session)
         verdict.requiresComplete = failOn.requireComplete
         if format == .text {

@@ -5,11 +5,12 @@ import Glibc
 import Kernel
 import MappingGraph
 import Outputs
+import Policies
 
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a command and judge what it did with VFIO: a gate for CI.",
-        usage: "vfioscope run [--fail-on SEVERITY] [--scope command|host] [--timeline FILE] [--recording FILE] -- COMMAND …",
+        usage: "vfioscope run [--fail-on SEVERITY] [--policy FILE] [--scope command|host] [--timeline FILE] [--recording FILE] -- COMMAND …",
         discussion: """
             The whole host is watched. The verdict counts the findings that involve a process of the command's tree as owner of the mapping
             or of the device; --scope host counts all. Without such a finding the exit status is the command's own.
@@ -18,6 +19,7 @@ struct Run: ParsableCommand {
     enum Scope: String, ExpressibleByArgument, CaseIterable { case command, host }
 
     @OptionGroup var failOn: FailOnOption
+    @OptionGroup var policy: PolicyOption
     @OptionGroup var tracing: TracingOptions
     @Option(help: "Whose findings count: the command's, or all of the host.") var scope: Scope = .command
     @Option(help: ArgumentHelp("Write the JSON timeline here too.", valueName: "file")) var timeline: String?
@@ -29,14 +31,15 @@ struct Run: ParsableCommand {
     }
 
     func run() throws {
+        let decided = try policy.load()
         let sink = try timeline.map { try OutputSink(path: $0) }
-        let analysis = Analysis(output: sink.map { StreamFormat.jsonl.makeOutput($0) })
+        let analysis = Analysis(output: sink.map { StreamFormat.jsonl.makeOutput($0) }, policy: decided)
         var options = tracing.options
         options.followsChildren = true
         let live = LiveTracing(analysis: analysis, recording: try recording.map { try openRecording($0) }, options: options)
         sink?.onFailure = { live.fail($0) }
 
-        var all: [Finding] = []
+        var all: [JudgedFinding] = []
         analysis.onFinding = { all.append($0) }
         let evidence = try live.run(duration: nil, command: command)
 
@@ -44,18 +47,20 @@ struct Run: ParsableCommand {
         let lostForks = live.tracer.losses.contains { $0.name == "process fork" || $0.name == "on_fork" }
         if lostForks, scope == .command { say("vfioscope: a fork was lost, and with it who belongs to the command: the findings of the whole host count") }
         var judged = Tally()
-        var reported: [Finding] = []
-        for finding in all {
+        var reported: [JudgedFinding] = []
+        for item in all {
+            let finding = item.finding
             let owners = [finding.actor, finding.deviceOwner].compactMap(\.self)
             guard scope == .host || lostForks || owners.contains(where: { live.tracer.commandTree.contains($0.process) }) else { continue }
-            judged.count(finding)
-            if let index = reported.firstIndex(where: { $0.id == finding.id }) { reported[index] = finding } else { reported.append(finding) }
+            judged.count(item)
+            if let index = reported.firstIndex(where: { $0.finding.id == finding.id }) { reported[index] = item } else { reported.append(item) }
         }
 
         // To stderr: stdout is the command's.
         let text = OutputSink(STDERR_FILENO, name: "stderr")
         if !reported.isEmpty { FindingList.write(reported, session: live.tracer.session, graph: analysis.graph, to: text) }
         report(analysis.tally, evidence)
+        policy.explain(analysis.judge?.use, decided, tellsUnused: true)
         var verdict = Verdict(analysis, worst: judged.worst, evidence: evidence, session: live.tracer.session)
         verdict.requiresComplete = failOn.requireComplete
         verdict.explainEvidence()

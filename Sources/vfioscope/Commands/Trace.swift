@@ -11,14 +11,16 @@ struct Trace: ParsableCommand {
 
     @OptionGroup var filter: FilterOptions
     @OptionGroup var failOn: FailOnOption
+    @OptionGroup var policy: PolicyOption
     @OptionGroup var tracing: TracingOptions
     @Option(help: "text, or jsonl for the JSON timeline.") var format: StreamFormat = .text
     @Option(help: ArgumentHelp("Stop after this long: 500ms, 90s, 15m; a bare number is seconds.", valueName: "time")) var duration: DurationArgument?
     @Flag(help: "Show user addresses too; they reveal the layout of address spaces.") var showVaddr = false
 
     func run() throws {
+        let decided = try policy.load()
         let sink = OutputSink(STDOUT_FILENO, name: "stdout")
-        let analysis = Analysis(output: format.makeOutput(sink, showVaddr: showVaddr), filter: filter)
+        let analysis = Analysis(output: format.makeOutput(sink, showVaddr: showVaddr), filter: filter, policy: decided)
         let live = LiveTracing(analysis: analysis, recording: nil, options: tracing.options)
         sink.onFailure = { live.fail($0) }
         let evidence = try live.run(duration: duration, command: [])
@@ -28,6 +30,7 @@ struct Trace: ParsableCommand {
             report(analysis.tally, evidence)
             verdict.explainEvidence()
         }
+        policy.explain(analysis.judge?.use, decided, tellsUnused: false)
         throw verdict.status(failOn: failOn.severity)
     }
 }

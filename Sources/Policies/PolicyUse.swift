@@ -1,0 +1,50 @@
+/// What the entries of a policy did, of one source of events or of several together, for stderr.
+public struct PolicyUse: Sendable {
+    /// Findings by the index of the entry, each once.
+    public private(set) var findings: [Int]
+    /// The entries that had expired when the events ended.
+    public internal(set) var expired: Set<Int> = []
+    /// The entries that some finding matched, whatever became of it.
+    var matched: Set<Int> = []
+    /// There are suppressions, and the date of the events is not known.
+    public internal(set) var hasNoClock = false
+
+    public init(_ policy: Policy) { findings = Array(repeating: 0, count: policy.entries.count) }
+
+    mutating func move(from old: Int?, to new: Int?) {
+        if let old { findings[old] -= 1 }
+        if let new { findings[new] += 1 }
+    }
+
+    /// Adds what the same policy did elsewhere.
+    public mutating func add(_ other: PolicyUse) {
+        for index in findings.indices { findings[index] += other.findings[index] }
+        expired.formUnion(other.expired)
+        matched.formUnion(other.matched)
+        hasNoClock = hasNoClock || other.hasNoClock
+    }
+
+    /// Lines for people, in the order of the file.
+    ///
+    /// - Parameters:
+    ///   - name: the policy's file.
+    ///   - tellsUnused: whether entries that matched nothing are told.
+    public func notes(_ policy: Policy, name: String, tellsUnused: Bool) -> [String] {
+        var lines: [String] = []
+        let off = policy.rules.filter(\.value.isOff).keys.sorted()
+        if !off.isEmpty { lines.append("rules turned off by \(name): \(off.joined(separator: ", "))") }
+        if hasNoClock { lines.append("\(name): the date of the events is not known: no suppression holds") }
+        for (index, entry) in policy.entries.enumerated() {
+            let count = findings[index]
+            let what = entry.effect == .allow ? "allowed" : "suppressed"
+            if count > 0 { lines.append("\(count) finding\(count == 1 ? "" : "s") \(what) by \(name):\(entry.place.line) (\(entry.reason))") }
+            if expired.contains(index), case .suppress(let expires) = entry.effect {
+                lines.append("\(name):\(entry.place.line): this suppression has expired: its last day was \(expires) (\(entry.reason))"
+                    + (matched.contains(index) ? "; what it matches counts again" : ""))
+            } else if tellsUnused, !matched.contains(index), !hasNoClock || entry.effect == .allow {
+                lines.append("\(name):\(entry.place.line): note: this \(entry.effect == .allow ? "allow" : "suppression") matched nothing (\(entry.reason))")
+            }
+        }
+        return lines
+    }
+}
