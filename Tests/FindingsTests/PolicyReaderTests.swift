@@ -217,7 +217,7 @@ func policyErrors(_ text: String) -> [String] {
                 #expect(!error.errors.isEmpty && error.errors.allSatisfy { (1...lines).contains($0.place.line) && $0.place.column > 0 })
             }
         }
-        #expect(policies > 100)
+        #expect(policies > 50)
     }
 
     struct SplitMix: RandomNumberGenerator {
