@@ -62,7 +62,7 @@ struct TOMLNode {
         guard let document else { throw PolicyError(SourcePlace(line: 1, column: 1), "memory ran out") }
         defer { ctoml_free(document) }
         if let error = document.pointee.error {
-            throw PolicyError(SourcePlace(document.pointee.error_at), "not TOML: " + sentence(String(cString: error)))
+            throw PolicyError(SourcePlace(document.pointee.error_at), "not a policy's TOML: " + sentence(String(cString: error)))
         }
         var next = 0
         return read(UnsafeBufferPointer(start: document.pointee.nodes, count: document.pointee.count), &next)
