@@ -170,6 +170,7 @@ extension Graph {
         byIOMMU[iommu] = nil
         if walk?.iommu == iommu { walk = nil }
         recentRemovals.forget(iommu)
+        requests.forget(iommu)
         if cachedIOMMU == iommu { cachedSlot = -1 }
         slots[slot].container.iommu = nil
         slots[slot].container.released = time

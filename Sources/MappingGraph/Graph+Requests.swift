@@ -101,6 +101,11 @@ struct RequestProgress: Sendable {
         return RemovedByRequest()
     }
 
+    /// The pointer may be another's from here on.
+    mutating func forget(_ iommu: IOMMUKey) {
+        for index in 0..<8 where entries[index].iommu == iommu.raw { entries[index] = Entry() }
+    }
+
     private mutating func select(_ thread: UInt32, _ iommu: UInt64) {
         for index in 0..<8 where entries[index].thread == thread && entries[index].iommu == iommu {
             last = index

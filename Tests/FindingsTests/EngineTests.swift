@@ -27,7 +27,7 @@ import Testing
     }
 
     @Test func deadlinesComeInOrder() {
-        var it = Host.peerToPeer()
+        var it = Host.peerToPeer(rules: Host.placeRules)
         it.mapNIC(200, iova: 0x1000_0000)
         it.at(1000, .memoryDecode(nic, enabled: false, by: .vfio))
         it.close(1100)
@@ -40,7 +40,7 @@ import Testing
     }
 
     @Test func eachTargetOfAMappingIsItsOwn() {
-        var it = Host.peerToPeer()
+        var it = Host.peerToPeer(rules: Host.placeRules)
         it.at(200, .extent(Extent(iova: 0x1000, address: 0xe000_0000, size: 0x1000)))
         it.at(200, .extent(Extent(iova: 0x2000, address: nicBar, size: 0x1000)))
         it.at(200, .map(Map(iommu: i1, iova: 0x1000, size: 0x4000, deviceBytes: 0x3000, extentCount: 2, moreExtents: true)))
@@ -73,7 +73,7 @@ import Testing
     }
 
     @Test func timeDoesNotGoBack() {
-        var it = Host.peerToPeer()
+        var it = Host.peerToPeer(rules: Host.placeRules)
         it.at(1000, .groupOpen(9))
         // Another CPU's record, a little late.
         it.close(990)

@@ -56,8 +56,9 @@ func info(_ device: PCIAddress, group: UInt32, bar: UInt64, driver: String = "vf
 
 extension Host {
     /// VM A has the GPU in c1 and maps the NIC's BAR at `window` at time 100. The NIC's group is in `nicIn`, opened by `nicOpener` at time 50.
-    static func peerToPeer(nicIn: ContainerKey = c1, nicOpener: Actor? = vmA, driver: String = "vfio-pci", debounce: UInt64 = 500) -> Host {
-        var it = Host(debounce: debounce)
+    static func peerToPeer(nicIn: ContainerKey = c1, nicOpener: Actor? = vmA, driver: String = "vfio-pci", rules: [any Rule] = RuleRegistry.all,
+                           debounce: UInt64 = 500) -> Host {
+        var it = Host(rules: rules, debounce: debounce)
         it.at(1, .deviceInfo(info(gpu, group: gpuGroup, bar: 0xe000_0000)), by: host)
         it.at(1, .deviceInfo(info(nic, group: nicGroup, bar: nicBar, driver: driver)), by: host)
         it.at(2, .containerOpen(c1))
@@ -70,6 +71,23 @@ extension Host {
         if let nicOpener { it.open(50, by: nicOpener) }
         it.mapNIC(100)
         return it
+    }
+
+    /// The rules on who has the device that a mapping leads to, and whether it answers.
+    static let placeRules = RuleRegistry.all.filter {
+        ["stale-mapping", "isolation-break", "unbound-device", "cross-container", "memory-disabled"].contains($0.slug)
+    }
+
+    mutating func mapRAM(_ time: UInt64, iova: UInt64, size: UInt64 = 0x1000, result: Int32 = 0, readable: Bool = true, by actor: Actor = vmA) {
+        at(time, .map(Map(iommu: i1, iova: iova, size: size, readable: readable, result: result)), by: actor)
+    }
+
+    mutating func remove(_ time: UInt64, iova: UInt64, size: UInt64 = 0x1000, cause: RemovalCause = .request, by actor: Actor = vmA) {
+        at(time, .mappingRemoved(MappingRemoved(iommu: i1, iova: iova, size: size, cause: cause)), by: actor)
+    }
+
+    mutating func unmapReturns(_ time: UInt64, iova: UInt64, size: UInt64, flags: UInt32 = 0, result: Int32 = 0, by actor: Actor = vmA) {
+        at(time, .unmapRequest(UnmapRequest(iommu: i1, iova: iova, size: size, flags: flags, result: result)), by: actor)
     }
 
     mutating func mapNIC(_ time: UInt64, iova: UInt64 = window, by actor: Actor = vmA) {
