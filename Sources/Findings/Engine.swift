@@ -49,6 +49,11 @@ public struct Engine: Sendable {
         eventRules = rules.enumerated().compactMap { index, rule in (rule as? any EventRule).map { (index, $0) } }
     }
 
+    /// Tells the graph at which number of mappings it has to ask. Before the first event.
+    public func configure(_ graph: inout Graph) {
+        for case let rule as MappingBudget in rules { graph.mappingMarkPercent = Int(rule.threshold.value) }
+    }
+
     /// Findings that are open, by id. O(*n* log *n*) in the subjects of which some condition holds.
     public var openFindings: [Finding] {
         (tracks.values.joined().compactMap(\.finding) + lints.findings).sorted { $0.id < $1.id }

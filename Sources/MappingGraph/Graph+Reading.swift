@@ -54,6 +54,9 @@ extension Graph {
     /// Bytes. O(1).
     public func mappedBytes(in id: ContainerID) -> UInt64 { slot(of: id).map { slots[$0].bytes } ?? 0 }
 
+    /// Whether any mapping is in force. O(containers).
+    public var hasMappings: Bool { slots.contains { !$0.index.isEmpty } }
+
     /// The mapping that contains the byte at `iova`. O(log *n*).
     public func mapping(at iova: UInt64, in id: ContainerID) -> Mapping? { slot(of: id).flatMap { slots[$0].index.floor(iova) } }
 

@@ -56,11 +56,11 @@ extension Graph {
 
     // MARK: The budget of mappings
 
-    /// As many as this are 95 % of `mappingLimit`.
-    public var mappingMark: Int { (mappingLimit * 95 + 99) / 100 }
+    /// As many as this are `mappingMarkPercent` of `mappingLimit`.
+    public var mappingMark: Int { (mappingLimit * mappingMarkPercent + 99) / 100 }
 
-    /// Fewer than this are below 90 % of it.
-    public var mappingRelief: Int { (mappingLimit * 90 + 99) / 100 }
+    /// Fewer than this are 5 % of `mappingLimit` below the mark.
+    public var mappingRelief: Int { (mappingLimit * (mappingMarkPercent - 5) + 99) / 100 }
 
     /// Whether, within the 10 s before `time`, an unmap request for `iova` … `last` of a container succeeded and removed nothing. O(1).
     public func hadEmptyUnmap(_ iova: UInt64, _ last: UInt64, in id: ContainerID, before time: UInt64) -> Bool {

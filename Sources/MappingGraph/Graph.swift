@@ -51,6 +51,8 @@ public struct Graph: Sendable {
     var emptyUnmaps = EmptyUnmaps()
     /// How many mappings a container may have, the kernel's `dma_entry_limit`: a parameter of vfio_iommu_type1.
     public var mappingLimit = 65_535
+    /// Of `mappingLimit`, 10…100: the mark at which rules are asked about a container's number of mappings.
+    public var mappingMarkPercent = 95
 
     /// Mappings that the last event showed to be gone, their removal unseen: what a snapshot after a loss does not find.
     public internal(set) var lastRemoved: [Mapping] = []

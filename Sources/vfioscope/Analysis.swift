@@ -29,6 +29,7 @@ final class Analysis {
         self.filter = filter
         engine = policy.map { Engine($0) } ?? Engine()
         judge = policy.map { PolicyJudge($0) }
+        engine.configure(&graph)
     }
 
     /// The longest time that a condition may have to hold before it is said, nanoseconds.

@@ -76,7 +76,7 @@ final class LiveTracing {
                 }
                 if child!.poll() {
                     commandStatus = child!.status
-                    lingerUntil = analysis.graph.peerMappingCount > 0 ? now + analysis.longestDebounce + Self.linger : now
+                    lingerUntil = analysis.graph.hasMappings ? now + analysis.longestDebounce + Self.linger : now
                 } else if now >= end {
                     running.signal(SIGTERM)
                 }
@@ -109,7 +109,8 @@ final class LiveTracing {
                 if !analysis.graph.needsSnapshot { break }
             }
         } catch {
-            if tracer.hasVFIO { snapshotFailure = "the kernel's present state could not be read: \(error.description)" }
+            // vfio-pci may be still to come; its hooks will ask again.
+            if case .noVFIO = error {} else { snapshotFailure = "the kernel's present state could not be read: \(error.description)" }
         }
         lastSnapshot = UInt64(vs_boot_time())
     }

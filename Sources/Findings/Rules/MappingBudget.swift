@@ -2,16 +2,19 @@ import Events
 import MappingGraph
 
 /// D22: a container has hardly any mappings left.
-struct MappingBudget: ContainerRule {
+struct MappingBudget: ContainerRule, RuleWithThreshold {
     let slug = "mapping-budget"
     let title = "A container has used up nearly all of its mappings"
     let severities = Severity.low...Severity.low
     let watchesMappingCount = true
+    /// The graph asks at this mark: see `Engine.configure`.
+    var threshold = Threshold(95, unit: "percent", allowed: 10...100)
 
     let explanation = """
         The kernel limits how many mappings a container may have: dma_entry_limit of vfio_iommu_type1,
         65,535 unless it was told otherwise. At the limit VFIO_IOMMU_MAP_DMA fails with ENOSPC, in a
-        virtual machine as I/O errors of its devices. This is said at 95 % and is over below 90 %.
+        virtual machine as I/O errors of its devices. This is said at 95 % (a policy may set
+        another threshold) and is over 5 % below that.
 
         Many small mappings are ordinary behind a virtual IOMMU; otherwise they are a leak, of a program
         that maps buffers and does not unmap them. The timeline shows which.
