@@ -21,7 +21,7 @@ struct MapFailed: EventRule {
     let kernelFacts = [
         "vfio_pin_map_dma undoes what it has mapped and returns the error: a failed map leaves nothing behind (5.10 to 7.3).",
         "A fault on a BAR whose memory is disabled ends as -EFAULT (vfio_pci_mmap_fault; 6.12 and later vfio_pci_mmap_huge_fault).",
-        "vfio_dma_do_map: -EINVAL for alignment, wrap and reserved ranges, -ENOSPC at dma_entry_limit, -ENOMEM at RLIMIT_MEMLOCK.",
+        "vfio_dma_do_map: -EINVAL for alignment, wrap (6.18 and 7.3: -EOVERFLOW) and reserved ranges, -ENOSPC at dma_entry_limit, -ENOMEM at RLIMIT_MEMLOCK.",
     ]
 
     let advice = """
@@ -51,6 +51,7 @@ struct MapFailed: EventRule {
         case -22: return "the range is empty, not aligned, wraps, has no access, or is not one that the IOMMU can map"
         case -12: return "the process would have more memory locked than RLIMIT_MEMLOCK allows, or the kernel has none left"
         case -28: return "the container has as many mappings as dma_entry_limit allows (\(graph.mappingLimit) unless the host says otherwise)"
+        case -75: return "the range wraps around the end of the address space"
         case -4: return "the process was interrupted by a fatal signal"
         default: return "nothing was mapped"
         }
@@ -80,6 +81,7 @@ func errnoName(_ result: Int32) -> String {
     case -22: "EINVAL"
     case -25: "ENOTTY"
     case -28: "ENOSPC"
+    case -75: "EOVERFLOW"
     default: "error \(result)"
     }
 }
