@@ -121,7 +121,7 @@ func policyErrors(_ text: String) -> [String] {
         ("version = 1\n[rules.stale-mapping]\nseverity = 3", "3:12: 'severity' takes a string, not an integer"),
         ("version = 1\n[rules.stale-mapping]\ndebounce = [1]", "3:12: 'debounce' takes a string, not an array"),
         ("version = 1\n[rules.stale-mapping]\nthreshold = 3", "3:1: rule 'stale-mapping' has no threshold"),
-        ("version = 1\n[rules.mapping-budget]\nthreshold = 101", "3:13: the threshold of 'mapping-budget' is 1 to 100 percent, not 101"),
+        ("version = 1\n[rules.mapping-budget]\nthreshold = 101", "3:13: the threshold of 'mapping-budget' is 10 to 100 percent, not 101"),
         ("version = 1\n[rules.mapping-budget]\nthreshold = '9'", "3:13: 'threshold' takes an integer, not a string"),
         ("version = 1\n[allow]\nreason = 'x'", "2:1: 'allow' takes tables, as in [[allow]], not a table"),
         ("version = 1\nallow = [1]", "2:10: 'allow' takes tables, as in [[allow]], not an integer"),

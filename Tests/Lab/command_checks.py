@@ -56,7 +56,7 @@ def check_boot(tally, series, directory, tool):
                          (["sigkill-tool"], sigkill), (["disk-full"], disk_full), (["unwritable"], unwritable), (["loss"], loss),
                          (["late-start"], late_start), (["full"], full), (["hidden-by-bar"], hidden),
                          (["snapshot-idle"], snapshot_idle), (["snapshot-jsonl"], snapshot), (["snapshot-many"], snapshot_many),
-                         (["late-modules"], late_modules)):
+                         (["client-qemu"], clients), (["late-modules"], late_modules)):
         if all(steps.ran(name) for name in names):
             judge(steps)
     no_crash(steps)
@@ -422,6 +422,32 @@ def snapshot_many(steps):
                [{"device": ivshmem, "bar": 2, "bar_offset": 0, "iova": last[0]["iova"], "size": last[0]["size"]}])
     check("the others are RAM", all(not line["targets"] for line in maps[:-1]))
     check.same("the walk counts them", [line["mappings"] for line in lines if line.get("action") == "walk-end"], [len(expected)])
+
+
+def clients(steps):
+    """Real programs do nothing that is wrong, and the graph is what they did."""
+    ids = {"edu": ("0x1234", "0x11e8"), "ivshmem": ("0x1af4", "0x1110"), "e1000e": ("0x8086", "0x10d3")}
+    for name, devices, command in (("client-qemu", ("edu", "ivshmem"), "qemu-system-x86"), ("client-testpmd", ("e1000e",), "dpdk-testpmd")):
+        check = ends(steps, name, 0)
+        lines = steps.timeline(f"{name}.jsonl")
+        check("complete", frame(check, lines).get("complete") is True)
+        if not lines:
+            continue
+        loud = [line["message"] for line in lines if line["type"] == "finding" and line["severity"] != "info"]
+        check("no finding above info", not loud, loud[:2])
+        address = {other: line["device"] for line in lines[0]["devices"] for other, wanted in ids.items() if (line["vendor"], line["device_id"]) == wanted}
+        opened = {line["device"] for line in lines if line["type"] == "device" and line["action"] == "first-open" and line["comm"] == command}
+        check.same("it opens its devices", opened, {address[device] for device in devices})
+        maps = [line for line in lines if line["type"] == "map" and line["result"] == 0]
+        check("it maps memory of its own", sum(line["ram"] for line in maps) > 32 << 20, len(maps))
+        targets = {target["device"] for line in maps for target in line["targets"]}
+        # QEMU puts the BARs of every assigned device into the guest's address space, where all of them can reach it.
+        check("and device memory of its own devices only", targets <= opened and (command != "qemu-system-x86" or address["ivshmem"] in targets), targets)
+        result = steps.host("export", "--format", "json", f"{name}.jsonl")
+        graph = json.loads(result.stdout or b"{}")
+        check("nothing is left when it has ended", graph.get("containers") == [] and not any(device["open"] for device in graph["devices"]), result.stdout[:200])
+    names = {line.get("vm") for line in steps.timeline("client-qemu.jsonl") if line["type"] == "process"}
+    steps.check("client-qemu")("the VM is known by its name", "lab-vm" in names, names)
 
 
 def late_modules(steps):

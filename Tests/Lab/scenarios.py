@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 class Moment:
     """The oracle line in which something happened: the `nth` of those with this op and these fields."""
     op: str
-    device: str = None
+    device: str = None          # None: of a container
     nth: int = 0
     fields: dict = field(default_factory=dict)
 
@@ -41,6 +41,7 @@ class Expectation:
 
 
 IVSHMEM_RELEASE = Moment("release", "ivshmem")
+BISECTION = Moment("unmap", fields={"ret": -22})
 STALE_UNMAP = Moment("unmap", fields={"iova": "0x200000"})
 
 
@@ -89,14 +90,23 @@ SCENARIOS = {
         [Finding("memory-disabled", "e1000e", ("medium",), Moment("power", "e1000e", 0), Moment("power", "e1000e", 1), reachable=False)]),
     "sigkill": Expectation(),
     "partial-windows": Expectation(),
-    "failing-maps": Expectation(allowed=("mapping-budget",), map_errors=failing_maps_return),
-    "unmap-all": Expectation(allowed=("unmap-mismatch",), unmaps=unmap_all_returns),
+    # Full for a moment, in the end.
+    "failing-maps": Expectation(
+        [Finding("map-exists", None, ("low",), Moment("map", fields={"ret": -17}), Moment("map", fields={"ret": -17}, nth=-1))],
+        allowed=("mapping-budget", "map-failed"), map_errors=failing_maps_return),
+    "unmap-all": Expectation([Finding("unmap-bisects", None, ("low",), BISECTION, BISECTION)], unmaps=unmap_all_returns),
     "dup-outlives": Expectation([stale()], fails_audit=True),
-    "no-open-device": Expectation(),
-    "no-container-fd": Expectation(),
-    "creator-gone": Expectation(),
-    "foreign-pfnmap": Expectation(),
-    "mistakes": Expectation(map_errors=(-17,), unmaps=(0, -22, 4 * 4096, 4096)),
+    "no-open-device": Expectation([Finding("no-open-device", None, ("medium",), Moment("release", "edu"), Moment("unmap"))]),
+    "no-container-fd": Expectation([Finding("no-container-fd", None, ("medium",), Moment("container-close"), Moment("release", "edu"))]),
+    "creator-gone": Expectation([Finding("creator-gone", None, ("low",), Moment("creator-exit"), Moment("release", "edu"))]),
+    # Nobody has the device: it is stale as well.
+    "foreign-pfnmap": Expectation(
+        [Finding("foreign-pfnmap", "ivshmem", ("high",), Moment("map", fields={"iova": "0x200000"}), STALE_UNMAP, reachable=True)],
+        allowed=("stale-mapping",), fails_audit=True),
+    "mistakes": Expectation(
+        [Finding("map-exists", None, ("low",), Moment("map", fields={"ret": -17}), Moment("map", fields={"ret": -17})),
+         Finding("unmap-bisects", None, ("low",), Moment("unmap", fields={"ret": -22}), Moment("unmap", fields={"ret": -22}))],
+        map_errors=(-17,), unmaps=(0, -22, 4 * 4096, 4096)),
     "storm": Expectation(),
 }
 
