@@ -27,6 +27,16 @@ struct BarTable: Sendable {
             }
         }
         rows.sort { ($0.address, $0.device) < ($1.address, $1.device) }
+        for index in rows.indices { rows[index].last = Self.lastOfPage(rows[index], before: index + 1 < rows.count ? rows[index + 1].address : nil) }
+    }
+
+    /// A BAR smaller than a page can be mapped as a whole page, of which VFIO then reserves the rest (vfio_pci_probe_mmaps, 5.10 to 7.3):
+    /// it is the BAR's as far as nobody else's begins there.
+    private static func lastOfPage(_ row: Row, before next: UInt64?) -> UInt64 {
+        guard row.address & 0xfff == 0, row.last - row.address < 0xfff else { return row.last }
+        let last = row.address | 0xfff
+        guard let next, next <= last else { return last }
+        return next > row.last ? next - 1 : row.last
     }
 
     /// Appends the pieces of `size` bytes from `address`, in order; the parts in no BAR have no device. A piece that continues the last one is

@@ -19,6 +19,18 @@ import Testing
         #expect(graph.resolve(address: 0x1000_0fff, size: 2).map(\.device) == [gpu, nil])
     }
 
+    /// QEMU maps the whole page of a BAR that is smaller.
+    @Test func aBarSmallerThanAPage() {
+        var graph = Graph()
+        graph.apply(1, .deviceInfo(info(gpu, group: 1, bar: 0x1000_0000, size: 0x100)))
+        #expect(graph.resolve(address: 0x1000_0000, size: 0x1000) == [Target(device: gpu, bar: 0, barOffset: 0, iova: 0, size: 0x1000)])
+        #expect(graph.resolve(address: 0x1000_0000, size: 0x1001).map(\.device) == [gpu, nil])
+        // Not at the beginning of its page, it cannot be mapped; and what is another's stays so.
+        graph.apply(2, .deviceInfo(info(nic, group: 2, bar: 0x1000_0800, size: 0x100)))
+        #expect(graph.resolve(address: 0x1000_0000, size: 0x1000).map(\.size) == [0x800, 0x100, 0x700])
+        #expect(graph.resolve(address: 0x1000_0000, size: 0x1000).map(\.device) == [gpu, nic, nil])
+    }
+
     @Test func theTopOfTheAddressSpace() {
         var graph = Graph()
         graph.apply(1, .deviceInfo(info(gpu, group: 1, bar: .max - 0xfff, size: 0x1000)))
