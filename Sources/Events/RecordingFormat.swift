@@ -64,6 +64,7 @@ extension Session {
         lines.add("boot_id", bootID)
         lines.add("clock_offset", clockOffset)
         lines.add("began", began)
+        if let mappingLimit { lines.add("dma_entry_limit", mappingLimit) }
         for hook in hooks { lines.add("hook", "\(hook.name) \(hook.function) \(hook.how)") }
         return lines
     }
@@ -74,7 +75,8 @@ extension Session {
                   hooks: lines.all("hook").compactMap { line in
                       let words = line.split(separator: " ", maxSplits: 2).map(String.init)
                       return words.count == 3 ? Hook(name: words[0], function: words[1], how: words[2]) : nil
-                  })
+                  },
+                  mappingLimit: UInt32(lines["dma_entry_limit"]))
     }
 }
 

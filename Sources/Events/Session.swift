@@ -9,6 +9,8 @@ public struct Session: Sendable, Equatable {
     /// When tracing began, nanoseconds since boot.
     public var began: UInt64
     public var hooks: [Hook]
+    /// How many mappings a container may have (`dma_entry_limit` of vfio_iommu_type1); nil where it is not known.
+    public var mappingLimit: UInt32?
 
     public struct Hook: Sendable, Equatable {
         public var name: String
@@ -23,7 +25,8 @@ public struct Session: Sendable, Equatable {
         }
     }
 
-    public init(toolVersion: String, kernel: String, machine: String, bootID: String, clockOffset: Int64, began: UInt64, hooks: [Hook]) {
+    public init(toolVersion: String, kernel: String, machine: String, bootID: String, clockOffset: Int64, began: UInt64, hooks: [Hook],
+                mappingLimit: UInt32? = nil) {
         self.toolVersion = toolVersion
         self.kernel = kernel
         self.machine = machine
@@ -31,6 +34,7 @@ public struct Session: Sendable, Equatable {
         self.clockOffset = clockOffset
         self.began = began
         self.hooks = hooks
+        self.mappingLimit = mappingLimit
     }
 }
 

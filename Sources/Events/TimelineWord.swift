@@ -22,6 +22,7 @@ enum TimelineWord: String, CaseIterable {
     case schema, tool, kernel, machine, hooks, devices, name, function, how, attempted, delivered, defects
     case bootID = "boot_id"
     case clockOffset = "clock_offset"
+    case mappingLimit = "dma_entry_limit"
     // Types that are not keys as well.
     case header, map, unmap, memory, process, gap, finding, summary
     // Actions that are not keys as well.

@@ -38,6 +38,7 @@ final class Analysis {
     /// Says what is known of the machine; call before the first event.
     func begin(_ session: Session) {
         self.session = session
+        if let limit = session.mappingLimit { graph.mappingLimit = Int(limit) }
         judge?.clockOffset = session.clockOffset
     }
 

@@ -51,7 +51,7 @@ class Steps:
 def check_boot(tally, series, directory, tool):
     steps = Steps(tally, series, directory, tool)
     passed, failed = tally.passed, tally.failed
-    for names, judge in ((["doctor"], doctor), (["no-privileges"], no_privileges), (["help"], usage), (["run-clean"], run), (["run-7"], statuses),
+    for names, judge in ((["doctor"], doctor), (["no-privileges"], no_privileges), (["help"], usage), (["run-clean"], run), (["policy-suppressed", "run-stale"], policy), (["run-7"], statuses),
                          (["scope-command"], scope), (["fork-depth"], tree), (["trace-int"], signals), (["filter-pid"], filters),
                          (["sigkill-tool"], sigkill), (["disk-full"], disk_full), (["unwritable"], unwritable), (["loss"], loss),
                          (["late-start"], late_start), (["full"], full), (["hidden-by-bar"], hidden),
@@ -146,6 +146,25 @@ def frame(check, lines):
     summary = lines[-1]
     check.same("attempted is delivered and lost", summary["attempted"], summary["delivered"] + summary["lost"])
     return summary
+
+
+def policy(steps):
+    check = ends(steps, "policy-suppressed", 0, "suppressed by policy.toml:2", "LAB-1")
+    lines = steps.timeline("policy-suppressed.jsonl")
+    found = [line for line in lines if line["type"] == "finding" and line["rule"] == "stale-mapping"]
+    check("the finding is in the timeline, with the reason", found and all(line.get("suppressed") == "LAB-1" for line in found), found[:1])
+    check("and counts as suppressed alone", lines and lines[-1].get("suppressed") == 1 and not any(lines[-1]["findings"].values()), lines[-1:])
+    # The same judgement from the recording of a run without a policy, whose status was 1.
+    for name, text, status in (("severity", '[rules.stale-mapping]\nseverity = "low"', 0), ("off", '[rules.stale-mapping]\nseverity = "off"', 0),
+                               ("debounce", '[rules.stale-mapping]\ndebounce = "1m"', 0),
+                               ("allow", '[[allow]]\ncommands = ["work*"]\nreason = "x"', 0), ("other", '[[allow]]\ncommands = ["other"]\nreason = "x"', 1),
+                               ("expired", '[[suppress]]\nrules = ["stale-mapping"]\nreason = "x"\nexpires = 2020-01-01', 1)):
+        path = steps.path(f"audit-{name}.toml")
+        path.write_text(f"version = 1\n{text}\n")
+        check.same(f"audit with policy “{name}” gives", steps.host("audit", "--policy", path, "run-stale.vfs").returncode, status)
+    check = ends(steps, "policy-wrong", 2, r"wrong.toml:2:\d+: .*stale-maping", "did you mean 'stale-mapping'")
+    check.same("the command has not run", steps.text("policy-wrong.flag"), "")
+    ends(steps, "policy-missing", 3, "/no/such/policy")
 
 
 def statuses(steps):

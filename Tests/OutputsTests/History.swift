@@ -7,7 +7,7 @@ import MappingGraph
 struct History {
     var session = Session(toolVersion: "0.1.0", kernel: "6.12.48", machine: "x86_64", bootID: "00000000-0000-4000-8000-000000000000",
                           clockOffset: 1_790_000_000_000_000_000, began: 1_000_000_000,
-                          hooks: [.init(name: "map", function: "vfio_dma_do_map", how: "fexit"), .init(name: "power", function: "x", how: "missing")])
+                          hooks: [.init(name: "map", function: "vfio_dma_do_map", how: "fexit"), .init(name: "power", function: "x", how: "missing")], mappingLimit: 65_535)
     var devices: [DeviceInfo] = []
     var events: [Event] = []
     var evidence = Evidence()

@@ -19,7 +19,7 @@ struct MappingBudget: ContainerRule, RuleWithThreshold {
         Many small mappings are ordinary behind a virtual IOMMU; otherwise they are a leak, of a program
         that maps buffers and does not unmap them. The timeline shows which.
 
-        False positive: a dma_entry_limit that was raised by module parameter, where the tool does not know it.
+        False positive: a dma_entry_limit that was raised while tracing went on.
         """
 
     let kernelFacts = [

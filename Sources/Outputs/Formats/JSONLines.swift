@@ -130,6 +130,10 @@ public struct JSONLines: EventOutput {
         }
         out.append(#","clock_offset":"#)
         out.append(session.clockOffset)
+        if let limit = session.mappingLimit {
+            out.append(#","dma_entry_limit":"#)
+            out.append(limit)
+        }
         out.append(#","hooks":["#)
         for (index, hook) in session.hooks.enumerated() {
             out.append(index == 0 ? #"{"name":"# : #",{"name":"#)
