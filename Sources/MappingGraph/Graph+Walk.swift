@@ -1,0 +1,139 @@
+import Events
+
+/// One IOMMU's mappings on their way in, ascending, with events in between.
+struct WalkProgress: Sendable {
+    var iommu: IOMMUKey
+    var began: UInt64
+    /// Where the graph's own mappings began when the walk did, ascending.
+    var expected: [UInt64]
+    var position = 0
+    /// Those of `expected` that the walk passed by.
+    var missing: [UInt64] = []
+    /// Made and removed since, by their own events.
+    var mapped: Set<UInt64> = []
+    var removed: Set<UInt64> = []
+}
+
+struct FoundMapping: Hashable, Sendable {
+    var iommu: IOMMUKey
+    var iova: UInt64
+}
+
+extension Graph {
+    mutating func beginWalk(_ iommu: IOMMUKey, _ event: Event) -> Applied {
+        var applied = Applied()
+        applied.container = containerID(for: iommu)
+        let expected = byIOMMU[iommu].map { slots[$0].index.map(\.iova) } ?? []
+        snapshot?.walked = 0
+        walk = WalkProgress(iommu: iommu, began: event.time, expected: expected)
+        return applied
+    }
+
+    /// What the walk did not find is gone: at once after a loss, else only if nothing changed meanwhile. A tree that is rebalanced while it
+    /// is walked can hide a node, so nothing follows from a walk that found another number than the kernel counts.
+    mutating func endWalk(_ iommu: IOMMUKey, consistent: Bool) -> Applied {
+        var applied = Applied()
+        applied.container = containerID(for: iommu)
+        passBy(upTo: nil)
+        defer { walk = nil }
+        guard consistent else {
+            snapshot?.unsettled.insert(iommu)
+            return applied
+        }
+        snapshot?.unsettled.remove(iommu)
+        let walked = snapshot?.walked ?? 0
+        snapshot?.result.mappings += walked
+        snapshot?.walked = 0
+        guard let walk else { return applied }
+        guard snapshot?.isResync == true || (walk.mapped.isEmpty && walk.removed.isEmpty) else { return applied }
+        for iova in walk.missing where !walk.mapped.contains(iova) { dropMissing(iova, &applied) }
+        return applied
+    }
+
+    /// A mapping that was found: the event of its making may have been before the start, or lost, or is still to come.
+    mutating func found(_ map: Map, slot: Int, at time: UInt64, _ applied: inout Applied) -> Bool {
+        snapshot?.walked += 1
+        if walk?.iommu == map.iommu { passBy(upTo: map.iova) }
+        if let old = slots[slot].index.find(map.iova) {
+            applied.known = true
+            // A map under way is found with the size that it has so far; its event will say the rest.
+            if old.size == map.size, old.readable == map.readable, old.writable == map.writable { return false }
+            if walk?.mapped.contains(map.iova) == true { return false }
+            // Found once more while it is being made, it has grown.
+            if unexplained[FoundMapping(iommu: map.iommu, iova: map.iova)] == nil { snapshot?.result.changed += 1 }
+            return true
+        }
+        // Its removal was said at the beginning of vfio_remove_dma; the walk found it on the way out.
+        let since = (walk?.began ?? 0) &- Self.removalTakes
+        if walk?.removed.contains(map.iova) == true || recentRemovals.contains(iommu: map.iommu, iova: map.iova, since: since) {
+            applied.raced = true
+            return false
+        }
+        snapshot?.result.added += 1
+        if snapshot?.result.isFirst == false { unexplained[FoundMapping(iommu: map.iommu, iova: map.iova)] = time }
+        return true
+    }
+
+    /// The event of a mapping that a snapshot had found while it was being made: no event was missed.
+    mutating func explain(_ map: Map) {
+        guard let foundAt = unexplained.removeValue(forKey: FoundMapping(iommu: map.iommu, iova: map.iova)), map.began != 0, map.began <= foundAt else { return }
+        if snapshot != nil {
+            snapshot!.result.added -= 1
+        } else if let last = contradictions.indices.last, contradictions[last].ended == lastSnapshot?.ended {
+            contradictions[last].added -= 1
+            if contradictions[last].differences == 0 { contradictions.removeLast() }
+        }
+    }
+
+    /// How long before a walk a removal may have begun that it still finds, nanoseconds.
+    private static let removalTakes: UInt64 = 100_000_000
+
+    /// Notes what the walk has passed by without finding it.
+    private mutating func passBy(upTo limit: UInt64?) {
+        guard walk != nil, walk!.position < walk!.expected.count else { return }
+        while walk!.position < walk!.expected.count {
+            let iova = walk!.expected[walk!.position]
+            if let limit, iova >= limit {
+                if iova == limit { walk!.position += 1 }
+                break
+            }
+            walk!.position += 1
+            walk!.missing.append(iova)
+        }
+    }
+
+    private mutating func dropMissing(_ iova: UInt64, _ applied: inout Applied) {
+        guard let iommu = walk?.iommu, let slot = byIOMMU[iommu], let old = slots[slot].index.remove(iova) else { return }
+        forget(old, slot, &applied)
+        if let peer = old.peer {
+            removePeer(peer)
+            applied.cleared = true
+        }
+        lastRemoved.append(old)
+        applied.resynced = true
+        snapshot?.result.removed += 1
+    }
+}
+
+/// The last few removals, for a snapshot that finds one of them still on its way out. Fixed size: a thread removes one mapping at a time.
+struct RecentRemovals: Sendable {
+    private var entries: InlineArray<16, (iommu: UInt64, iova: UInt64, time: UInt64)> = InlineArray(repeating: (0, 0, 0))
+    private var next = 0
+
+    mutating func insert(iommu: IOMMUKey, iova: UInt64, time: UInt64) {
+        entries[next] = (iommu.raw, iova, time)
+        next = (next + 1) & 15
+    }
+
+    /// The pointer may be another's from here on.
+    mutating func forget(_ iommu: IOMMUKey) {
+        for index in 0..<16 where entries[index].iommu == iommu.raw { entries[index].iommu = 0 }
+    }
+
+    func contains(iommu: IOMMUKey, iova: UInt64, since: UInt64) -> Bool {
+        for index in 0..<16 where entries[index].iova == iova && entries[index].iommu == iommu.raw && entries[index].time >= since && entries[index].iommu != 0 {
+            return true
+        }
+        return false
+    }
+}
