@@ -80,6 +80,9 @@ def full(steps):
     removed = sum(1 for line in lines if b'"type":"unmap","action":"removed"' in line)
     check.same("and every removal", removed, 65535)
 
+    rules = {json.loads(line)["rule"] for line in lines if b'"type":"finding"' in line}
+    check.same("the container's limit is a finding, and the only one", rules, {"mapping-budget"})
+
     check = ends(steps, "full-snapshot", 0)
     lines = [json.loads(line) for line in steps.text("full-snapshot.lines").splitlines()]
     frame(check, lines)

@@ -114,12 +114,14 @@ public struct TextLines: EventOutput {
         if let until = finding.until {
             if let occurrences = finding.occurrences {
                 out.append(": over, it happened ")
-                out.append(occurrences)
-                out.append(occurrences == 1 ? " time within " : " times within ")
+                if occurrences == 1 { out.append("once") } else {
+                    out.append(occurrences)
+                    out.append(" times within ")
+                }
             } else {
                 out.append(finding.rule == "stale-mapping" ? ": was stale for " : ": over, it held for ")
             }
-            out.append(duration: until >= finding.since ? until - finding.since : 0)
+            if finding.occurrences != 1 { out.append(duration: until >= finding.since ? until - finding.since : 0) }
             if isKnown { return out.endLine() }
         } else {
             out.append(isKnown ? ": changed, since " : ": since ")
