@@ -20,6 +20,9 @@ public struct Engine: Sendable {
         var changing = false
     }
 
+    /// How long a condition must hold unless it is said otherwise, nanoseconds.
+    public static let defaultDebounce: UInt64 = 500_000_000
+
     public let rules: [any Rule]
     /// How long a condition must hold before it is said, nanoseconds; one that holds for exactly as long is said.
     public let debounce: UInt64
@@ -40,7 +43,7 @@ public struct Engine: Sendable {
     var lints = LintTable()
 
     /// - Parameter durations: by slug, nanoseconds: in place of the debounce and of a rule's own patience. Lints do not wait.
-    public init(rules: [any Rule] = RuleRegistry.all, debounce: UInt64 = 500_000_000, durations: [String: UInt64] = [:]) {
+    public init(rules: [any Rule] = RuleRegistry.all, debounce: UInt64 = Self.defaultDebounce, durations: [String: UInt64] = [:]) {
         self.rules = rules
         self.debounce = debounce
         self.durations = rules.map { durations[$0.slug] ?? max(debounce, $0.patienceNanoseconds) }

@@ -36,7 +36,7 @@ final class MappingWalk {
     /// Has every mapping of `iommu` told, between a beginning and an end; each further try has a beginning of its own.
     func walk(_ iommu: UInt64) {
         self.iommu = iommu
-        let limit = UInt64(Files.text("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit") ?? "")
+        let limit = KernelFacts.mappingLimit.map { UInt64($0) }
         let deadline = UInt64(vs_boot_time()) + Self.patience
         var agreed: UInt64?
         for attempt in 1...Self.maxTries {
@@ -107,7 +107,7 @@ final class MappingWalk {
         var map = found
         // No thread acts here: an extent of a map that its thread is making right now must not get mixed in.
         map.h.tid = 0
-        if UInt32(map.flags) & VS_MAP_ONLY_RAM.rawValue == 0, map.size != 0, table != nil {
+        if UInt32(map.flags) & VS_MAP_ONLY_RAM.rawValue == 0, table != nil {
             let runs = table!.runs(from: map.iova, last: map.iova &+ (map.size &- 1), within: windows) { [programs] in programs.readTable(at: $0, into: &$1) }
             for run in runs {
                 map.extents += 1

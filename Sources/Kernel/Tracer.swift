@@ -92,7 +92,7 @@ public final class Tracer {
     public var session: Session {
         Session(toolVersion: toolVersion, kernel: facts.release, machine: facts.machine, bootID: Files.text("/proc/sys/kernel/random/boot_id") ?? "",
                 clockOffset: clockOffset, began: began, hooks: hooks,
-                mappingLimit: Files.text("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit").flatMap { UInt32($0) })
+                mappingLimit: KernelFacts.mappingLimit)
     }
 
     /// Every hook and how it is attached; `missing` with the function that would be preferred.

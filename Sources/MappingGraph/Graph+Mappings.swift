@@ -162,7 +162,7 @@ extension Graph {
 
     /// A VMA of VFIO's keeps its device open. That it was not has to be certain: seen, or said by a snapshot, and nothing lost since.
     private func wasKnownClosed(_ address: PCIAddress?, during map: Map, _ event: Event) -> Bool {
-        guard map.provenance == .observed, !hasLostSinceSnapshot, let address, let device = devices[address], !device.isOpen else { return false }
+        guard map.provenance == .observed, !needsSnapshot, let address, let device = devices[address], !device.isOpen else { return false }
         guard device.provenance != .inferred || knownSince != nil else { return false }
         return device.lastClosed.map { $0 < (map.began == 0 ? event.time : map.began) } ?? true
     }

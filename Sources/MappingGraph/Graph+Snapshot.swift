@@ -2,10 +2,6 @@ import Events
 
 /// What a snapshot has shown so far.
 struct SnapshotProgress: Sendable {
-    /// When it began, nanoseconds since boot.
-    var began: UInt64
-    /// Records were lost since the last snapshot: what this one does not show is gone. Without a loss the events know better.
-    var isResync: Bool
     var containers: Set<Int> = []
     var groups: Set<UInt32> = []
     var devices: Set<PCIAddress> = []
@@ -16,6 +12,10 @@ struct SnapshotProgress: Sendable {
     /// Containers that it shows without an IOMMU side, though the graph has one.
     var withoutIOMMU: Set<Int> = []
     var result: SnapshotResult
+
+    var began: UInt64 { result.began }
+    /// Records were lost since the last snapshot: what this one does not show is gone. Without a loss the events know better.
+    var isResync: Bool { result.isAfterLoss }
 }
 
 /// How a snapshot of the kernel's own state compared with the graph that events had built.
@@ -42,9 +42,8 @@ public struct SnapshotResult: Sendable, Equatable {
 
 extension Graph {
     mutating func beginSnapshot(_ event: Event) -> Applied {
-        snapshot = SnapshotProgress(began: event.time, isResync: hasLostSinceSnapshot,
-                                    result: SnapshotResult(began: event.time, isFirst: !hasSnapshot, isAfterLoss: hasLostSinceSnapshot))
-        hasLostSinceSnapshot = false
+        snapshot = SnapshotProgress(result: SnapshotResult(began: event.time, isFirst: knownSince == nil, isAfterLoss: needsSnapshot))
+        needsSnapshot = false
         unexplained.removeAll(keepingCapacity: true)
         return Applied()
     }
@@ -54,7 +53,7 @@ extension Graph {
         var applied = Applied()
         defer { snapshot = nil }
         // Records of the snapshot itself may be among the lost: nothing follows from what it does not show, and another one comes.
-        guard snapshot != nil, !hasLostSinceSnapshot else { return applied }
+        guard snapshot != nil, !needsSnapshot else { return applied }
         if snapshot!.isResync { dropUnseen(event, &applied) }
         var result = snapshot!.result
         result.ended = event.time
@@ -62,19 +61,15 @@ extension Graph {
         result.unsettled = snapshot!.unsettled.count
         lastSnapshot = result
         if !result.isAfterLoss, result.differences > 0, contradictions.count < 16 { contradictions.append(result) }
-        hasSnapshot = true
         knownSince = knownSince ?? event.time
         if snapshot!.isResync, result.unsettled > 0 {
             // The mappings of a container may still be wrong.
-            hasLostSinceSnapshot = true
+            needsSnapshot = true
         } else if let last = gaps.indices.last, gaps[last].recovered == nil {
             gaps[last].recovered = event.time
         }
         return applied
     }
-
-    /// Whether records were lost, and no snapshot has made up for them yet.
-    public var needsSnapshot: Bool { hasLostSinceSnapshot }
 
     private mutating func dropUnseen(_ event: Event, _ applied: inout Applied) {
         let seen = snapshot!

@@ -42,8 +42,8 @@ public struct Graph: Sendable {
     var snapshot: SnapshotProgress?
     var walk: WalkProgress?
     var recentRemovals = RecentRemovals()
-    var hasLostSinceSnapshot = false
-    var hasSnapshot = false
+    /// Whether records were lost, and no snapshot has made up for them yet.
+    public internal(set) var needsSnapshot = false
 
     /// Processes that used VFIO and have exited.
     var exited: Set<ProcessKey> = []
@@ -123,7 +123,7 @@ public struct Graph: Sendable {
         case .processExit: return exit(event)
         case .loss(let since, let lost):
             extendGap(since: since, until: event.time, lost: lost)
-            hasLostSinceSnapshot = true
+            needsSnapshot = true
         case .snapshotBegin: return beginSnapshot(event)
         case .snapshotEnd: return endSnapshot(event)
         case .snapshotContainer(let key, let iommu, let type): return foundContainer(key, iommu: iommu, type: type, event)

@@ -40,12 +40,9 @@ struct PolicySubject {
 
     init(_ finding: Finding, graph: borrowing Graph) {
         rule = finding.rule
-        let device: PCIAddress? = finding.device
-        let container: ContainerID? = finding.container
-        let actors: [Actor?] = [finding.actor, finding.deviceOwner]
-        devices = device.map { [$0.description] } ?? []
-        containers = container.map { [$0.description] } ?? []
-        for actor in actors.compactMap(\.self) {
+        devices = finding.device.map { [$0.description] } ?? []
+        containers = finding.container.map { [$0.description] } ?? []
+        for actor in [finding.actor, finding.deviceOwner].compactMap(\.self) {
             if !actor.comm.isEmpty { commands.append(actor.comm.string) }
             guard let info = graph.processInfo(for: actor.process) else { continue }
             if !info.vm.isEmpty { vms.append(info.vm.string) }

@@ -30,11 +30,8 @@ public struct Policy: Sendable {
         public var place: SourcePlace
     }
 
-    /// How long the engine lets a condition hold when nothing else is said, nanoseconds.
-    public static let defaultDebounce: UInt64 = 500_000_000
-
     /// For the rules that have none of their own, nanoseconds.
-    public var debounce = Self.defaultDebounce
+    public var debounce = Engine.defaultDebounce
     /// By slug.
     public var rules: [String: RuleSettings] = [:]
     /// In the order of the file.

@@ -33,7 +33,7 @@ final class Analysis {
     }
 
     /// The longest time that a condition may have to hold before it is said, nanoseconds.
-    var longestDebounce: UInt64 { judge?.policy.longestDebounce ?? Policy.defaultDebounce }
+    var longestDebounce: UInt64 { judge?.policy.longestDebounce ?? Engine.defaultDebounce }
 
     /// Says what is known of the machine; call before the first event.
     func begin(_ session: Session) {

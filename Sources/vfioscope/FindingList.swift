@@ -4,6 +4,21 @@ import MappingGraph
 import Outputs
 import Policies
 
+/// Findings as they stood last, in order of their first appearance.
+struct LatestFindings {
+    private(set) var all: [JudgedFinding] = []
+    private var position: [UInt32: Int] = [:]
+
+    mutating func note(_ judged: JudgedFinding) {
+        if let index = position[judged.finding.id] {
+            all[index] = judged
+        } else {
+            position[judged.finding.id] = all.count
+            all.append(judged)
+        }
+    }
+}
+
 /// Findings as `audit` and `run` print them: one block each, as they stood at the end, the most severe first; those that a policy suppresses last.
 enum FindingList {
     static func write(_ findings: [JudgedFinding], session: Session?, graph: borrowing Graph, to sink: OutputSink) {

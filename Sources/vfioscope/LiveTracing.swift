@@ -102,12 +102,7 @@ final class LiveTracing {
     private func takeSnapshot() {
         hooksChanged = false
         do throws(TracerError) {
-            // One during which something is lost is void; as a rule the next is not.
-            for _ in 0..<3 {
-                try tracer.takeSnapshot()
-                tracer.drain(milliseconds: 0)
-                if !analysis.graph.needsSnapshot { break }
-            }
+            try tracer.takeSnapshot(for: analysis)
         } catch {
             // vfio-pci may be still to come; its hooks will ask again.
             if case .noVFIO = error {} else { snapshotFailure = "the kernel's present state could not be read: \(error.description)" }
@@ -138,5 +133,16 @@ final class LiveTracing {
     /// Does something to the recording; the first failure ends the tracing.
     private func attempt(_ body: () throws -> Void) {
         do { try body() } catch { fail(Failure(.cannot, "\(error)")) }
+    }
+}
+
+extension Tracer {
+    /// Makes the graph the kernel's: a snapshot during which something is lost is void, and as a rule the next is not.
+    func takeSnapshot(for analysis: Analysis) throws(TracerError) {
+        for _ in 0..<3 {
+            try takeSnapshot()
+            drain(milliseconds: 0)
+            if !analysis.graph.needsSnapshot { break }
+        }
     }
 }

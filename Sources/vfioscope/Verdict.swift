@@ -13,14 +13,15 @@ struct Verdict {
     var spans: [EvidenceSpan]
     var clockOffset: Int64
     /// Evidence with a gap does not do, even if the state after it is known.
-    var requiresComplete = false
+    var requiresComplete: Bool
 
-    init(_ analysis: Analysis, worst: Severity?, evidence: Evidence, session: Session?) {
+    init(_ analysis: Analysis, worst: Severity?, evidence: Evidence, session: Session?, requiresComplete: Bool = false) {
         self.worst = worst
         self.evidence = evidence
         gaps = analysis.graph.gaps
         spans = analysis.graph.evidenceSpans(began: session?.began ?? 0, ended: analysis.moment(evidence))
         clockOffset = session?.clockOffset ?? 0
+        self.requiresComplete = requiresComplete
     }
 
     /// Whether what is known at the end is the kernel's state: nothing was lost, or a snapshot made up for it.

@@ -34,24 +34,15 @@ struct Audit: ParsableCommand {
         defer { file.unmap() }
         let sink = OutputSink(STDOUT_FILENO, name: "stdout")
         let analysis = Analysis(output: format == .jsonl ? format.makeOutput(sink) : nil, policy: policy)
-        var findings: [JudgedFinding] = []
-        var position: [UInt32: Int] = [:]
-        analysis.onFinding = { judged in
-            if let index = position[judged.finding.id] {
-                findings[index] = judged
-            } else {
-                position[judged.finding.id] = findings.count
-                findings.append(judged)
-            }
-        }
+        var findings = LatestFindings()
+        analysis.onFinding = { findings.note($0) }
         let (session, seen) = try file.feed(analysis)
         let evidence = analysis.finish(seen)
         if let judge = analysis.judge { use?.add(judge.use) }
-        var verdict = Verdict(analysis, worst: analysis.tally.worst, evidence: evidence, session: session)
-        verdict.requiresComplete = failOn.requireComplete
+        let verdict = Verdict(analysis, worst: analysis.tally.worst, evidence: evidence, session: session, requiresComplete: failOn.requireComplete)
         if format == .text {
             if files.count > 1 { sink.write("\(file.path)\n") }
-            FindingList.write(findings, session: session, graph: analysis.graph, to: sink)
+            FindingList.write(findings.all, session: session, graph: analysis.graph, to: sink)
             let summary = analysis.tally.summary
             sink.write("\(analysis.tally.events) events, \(analysis.tally.maps) mappings made: \(summary.isEmpty ? "no findings" : summary)"
                 + (evidence.isComplete ? "\n" : evidence.defects.isEmpty ? ", on evidence with gaps\n" : ", on incomplete evidence\n"))

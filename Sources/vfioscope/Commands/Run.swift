@@ -47,22 +47,21 @@ struct Run: ParsableCommand {
         let lostForks = live.tracer.losses.contains { $0.name == "process fork" || $0.name == "on_fork" }
         if lostForks, scope == .command { say("vfioscope: a fork was lost, and with it who belongs to the command: the findings of the whole host count") }
         var judged = Tally()
-        var reported: [JudgedFinding] = []
+        var reported = LatestFindings()
         for item in all {
             let finding = item.finding
             let owners = [finding.actor, finding.deviceOwner].compactMap(\.self)
             guard scope == .host || lostForks || owners.contains(where: { live.tracer.commandTree.contains($0.process) }) else { continue }
             judged.count(item)
-            if let index = reported.firstIndex(where: { $0.finding.id == finding.id }) { reported[index] = item } else { reported.append(item) }
+            reported.note(item)
         }
 
         // To stderr: stdout is the command's.
         let text = OutputSink(STDERR_FILENO, name: "stderr")
-        if !reported.isEmpty { FindingList.write(reported, session: live.tracer.session, graph: analysis.graph, to: text) }
+        if !reported.all.isEmpty { FindingList.write(reported.all, session: live.tracer.session, graph: analysis.graph, to: text) }
         report(analysis.tally, evidence)
         policy.explain(analysis.judge?.use, decided, tellsUnused: true)
-        var verdict = Verdict(analysis, worst: judged.worst, evidence: evidence, session: live.tracer.session)
-        verdict.requiresComplete = failOn.requireComplete
+        let verdict = Verdict(analysis, worst: judged.worst, evidence: evidence, session: live.tracer.session, requiresComplete: failOn.requireComplete)
         verdict.explainEvidence()
         let others = analysis.tally.findings.count - judged.findings.count
         if others > 0 { say("vfioscope: \(others) finding\(others == 1 ? " is" : "s are") of other processes and do\(others == 1 ? "es" : "") not count (--scope host)") }

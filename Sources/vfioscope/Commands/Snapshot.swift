@@ -30,13 +30,7 @@ struct Snapshot: ParsableCommand {
         guard tracer.hasVFIO else { throw Failure(.cannot, TracerError.noVFIO(release: tracer.session.kernel).description) }
         analysis.begin(tracer.session)
         tracer.scanDevices()
-        // One during which something is lost is void; as a rule the next is not.
-        for _ in 0..<3 {
-            do { try tracer.takeSnapshot() } catch { throw Failure(.cannot, error.description) }
-            tracer.drain(milliseconds: 0)
-            tracer.settle()
-            if !analysis.graph.needsSnapshot { break }
-        }
+        do { try tracer.takeSnapshot(for: analysis) } catch { throw Failure(.cannot, error.description) }
         let session = tracer.session
         let evidence = analysis.finish(tracer.stop())
         if format != .jsonl {

@@ -24,8 +24,7 @@ struct Trace: ParsableCommand {
         let live = LiveTracing(analysis: analysis, recording: nil, options: tracing.options)
         sink.onFailure = { live.fail($0) }
         let evidence = try live.run(duration: duration, command: [])
-        var verdict = Verdict(analysis, worst: analysis.tally.worst, evidence: evidence, session: live.tracer.session)
-        verdict.requiresComplete = failOn.requireComplete
+        let verdict = Verdict(analysis, worst: analysis.tally.worst, evidence: evidence, session: live.tracer.session, requiresComplete: failOn.requireComplete)
         if format != .text {
             report(analysis.tally, evidence)
             verdict.explainEvidence()
