@@ -31,7 +31,7 @@ let package = Package(
         .testTarget(name: "EventsTests", dependencies: ["Events", "CRecords"]),
         .testTarget(name: "MappingGraphTests", dependencies: ["MappingGraph", "Events"]),
         .testTarget(name: "FindingsTests", dependencies: ["Policies", "Findings", "MappingGraph", "Events"]),
-        .testTarget(name: "OutputsTests", dependencies: ["Outputs", "Findings", "MappingGraph", "Events"], exclude: ["Golden", "validate_timeline.py"]),
+        .testTarget(name: "OutputsTests", dependencies: ["Outputs", "Findings", "MappingGraph", "Events"], exclude: ["Golden", "validate_timeline.py", "validate_graph.py"]),
         .testTarget(name: "FixtureTests", dependencies: ["Outputs", "Findings", "MappingGraph", "Events"]),
         .testTarget(name: "KernelTests", dependencies: ["Kernel", "Events", "CRecords", "CLibbpf"]),
     ],

@@ -23,10 +23,10 @@ struct KernelFacts {
     /// vfio and its type1 driver are there, as modules or built in.
     var hasVFIO: Bool { loadedModules.contains("vfio") }
     var hasType1: Bool { loadedModules.contains("vfio_iommu_type1") }
+    var hasVFIOPCI: Bool { loadedModules.contains("vfio_pci") || loadedModules.contains("vfio_pci_core") }
+
     /// How many mappings a container may have; nil as long as vfio_iommu_type1 is not loaded.
     static var mappingLimit: UInt32? { Files.text("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit").flatMap { UInt32($0) } }
-
-    var hasVFIOPCI: Bool { loadedModules.contains("vfio_pci") || loadedModules.contains("vfio_pci_core") }
 
     static let vfioModules = ["vfio", "vfio_iommu_type1", "vfio_pci_core", "vfio_pci"]
 

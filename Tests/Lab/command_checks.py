@@ -15,17 +15,22 @@ def judges():
     return ((["doctor"], doctor), (["no-privileges"], no_privileges), (["help"], usage), (["run-clean"], run),
             (["policy-suppressed", "run-stale"], policy), (["run-7"], statuses), (["scope-command"], scope), (["fork-depth"], tree),
             (["trace-int"], signals), (["filter-pid"], filters), (["sigkill-tool"], sigkill), (["disk-full"], disk_full),
-            (["unwritable"], unwritable), (["loss"], snapshot_checks.loss), (["late-start"], snapshot_checks.late_start),
+            (["unwritable"], unwritable), (["loss"], snapshot_checks.loss), (["loss-stale"], snapshot_checks.loss_stale),
+            (["late-start"], snapshot_checks.late_start),
             (["full"], snapshot_checks.full), (["hidden-by-bar"], snapshot_checks.hidden), (["snapshot-idle"], snapshot_checks.snapshot_idle),
             (["snapshot-jsonl"], snapshot_checks.snapshot), (["snapshot-many"], snapshot_checks.snapshot_many), (["client-qemu"], clients),
             (["late-modules"], late_modules))
 
 
-def check_boot(tally, series, directory, tool):
+def check_boot(tally, series, directory, tool, whole):
+    """`whole`: every step was to run, so that one which left nothing is a failure."""
     steps = Steps(tally, series, directory, tool)
     passed, failed = tally.passed, tally.failed
     for names, judge in judges():
-        if all(steps.ran(name) for name in names):
+        ran = all(steps.ran(name) for name in names)
+        if whole:
+            steps.check(judge.__name__)("its commands have run", ran, [name for name in names if not steps.ran(name)])
+        if ran:
             judge(steps)
     no_crash(steps)
     print(f"lab: Linux {series}, commands: {tally.passed - passed} passed, {tally.failed - failed} failed", flush=True)

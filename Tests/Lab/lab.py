@@ -205,8 +205,9 @@ def main():
         checks.check_boot(tally, name, directory, scenarios, tool)
         for run in runs:
             random_checks.check(checks.Check(tally, f"{name} random {run.seed}"), name, run, directory / "out/random", tool)
-        if tool and (directory / "out/commands").is_dir():
-            command_checks.check_boot(tally, name, directory, tool)
+        whole = bool(tool) and steps_of(options, scenarios, name) == []
+        if whole or tool and (directory / "out/commands").is_dir():
+            command_checks.check_boot(tally, name, directory, tool, whole)
         if options.exec and not options.recheck:
             print((directory / "out/exec.stdout").read_text(errors="replace"), end="", flush=True)
             tally.check(name, "the command succeeds", (directory / "out/exec.status").read_text().strip() == "0")

@@ -64,12 +64,24 @@ def load(series, name, directory):
     return run
 
 
+def trace_window(oracle, line):
+    """When the trace's events of an oracle line may be stamped, both ends inclusive.
+
+    Never beyond half way to the process's neighbouring lines: on a fast machine its next call comes sooner than the slack ends.
+    """
+    own = [other for other in oracle if other["pid"] == line["pid"] and "t_before" in other and "t_after" in other]
+    before = max((other["t_after"] for other in own if other["t_after"] <= line["t_before"]), default=0)
+    after = min((other["t_before"] for other in own if other["t_before"] >= line["t_after"]), default=1 << 64)
+    return (max(line["t_before"] - TRACE_SLACK, (before + line["t_before"]) // 2),
+            min(line["t_after"] + TRACE_SLACK, (line["t_after"] + after) // 2))
+
+
 def traced_bytes(run, event, line):
     """Bytes that the tracepoints saw go through the IOMMU within one oracle line: its process, its time, its IOVAs.
 
     That leaves out the 8 KiB that kernels up to 6.12 map for a moment on VFIO_SET_IOMMU (vfio_test_domain_fgsp).
     """
-    begin, end = line["t_before"] - TRACE_SLACK, line["t_after"] + TRACE_SLACK
+    begin, end = trace_window(run.oracle, line)
     first, size = int(line.get("iova", "0x0"), 16), line.get("size", 0) * line.get("count", 1)
     last = first + size - 1 if size else 1 << 64  # no size: VFIO_DMA_UNMAP_FLAG_ALL and unmap-many
     return sum(s.size for s in run.trace

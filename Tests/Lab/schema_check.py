@@ -1,10 +1,10 @@
-"""Validates the timelines of a boot's recordings against the published JSON Schema, by a validator that is not this project's."""
+"""Validates the timelines and graphs of a boot's recordings against the published JSON Schemas, by a validator that is not this project's."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-VALIDATOR = Path(__file__).resolve().parents[1] / "OutputsTests/validate_timeline.py"
+VALIDATORS = Path(__file__).resolve().parents[1] / "OutputsTests"
 MOST_BYTES = 200_000  # of a recording: the validator takes some hundred lines a second
 
 
@@ -20,16 +20,18 @@ def check(check, directory, scenarios, tool):
     interpreter = python()
     if not check("a JSON Schema validator is installed", interpreter is not None):
         return
-    files = []
-    for name in scenarios:
-        recording = directory / "out" / f"{name}.vfs"
-        if recording.exists() and recording.stat().st_size < MOST_BYTES:
-            files.append(directory / f"{name}.jsonl")
-            subprocess.run([tool, "export", "--format", "jsonl", "-o", files[-1], recording], check=False, stderr=subprocess.DEVNULL)
-    if not files:
+    recordings = [path for name in scenarios if (path := directory / "out" / f"{name}.vfs").exists() and path.stat().st_size < MOST_BYTES]
+    if not recordings:
         return
-    result = subprocess.run([interpreter, VALIDATOR, *files], capture_output=True, text=True)
-    said = (result.stdout + result.stderr).strip()
-    check(f"{len(files)} timelines are valid by the schema ({said.splitlines()[-1] if said else ''})", result.returncode == 0, said[-500:])
-    for file in files:
-        file.unlink(missing_ok=True)
+    # The graph while the workload is under way: most are empty in the end.
+    for what, validator, arguments in (("timelines", "validate_timeline.py", ("--format", "jsonl")),
+                                       ("graphs", "validate_graph.py", ("--format", "json", "--at", "+1s"))):
+        files = []
+        for recording in recordings:
+            files.append(directory / f"{recording.stem}.{arguments[1]}")
+            subprocess.run([tool, "export", *arguments, "-o", files[-1], recording], check=False, stderr=subprocess.DEVNULL)
+        result = subprocess.run([interpreter, VALIDATORS / validator, *files], capture_output=True, text=True)
+        said = (result.stdout + result.stderr).strip()
+        check(f"{len(files)} {what} are valid by the schema ({said.splitlines()[-1] if said else ''})", result.returncode == 0, said[-500:])
+        for file in files:
+            file.unlink(missing_ok=True)

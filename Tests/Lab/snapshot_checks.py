@@ -28,8 +28,6 @@ def loss(steps):
     graph = json.loads(result.stdout or b"{}")
     check("the graph is empty in the end", graph.get("containers") == [] and not any(device["open"] for device in graph.get("devices", [])),
           brief(result.stdout.decode())[:300])
-    if steps.ran("loss-stale"):
-        loss_stale(steps)
 
 
 def loss_stale(steps):

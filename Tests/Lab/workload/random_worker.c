@@ -23,36 +23,9 @@ static int64_t answer(int64_t result)
 	return result < 0 ? -errno : result;
 }
 
-/* One capability of VFIO_IOMMU_GET_INFO, or NULL. */
-static const struct vfio_info_cap_header *capability(int fd, unsigned id)
-{
-	static _Alignas(8) char buffer[4096];
-	struct vfio_iommu_type1_info *info = (void *)buffer;
-
-	memset(buffer, 0, sizeof(buffer));
-	info->argsz = sizeof(buffer);
-	if (ioctl(fd, VFIO_IOMMU_GET_INFO, info) || !(info->flags & VFIO_IOMMU_INFO_CAPS))
-		return NULL;
-	for (uint32_t at = info->cap_offset; at;) {
-		const struct vfio_info_cap_header *header = (void *)(buffer + at);
-
-		if (header->id == id)
-			return header;
-		at = header->next;
-	}
-	return NULL;
-}
-
-static int64_t available(int fd)
-{
-	const struct vfio_iommu_type1_info_dma_avail *cap = (void *)capability(fd, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL);
-
-	return cap ? (int64_t)cap->avail : -ENOENT;
-}
-
 static int64_t top(int fd)
 {
-	const struct vfio_iommu_type1_info_cap_iova_range *cap = (void *)capability(fd, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
+	const struct vfio_iommu_type1_info_cap_iova_range *cap = (void *)iommu_capability(fd, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
 
 	return cap && cap->nr_iovas ? (int64_t)cap->iova_ranges[cap->nr_iovas - 1].end : -ENOENT;
 }
@@ -147,7 +120,7 @@ static int64_t carry_out(const struct request *r, int socket)
 	}
 	case CALL_RESET: return answer(ioctl(r->fd, VFIO_DEVICE_RESET));
 	case CALL_DECODE: return decode(r->fd, r->flags);
-	case CALL_AVAILABLE: return available(r->fd);
+	case CALL_AVAILABLE: return dma_available(r->fd);
 	case CALL_TOP: return top(r->fd);
 	case CALL_UNMAP_ALL_KNOWN: return answer(ioctl(r->fd, VFIO_CHECK_EXTENSION, VFIO_UNMAP_ALL));
 	case CALL_FORK: return fork_holder();

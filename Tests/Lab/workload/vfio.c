@@ -172,6 +172,32 @@ unsigned find_capability(struct device *d, unsigned id)
 	return 0;
 }
 
+const struct vfio_info_cap_header *iommu_capability(int fd, unsigned id)
+{
+	static _Alignas(8) char buffer[4096];
+	struct vfio_iommu_type1_info *info = (void *)buffer;
+
+	memset(buffer, 0, sizeof(buffer));
+	info->argsz = sizeof(buffer);
+	if (ioctl(fd, VFIO_IOMMU_GET_INFO, info) || !(info->flags & VFIO_IOMMU_INFO_CAPS))
+		return NULL;
+	for (uint32_t at = info->cap_offset; at;) {
+		const struct vfio_info_cap_header *header = (void *)(buffer + at);
+
+		if (header->id == id)
+			return header;
+		at = header->next;
+	}
+	return NULL;
+}
+
+int64_t dma_available(int fd)
+{
+	const struct vfio_iommu_type1_info_dma_avail *cap = (void *)iommu_capability(fd, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL);
+
+	return cap ? (int64_t)cap->avail : -ENOENT;
+}
+
 static sigjmp_buf bus_error;
 
 static void on_bus_error(int number)

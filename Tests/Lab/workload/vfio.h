@@ -66,6 +66,10 @@ int dma_map_flags(struct container *c, void *address, uint64_t iova, uint64_t si
 int64_t dma_unmap(struct container *c, uint64_t iova, uint64_t size);
 int64_t dma_unmap_flags(struct container *c, uint64_t iova, uint64_t size, uint32_t flags);
 
+/* A capability of VFIO_IOMMU_GET_INFO, valid until the next call, or NULL; and how many more mappings the kernel takes, or -ENOENT. */
+const struct vfio_info_cap_header *iommu_capability(int fd, unsigned id);
+int64_t dma_available(int fd);
+
 /* Same ioctls, nothing recorded: for loops that record one line in the end. */
 int dma_map_quietly(struct container *c, void *address, uint64_t iova, uint64_t size, uint32_t flags);
 int64_t dma_unmap_quietly(struct container *c, uint64_t iova, uint64_t size, uint32_t flags);
