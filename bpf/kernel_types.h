@@ -168,6 +168,7 @@ struct pci_dev {
 	int current_state;
 	struct device dev;
 	struct resource resource[7];
+	unsigned int no_command_memory:1; /* 5.10, 12856e7acde4 */
 };
 
 struct module {

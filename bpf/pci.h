@@ -34,6 +34,14 @@ static __always_inline struct pci_dev *pci_of_device(struct device *dev)
 	return (struct pci_dev *)((char *)dev - bpf_core_field_offset(struct pci_dev, dev));
 }
 
+#define PCI_COMMAND_MEMORY 2
+
+/* A virtual function has no memory enable of its own: that is its physical function's, in the SR-IOV capability. */
+static __always_inline bool has_memory_enable(struct pci_dev *pdev)
+{
+	return !BPF_CORE_READ_BITFIELD_PROBED(pdev, no_command_memory);
+}
+
 static __always_inline uint32_t group_number(struct iommu_group *group)
 {
 	return group ? READ(group, id) : 0xffffffff;

@@ -29,6 +29,10 @@ def command(kernel, initramfs, results, console, disk=None):
     for number, device in enumerate(devices, 1):
         line += ["-device", f"pcie-root-port,id=port{number},chassis={number},slot={number}",
                  "-device", f"{device},bus=port{number}"]
+    # A card with a virtual function, whose driver in the guest does nothing but switch that on and off.
+    line += ["-device", "pcie-root-port,id=port5,chassis=5,slot=5", "-device", "nvme-subsys,id=subsystem",
+             "-device", "nvme,bus=port5,serial=lab,subsys=subsystem,max_ioqpairs=4,msix_qsize=4,"
+             "sriov_max_vfs=1,sriov_vq_flexible=2,sriov_vi_flexible=1"]
     line += ["-drive", f"if=none,id=results,format=raw,file={results}", "-device", "virtio-blk-pci,drive=results",
              *(["-drive", f"if=none,id=clients,format=raw,readonly=on,file={disk}", "-device", "virtio-blk-pci,drive=clients"] if disk else []),
              "-kernel", str(kernel.vmlinuz), "-initrd", str(initramfs),

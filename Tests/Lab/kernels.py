@@ -25,10 +25,10 @@ MATRIX = {
 LISTS_SECONDS = 6 * 3600
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
-# What a guest inserts, in this order, each after what it depends on. e1000e is inserted later: it is the host
-# driver that takes a device back.
+# What a guest inserts, in this order, each after what it depends on. Two are inserted later: e1000e is the host
+# driver that takes a device back, pci-pf-stub switches virtual functions on.
 WANTED = ["virtio_pci", "virtio_blk", "irqbypass", "vfio", "vfio_iommu_type1", "vfio_virqfd", "vfio-pci-core", "vfio-pci"]
-LATE = ["e1000e"]
+LATE = ["e1000e", "pci-pf-stub"]
 
 
 class LabError(Exception):
@@ -151,7 +151,8 @@ def prepare(apt, lab, series):
         target = lab / "kernels" / release
         stamp = target / "package"
         source = f"{packages[0]} {apt.version(packages[0])}"
-        if not (stamp.exists() and stamp.read_text() == source):
+        wanted = f"{source}\n{' '.join(WANTED + LATE)}\n"
+        if not (stamp.exists() and stamp.read_text() == wanted):
             try:
                 found = unpack(apt, lab, release, packages)
             except subprocess.CalledProcessError as failure:  # in the lists, but no longer on the mirror
@@ -165,7 +166,7 @@ def prepare(apt, lab, series):
             shutil.copy(image, target / "vmlinuz")
             modules.collect(tree, target, {"order": WANTED, "late": LATE})
             shutil.rmtree(scratch)
-            stamp.write_text(source)
+            stamp.write_text(wanted)
         listed = {kind: [target / n for n in (target / kind).read_text().split()] for kind in ("order", "late")}
         return Kernel(series, release, source, target / "vmlinuz", listed["order"], listed["late"])
     raise LabError(f"Linux {series}: no kernel package in {', '.join(MATRIX[series])}")

@@ -105,13 +105,14 @@ static __always_inline void device_close(uint64_t *arg, bool probed)
 }
 HOOK_ENTRY(vfio_device_fops_release, device_close)
 
+/* COMMAND as the user sees it, and its memory enable as the kernel does. */
 static __always_inline uint32_t user_command(struct vfio_pci_core_device *vdev, bool probed)
 {
 	uint8_t *vconfig = READ_VFIO(probed, vdev, vconfig, OFF_PCI_VCONFIG);
 	uint16_t command = 0;
 
 	bpf_probe_read_kernel(&command, sizeof(command), vconfig + 4);
-	return command;
+	return has_memory_enable(READ_VFIO(probed, vdev, pdev, OFF_PCI_PDEV)) ? command : command | PCI_COMMAND_MEMORY;
 }
 
 static __always_inline void emit_pci_device(uint32_t type, struct vfio_pci_core_device *vdev, struct vfio_device *device,

@@ -30,14 +30,15 @@ HOOK_ENTRY(vfio_basic_config_write, config_write_begin)
 static __always_inline void config_write(uint64_t *arg, long ret, bool probed)
 {
 	struct vfio_pci_core_device *vdev = (void *)arg[0];
-
+	struct pci_dev *pdev = READ_VFIO(probed, vdev, pdev, OFF_PCI_PDEV);
 	struct map_state *state = map_state(false, probed);
 
 	if ((int)arg[4] != PCI_COMMAND)
 		return;
 	if (state)
 		state->in_config_write = 0;
-	emit_pci(VS_MEMORY, READ_VFIO(probed, vdev, pdev, OFF_PCI_PDEV), user_command(vdev, probed), 0, VS_BY_VFIO, 0);
+	if (has_memory_enable(pdev))
+		emit_pci(VS_MEMORY, pdev, user_command(vdev, probed), 0, VS_BY_VFIO, 0);
 }
 HOOK_EXIT(vfio_basic_config_write, HOOK_CONFIG_WRITE, VS_MEMORY, config_write)
 
@@ -46,7 +47,7 @@ static __always_inline void host_write(uint64_t *arg, long ret, bool probed)
 {
 	struct map_state *state;
 
-	if ((int)arg[1] != PCI_COMMAND || (int)ret)
+	if ((int)arg[1] != PCI_COMMAND || (int)ret || !has_memory_enable((void *)arg[0]))
 		return;
 	state = map_state(false, probed);
 	if (state && state->in_config_write)

@@ -46,6 +46,12 @@ static int link_number(const char *bdf, const char *name)
 	return atoi(basename(target));
 }
 
+void device_describe(struct device *d)
+{
+	d->group = link_number(d->bdf, "iommu_group");
+	oracle("device", "\"device\":\"%s\",\"name\":\"%s\",\"group\":%d", d->bdf, d->name, d->group);
+}
+
 void devices_find(void)
 {
 	DIR *directory = opendir("/sys/bus/pci/devices");
@@ -61,8 +67,7 @@ void devices_find(void)
 				struct device *d = known[i].device;
 
 				snprintf(d->bdf, sizeof(d->bdf), "%.15s", entry->d_name);
-				d->group = link_number(d->bdf, "iommu_group");
-				oracle("device", "\"device\":\"%s\",\"name\":\"%s\",\"group\":%d", d->bdf, d->name, d->group);
+				device_describe(d);
 			}
 	}
 	if (directory)
