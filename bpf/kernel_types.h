@@ -45,6 +45,7 @@ struct super_block {
 
 struct inode {
 	unsigned short i_mode;
+	unsigned long i_ino;
 	unsigned int i_rdev;
 	struct super_block *i_sb;
 	void *i_private;
@@ -260,6 +261,24 @@ struct vfio_device_file {
 struct vfio_pci_core_device {
 	struct pci_dev *pdev;
 	uint8_t *vconfig;
+	struct list_head dmabufs; /* 6.19 */
+};
+
+/* drivers/vfio/pci/vfio_pci_dmabuf.c, 6.19 and later */
+struct phys_vec {
+	uint64_t paddr;
+	unsigned long len;
+};
+
+struct vfio_pci_dma_buf {
+	unsigned long size;
+	struct phys_vec *phys_vec;
+	uint32_t nr_ranges;
+	uint8_t revoked : 1;
+};
+
+struct dma_buf {
+	void *priv;
 };
 
 #pragma clang attribute pop

@@ -7,6 +7,7 @@
 #include "hooks/type1_unmap.h"
 #include "hooks/memory_state.h"
 #include "hooks/driver.h"
+#include "hooks/dma_buf.h"
 #include "hooks/process.h"
 #include "snapshot.h"
 
@@ -26,6 +27,7 @@ struct every_record {
 	struct vs_exit exit;
 	struct vs_module module;
 	struct vs_fork fork;
+	struct vs_dma_buf dma_buf;
 	struct vs_snap_mark snap_mark;
 	struct vs_snap_root snap_root;
 	struct vs_snap_container snap_container;

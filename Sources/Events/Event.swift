@@ -42,6 +42,7 @@ public struct Event: Sendable {
         case memoryDecode(PCIAddress, enabled: Bool, by: Origin)
         case reset(PCIAddress, phase: Phase, wholeBus: Bool)
         case power(PCIAddress, state: PowerState, by: Origin)
+        case dmaBuf(DMABuf)
         case processInfo(ProcessInfo)
         case processExit
         case loss(since: UInt64, lost: UInt64)

@@ -88,6 +88,39 @@ public struct DeviceInfo: Sendable {
     }
 }
 
+/// Device memory given out as a dma-buf, revoked, given back, or let go (Linux 6.19 and later).
+public struct DMABuf: Sendable {
+    public enum Action: UInt8, Sendable { case export = 1, revoke, restore, release }
+
+    public var action: Action
+    /// Which, for an export or a release; 0 for what befalls all that the device has given out.
+    public var key: UInt64
+    /// nil for a release: the device may be closed by then.
+    public var device: PCIAddress?
+    // Of an export:
+    /// The number of its file, as fstat and /sys/kernel/debug/dma_buf tell it.
+    public var inode: UInt64
+    /// Bytes of all its ranges.
+    public var size: UInt64
+    /// The physical address of its first range.
+    public var address: UInt64
+    public var ranges: UInt32
+    /// The device did not answer just then.
+    public var isRevoked: Bool
+
+    public init(_ action: Action, key: UInt64 = 0, device: PCIAddress?, inode: UInt64 = 0, size: UInt64 = 0, address: UInt64 = 0, ranges: UInt32 = 0,
+                isRevoked: Bool = false) {
+        self.action = action
+        self.key = key
+        self.device = device
+        self.inode = inode
+        self.size = size
+        self.address = address
+        self.ranges = ranges
+        self.isRevoked = isRevoked
+    }
+}
+
 /// A VFIO_IOMMU_MAP_DMA that returned.
 public struct Map: Sendable {
     public var iommu: IOMMUKey

@@ -65,6 +65,7 @@ public struct RecordDecoder: Sendable {
             return record.load(as: vs_driver.self).action == VS_BOUND.rawValue ? .driverBind(info) : .driverUnbind(info)
         case VS_DEVICE_INFO: return .deviceInfo(DeviceInfo(record))
         case VS_EXIT: return .processExit
+        case VS_DMA_BUF: return dmaBufKind(record.load(as: vs_dma_buf.self))
         case VS_PROCESS_INFO:
             return .processInfo(ProcessInfo(
                 exe: ShortText(copying: record + MemoryLayout<vs_process_info>.offset(of: \.exe)!, count: Int(VS_TEXT_BYTES)),
@@ -105,6 +106,15 @@ public struct RecordDecoder: Sendable {
         }
     }
 
+    private mutating func dmaBufKind(_ raw: vs_dma_buf) -> Event.Kind? {
+        guard let action = DMABuf.Action(rawValue: UInt8(truncatingIfNeeded: raw.action)) else {
+            unknownRecords += 1
+            return nil
+        }
+        return .dmaBuf(DMABuf(action, key: raw.buffer, device: raw.pci == noPCI ? nil : PCIAddress(packed: raw.pci), inode: raw.inode, size: raw.bytes,
+                              address: raw.phys, ranges: raw.ranges, isRevoked: raw.revoked != 0))
+    }
+
     private func isDetaching(_ tid: UInt32, _ iommu: UInt64) -> Bool {
         for entry in detaching where entry.tid == tid && entry.iommu == iommu { return true }
         return false
@@ -130,6 +140,7 @@ extension RecordDecoder {
         case VS_MEMORY, VS_RESET, VS_POWER, VS_PCI_REMOVE: MemoryLayout<vs_pci>.size
         case VS_DRIVER, VS_DEVICE_INFO: MemoryLayout<vs_driver>.size
         case VS_EXIT: MemoryLayout<vs_exit>.size
+        case VS_DMA_BUF: MemoryLayout<vs_dma_buf>.size
         case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END: MemoryLayout<vs_snap_mark>.offset(of: \.available)! // what it had at first
         case VS_SNAP_ROOT: MemoryLayout<vs_snap_root>.size
         case VS_SNAP_CONTAINER: MemoryLayout<vs_snap_container>.size

@@ -183,11 +183,20 @@ extension TimelineReader {
                 device: try fields.device(.device), group: try fields.unsigned32(.group), openCount: try fields.unsigned32(.openCount) ?? 0,
                 memoryEnabled: try fields.bool(.memory), power: try fields.value(.power) == nil ? .unknown : readPower(.power)))
         case .held: return .snapshotHolder(.device(try fields.device(.device) ?? PCIAddress(packed: noPCI)), byMapping: try isByMapping())
+        case .dmaBufRelease:
+            let inode = try fields.unsigned(.inode) ?? 0
+            return .dmaBuf(DMABuf(.release, key: inode, device: try fields.device(.device)))
         default: break
         }
         guard let device = try fields.device(.device) else { throw fields.missing("a device's address") }
         switch action {
         case .remove: return .deviceRemove(device)
+        case .dmaBufExport:
+            guard let inode = try fields.unsigned(.inode) else { throw fields.missing("the inode of a dma-buf") }
+            return .dmaBuf(DMABuf(.export, key: inode, device: device, inode: inode, size: try fields.unsigned(.size) ?? 0, address: try address(fields) ?? 0,
+                                  ranges: try fields.unsigned32(.ranges) ?? 0, isRevoked: try fields.bool(.revoked) ?? false))
+        case .dmaBufRevoke: return .dmaBuf(DMABuf(.revoke, device: device))
+        case .dmaBufRestore: return .dmaBuf(DMABuf(.restore, device: device))
         case .mmap:
             return .barMmap(BarMmap(device: device, vaddr: try fields.hex(.vaddr) ?? 0, size: try fields.unsigned(.size) ?? 0,
                                     address: try address(fields) ?? 0))

@@ -25,6 +25,12 @@ enum TimelineWord: String, CaseIterable {
     case mappingLimit = "dma_entry_limit"
     // Types that are not keys as well.
     case header, map, unmap, memory, process, gap, finding, summary
+    // Of dma-bufs.
+    case inode, ranges, revoked
+    case dmaBufExport = "dma-buf-export"
+    case dmaBufRevoke = "dma-buf-revoke"
+    case dmaBufRestore = "dma-buf-restore"
+    case dmaBufRelease = "dma-buf-release"
     // Actions that are not keys as well.
     case open, close, release, attach, detach, add, mmap, bind, unbind, remove, removed, enable, disable, power, info, exit
     case present, held

@@ -29,6 +29,9 @@ public struct Applied: Sendable {
     /// A map or an unmap request that failed, did nothing, or asked for something odd.
     public var isUnusual = false
 
+    /// The inode of the dma-buf that the event is about.
+    public var buffer: UInt64?
+
     public init() {}
 
     /// What a map or an unmap of RAM changes of a container is hardly ever news: then this is `nothing`.

@@ -3,7 +3,9 @@ import Events
 extension Graph {
     /// Changes a device's state, adding the device if this is the first that is heard of it.
     mutating func change(_ address: PCIAddress, _ body: (inout Device) -> Void) -> Applied {
+        let wasReachable = devices[address]?.isReachable ?? true
         body(&devices[address, default: Device(address)])
+        if !wasReachable, !buffers.isEmpty, devices[address]!.isReachable { remindOfBuffers(of: address) }
         var applied = Applied()
         applied.affects = .device(address)
         return applied
@@ -27,6 +29,7 @@ extension Graph {
     /// `vfio_pci_core_disable` restores the state saved at open: decode is on again, whatever the user wrote.
     mutating func lastClose(_ use: DeviceUse, _ event: Event) -> Applied {
         guard let address = use.device else { return Applied() }
+        forgetBuffers(of: address)
         return change(address) { device in
             device.isOpen = false
             device.provenance = .observed

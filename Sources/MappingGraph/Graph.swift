@@ -69,6 +69,8 @@ public struct Graph: Sendable {
     /// Mappings that the last snapshot found and the graph had not, with the time at which it did: one that was being made just then is yet
     /// to be told by its own event.
     var unexplained: [FoundMapping: UInt64] = [:]
+    /// dma-bufs of open devices.
+    var buffers: [UInt64: ExportedBuffer] = [:]
     /// When the first complete snapshot ended: from then on the graph knows what was there before tracing, nanoseconds since boot.
     public internal(set) var knownSince: UInt64?
 
@@ -115,6 +117,7 @@ public struct Graph: Sendable {
         case .memoryDecode(let address, let enabled, _): return change(address) { $0.memoryEnabled = enabled }
         case .reset(let address, let phase, let wholeBus): return reset(address, phase: phase, wholeBus: wholeBus)
         case .power(let address, let state, _): return state == .unknown ? Applied() : change(address) { $0.power = state }
+        case .dmaBuf(let buffer): return apply(buffer, event)
         case .processInfo(let info):
             processes[event.actor.process] = info
             var applied = Applied()

@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 
+from scenarios import of_series
+
 # A finding begins when the kernel does the deed, which is within the call that the oracle timed, or just after.
 SLACK = 50_000_000
 
@@ -23,7 +25,7 @@ def describe(history):
 
 def check(check, run, lines, expected):
     found = histories(lines)
-    for wanted in expected.findings:
+    for wanted in of_series(expected.findings, run.series):
         device = wanted.device and run.device(wanted.device)
         matching = [h for h in found if h[0]["rule"] == wanted.rule and h[0].get("device") == device]
         if not check(f"{wanted.rule} of {wanted.device} is found once", len(matching) == 1, [describe(h) for h in found]):

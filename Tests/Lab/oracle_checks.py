@@ -1,7 +1,7 @@
 """Without the tool: did the scenario do what it says, and do the tracepoints agree with the ioctls?"""
 
 from records import traced_bytes
-from scenarios import CPU_READS, SCENARIOS
+from scenarios import CPU_READS, SCENARIOS, of_series
 
 
 def check(check, run):
@@ -21,9 +21,9 @@ def check(check, run):
 
 def check_returns(check, run, expected):
     failures = [line["ret"] for line in run.lines("map") if line["ret"]]
-    check.same("maps fail as they should", failures, of_series(expected.map_errors, run))
+    check.same("maps fail as they should", failures, of_series(expected.map_errors, run.series))
     answers = [line["ret"] or line["unmapped"] for line in run.lines("unmap")]
-    wanted = [line["size"] for line in run.lines("unmap")] if expected.unmaps is None else of_series(expected.unmaps, run)
+    wanted = [line["size"] for line in run.lines("unmap")] if expected.unmaps is None else of_series(expected.unmaps, run.series)
     check.same("unmaps return what was mapped", answers, wanted)
     for line in run.lines("map-many") + run.lines("unmap-many"):
         done = line["failed"] == 0 if line["op"] == "map-many" else line["unmapped"] == line["count"] * 4096
@@ -31,10 +31,6 @@ def check_returns(check, run, expected):
     for line in run.lines("reset"):
         # Some kernels do not get the link of an emulated card up in time: -ENOTTY, said here and checked nowhere else.
         print(f"     {check.where}: {line['how']} reset of {line['device']}: {line['ret']} in {(line['t_after'] - line['t_before']) // 1_000_000} ms")
-
-
-def of_series(wanted, run):
-    return wanted(run.series) if callable(wanted) else list(wanted)
 
 
 def check_trace(check, run):

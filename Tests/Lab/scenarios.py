@@ -32,7 +32,7 @@ class Finding:
 
 @dataclass
 class Expectation:
-    findings: list = field(default_factory=list)
+    findings: object = ()       # those that have to be there; a function of the kernel's series, or a list
     allowed: tuple = ()         # rules that may show as well, if they are resolved in the end
     fails_audit: bool = False   # a finding at or above high
     map_errors: object = ()     # what the maps that fail return, in their order; a function of the kernel's series, or a tuple
@@ -47,6 +47,11 @@ STALE_UNMAP = Moment("unmap", fields={"iova": "0x200000"})
 
 def stale(since=IVSHMEM_RELEASE, until=STALE_UNMAP):
     return Finding("stale-mapping", "ivshmem", ("high",), since, until, reachable=True)
+
+
+def of_series(wanted, series):
+    """What is expected of a kernel, where that differs from one to the other."""
+    return wanted(series) if callable(wanted) else list(wanted)
 
 
 def failing_maps_return(series):
@@ -108,6 +113,9 @@ SCENARIOS = {
         [Finding("stale-mapping", "vf", ("high", "medium"), Moment("release", "vf"), Moment("vf-off", "vf")),
          Finding("unbound-device", "vf", ("high",), Moment("vf-off", "vf"), STALE_UNMAP)],
         dma_fails=("device reads where the virtual function was",), fails_audit=True),
+    # Woken by somebody else, the device gets its dma-buf back only by the write to COMMAND.
+    "dma-buf": Expectation(
+        lambda series: [Finding("dmabuf-revoked", None, ("low",), Moment("woken", "e1000e"), Moment("command-write", "e1000e", -1))] if series == "7.3" else []),
     "mistakes": Expectation(
         [Finding("map-exists", None, ("low",), Moment("map", fields={"ret": -17}), Moment("map", fields={"ret": -17})),
          Finding("unmap-bisects", None, ("low",), Moment("unmap", fields={"ret": -22}), Moment("unmap", fields={"ret": -22}))],

@@ -95,6 +95,15 @@ extension History {
             case 17: say(who, .deviceRemove(addresses[index]))
             case 18: say(who, .memoryDecode(addresses[index], enabled: random.chance(60), by: random.chance(50) ? .vfio : .host))
             case 19: say(who, .reset(addresses[index], phase: random.chance(50) ? .begin : .end, wholeBus: random.chance(30)))
+            case 20 where random.chance(30):
+                let key = UInt64(random.below(4) + 1)
+                switch random.below(4) {
+                case 0: say(who, .dmaBuf(DMABuf(.export, key: key, device: addresses[index], inode: key, size: 4096, address: UInt64(random.below(3)) << 32, ranges: 1,
+                                                isRevoked: random.chance(30))))
+                case 1: say(who, .dmaBuf(DMABuf(.revoke, device: addresses[index])))
+                case 2: say(who, .dmaBuf(DMABuf(.restore, device: addresses[index])))
+                default: say(who, .dmaBuf(DMABuf(.release, key: key, device: nil)))
+                }
             case 20: say(who, .power(addresses[index], state: PowerState.allCases[random.below(6)], by: .host))
             case 21: say(who, .processInfo(ProcessInfo(exe: ShortText("/bin/x"), vm: ShortText(random.chance(50) ? "vm-\(random.below(2))" : ""))))
             case 22: say(who, random.chance(50) ? .processExit : .loss(since: time - 100, lost: 9))

@@ -81,5 +81,6 @@ static __always_inline void power(uint64_t *arg, long ret, bool probed)
 
 	emit_pci(VS_POWER, pdev, READ(pdev, current_state), ret, is_owner() ? VS_BY_VFIO : VS_BY_HOST, 0);
 }
+HOOK_EXIT_BTF(__pci_set_power_state, power)
 HOOK_EXIT(pci_set_power_state, HOOK_POWER, VS_POWER, power)
 HOOK_EXIT(pci_power_up, HOOK_POWER_UP, VS_POWER, power)

@@ -66,6 +66,7 @@ enum vs_type {
 	VS_DEVICE_INFO = 40,
 	VS_PROCESS_INFO = 41,
 	VS_LOSS = 42,
+	VS_DMA_BUF = 46,
 	VS_TYPE_MAX = 63,
 };
 
@@ -231,6 +232,22 @@ struct vs_exit {
 	struct vs_header h;
 };
 
+enum vs_dma_buf_action { VS_EXPORTED = 1, VS_REVOKED = 2, VS_RESTORED = 3, VS_RELEASED = 4 };
+
+/* Device memory given out as a dma-buf. REVOKED and RESTORED are of all that the device has given out: their `buffer` is 0. */
+struct vs_dma_buf {
+	struct vs_header h;
+	uint64_t buffer; /* struct vfio_pci_dma_buf */
+	uint64_t pci;    /* VS_NO_PCI for RELEASED: the device may be closed */
+	uint64_t inode;  /* of the dma-buf's file, as fstat tells it; EXPORTED */
+	uint64_t bytes;
+	uint64_t phys; /* of the first range */
+	uint32_t ranges;
+	uint32_t action;  /* enum vs_dma_buf_action */
+	uint32_t revoked; /* EXPORTED: the device does not answer, so it begins revoked */
+	uint32_t reserved;
+};
+
 /* A process of the followed command begot another. */
 struct vs_fork {
 	struct vs_header h;
@@ -344,6 +361,7 @@ VS_ASSERT(sizeof(struct vs_pci) == 80);
 VS_ASSERT(sizeof(struct vs_driver) == 224);
 VS_ASSERT(sizeof(struct vs_module) == 112);
 VS_ASSERT(sizeof(struct vs_fork) == 72);
+VS_ASSERT(sizeof(struct vs_dma_buf) == 112);
 VS_ASSERT(sizeof(struct vs_process_info) == 312);
 VS_ASSERT(sizeof(struct vs_loss) == 72);
 VS_ASSERT(sizeof(struct vs_snap_mark) == 80);

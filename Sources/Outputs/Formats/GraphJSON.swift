@@ -107,7 +107,22 @@ public struct GraphJSON: GraphOutput {
         if device.isOpen { actor(device.opener, graph, &out) }
         out.append(device.memoryEnabled ? #","memory":true,"power":""# : #","memory":false,"power":""#)
         out.append(device.power.timelineName)
-        out.append(device.resetDepth > 0 ? #"","in_reset":true}"# : #"","in_reset":false}"#)
+        out.append(device.resetDepth > 0 ? #"","in_reset":true"# : #"","in_reset":false"#)
+        let buffers = graph.buffers(of: device.address)
+        if !buffers.isEmpty {
+            out.append(#","dma_bufs":["#)
+            for (index, buffer) in buffers.enumerated() {
+                out.append(index == 0 ? #"{"inode":"# : #",{"inode":"#)
+                out.append(buffer.inode)
+                out.append(#","size":"#)
+                out.append(buffer.size)
+                out.append(buffer.isRevoked ? #","revoked":true"# : #","revoked":false"#)
+                actor(buffer.exporter, graph, &out)
+                out.append(byte: 0x7d)
+            }
+            out.append(byte: 0x5d)
+        }
+        out.append(byte: 0x7d)
     }
 
     private func write(_ finding: Finding, _ out: inout ByteWriter) {

@@ -2,7 +2,7 @@ import Events
 import MappingGraph
 
 extension JSONLines {
-    mutating func writeDevice(_ event: Event, _ graph: Graph, _ out: inout ByteWriter) {
+    mutating func writeDevice(_ event: Event, _ applied: Applied, _ graph: Graph, _ out: inout ByteWriter) {
         switch event.kind {
         case .deviceOpen(let use):
             open(.device, #"{"type":"device","action":"open","t":"#, event, &out)
@@ -34,6 +34,7 @@ extension JSONLines {
         case .deviceRemove(let address):
             open(.device, #"{"type":"device","action":"remove","t":"#, event, &out)
             device(address, &out)
+        case .dmaBuf(let buffer): write(buffer, event, applied, graph, &out)
         default: return
         }
         close(&out)
@@ -61,18 +62,22 @@ extension JSONLines {
 
     private func write(_ mmap: BarMmap, _ graph: Graph, _ out: inout ByteWriter) {
         device(mmap.device, &out)
-        if mmap.address != 0, let target = graph.resolve(address: mmap.address, size: 1).first, target.device == mmap.device {
-            out.append(#","bar":"#)
-            out.append(UInt64(target.bar))
-            out.append(#","bar_offset":"#)
-            out.append(target.barOffset)
-        }
+        bar(at: mmap.address, of: mmap.device, graph, &out)
         out.append(#","size":"#)
         out.append(mmap.size)
         guard showVaddr else { return }
         out.append(#","vaddr":""#)
         out.append(hex: mmap.vaddr)
         out.append(byte: 0x22)
+    }
+
+    /// Where in the device's BARs a physical address lies, if it does.
+    func bar(at address: UInt64, of device: PCIAddress?, _ graph: Graph, _ out: inout ByteWriter) {
+        guard address != 0, let target = graph.resolve(address: address, size: 1).first, target.device == device else { return }
+        out.append(#","bar":"#)
+        out.append(UInt64(target.bar))
+        out.append(#","bar_offset":"#)
+        out.append(target.barOffset)
     }
 
     /// What a device is, behind its address: for `device` lines and for the header.

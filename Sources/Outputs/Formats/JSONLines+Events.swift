@@ -27,8 +27,9 @@ extension JSONLines {
         case .extent: return
         case .memoryDecode, .reset, .power: writeMemory(event, &out)
         case .processInfo, .processExit, .loss: writeOther(event, &out)
-        case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .deviceInfo, .driverBind, .driverUnbind, .deviceRemove:
-            writeDevice(event, graph, &out)
+        case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .deviceInfo, .driverBind, .driverUnbind, .deviceRemove,
+             .dmaBuf:
+            writeDevice(event, applied, graph, &out)
         case .snapshotBegin, .snapshotEnd, .snapshotContainer, .snapshotGroup, .snapshotDevice, .snapshotHolder, .walkBegin, .walkEnd:
             writeSnapshot(event, applied, graph, &out)
         default: writeContainer(event, applied, graph, &out)

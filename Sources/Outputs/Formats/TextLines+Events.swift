@@ -38,6 +38,7 @@ extension TextLines {
                 out.append(device)
                 if origin == .host { out.append("  by the host") }
             }
+        case .dmaBuf(let buffer): write(buffer, event, applied, graph, &out)
         case .reset(let device, let phase, let wholeBus):
             // One reset passes through several functions: only the outermost is shown.
             guard phase == .begin ? resetDepth(device) <= 1 : resetDepth(device) == 0 else { return }

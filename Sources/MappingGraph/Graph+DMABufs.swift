@@ -1,0 +1,55 @@
+import Events
+
+/// Device memory that was given out as a dma-buf and can still come to life: its device is open.
+public struct ExportedBuffer: Sendable {
+    public var device: PCIAddress
+    public var inode: UInt64
+    public var size: UInt64
+    public var exporter: Actor
+    /// The kernel has taken it back for as long as the device does not answer.
+    public var isRevoked: Bool
+    /// And the device has come to answer since, without the kernel giving it back.
+    public var isForgotten = false
+}
+
+extension Graph {
+    /// What befell dma-bufs. O(dma-bufs).
+    mutating func apply(_ buffer: DMABuf, _ event: Event) -> Applied {
+        var applied = Applied()
+        switch buffer.action {
+        case .export:
+            guard let device = buffer.device else { return applied }
+            applied.buffer = buffer.inode
+            buffers[buffer.key] = ExportedBuffer(device: device, inode: buffer.inode, size: buffer.size, exporter: event.actor, isRevoked: buffer.isRevoked)
+            applied.affects = .device(device)
+        case .revoke, .restore:
+            guard let device = buffer.device else { return applied }
+            for (key, other) in buffers where other.device == device {
+                buffers[key]!.isRevoked = buffer.action == .revoke
+                buffers[key]!.isForgotten = false
+            }
+            applied.affects = .device(device)
+        case .release:
+            guard let gone = buffers.removeValue(forKey: buffer.key) else { return applied }
+            applied.buffer = gone.inode
+            applied.affects = .device(gone.device)
+        }
+        return applied
+    }
+
+    /// A device came to answer again: the kernel gives its dma-bufs back right after, or forgets to. One that its user lets sleep, and that is awake
+    /// all the same, does not come to it.
+    mutating func remindOfBuffers(of device: PCIAddress) {
+        for (key, buffer) in buffers where buffer.device == device && buffer.isRevoked { buffers[key]!.isForgotten = true }
+    }
+
+    /// The dma-bufs of a device, by inode.
+    public func buffers(of device: PCIAddress) -> [ExportedBuffer] {
+        buffers.isEmpty ? [] : buffers.values.filter { $0.device == device }.sorted { $0.inode < $1.inode }
+    }
+
+    /// `vfio_pci_dma_buf_cleanup`: the last close of a device takes its memory out of them for good.
+    mutating func forgetBuffers(of device: PCIAddress) {
+        if !buffers.isEmpty { buffers = buffers.filter { $0.value.device != device } }
+    }
+}
