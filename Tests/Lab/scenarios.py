@@ -73,6 +73,8 @@ SCENARIOS = {
     "clean-p2p": Expectation(),
     "stale-same": Expectation([stale()], fails_audit=True),
     "stale-cross": Expectation([stale()], fails_audit=True),
+    "stale-asleep": Expectation(
+        [Finding("stale-mapping", "e1000e", ("medium",), Moment("release", "e1000e"), STALE_UNMAP, reachable=False)]),
     "reopen": Expectation([stale(until=Moment("device-open", "ivshmem", 1))], fails_audit=True),
     "given-away": Expectation(
         [stale(until=Moment("device-open", "ivshmem", 1)),

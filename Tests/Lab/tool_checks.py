@@ -137,6 +137,9 @@ def check_memory(check, run, lines):
     for line in run.lines("power", ret=0):
         states = {m.get("state") for m in between(line, "power", line["device"])}
         check(f"power state {line['state']} is seen", ("D3hot" if line["state"] == 3 else "D0") in states, states)
+    for line in run.lines("power-state"):
+        states = [m["state"] for m in lines if m["type"] == "memory" and m["action"] == "power" and m["device"] == line["device"] and m["t"] <= line["t"]]
+        check.same(f"the power state of {line['device']} is what its register says", (states or ["D0"])[-1], ("D0", "D1", "D2", "D3hot")[line["state"]])
     if run.name == "memory-off-on":
         for line, action in zip(run.lines("command-write", device=run.device("ivshmem"))[1:], ("disable", "enable")):
             check(f"memory {action} is seen", bool(between(line, action, line["device"])))

@@ -125,3 +125,20 @@ void driver_bind(struct device *d, const char *driver)
 	result = write_file("/sys/bus/pci/drivers_probe", d->bdf);
 	oracle_call("bind", before, result, "\"device\":\"%s\",\"driver\":\"%s\"", d->bdf, driver_of(d));
 }
+
+unsigned power_state(struct device *d)
+{
+	unsigned char config[256] = "";
+	char path[96];
+	int fd, hops = 0;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", d->bdf);
+	fd = open(path, O_RDONLY);
+	if (fd < 0 || read(fd, config, sizeof(config)) != sizeof(config))
+		give_up(path, errno);
+	close(fd);
+	for (unsigned at = config[0x34] & 0xfc; at && hops++ < 48; at = config[at + 1] & 0xfc)
+		if (config[at] == 1 /* PCI_CAP_ID_PM */)
+			return config[at + 4] & 3;
+	return 0;
+}

@@ -8,6 +8,9 @@ const char *driver_of(struct device *d);	/* "" when it has none */
 void driver_unbind(struct device *d);
 void driver_bind(struct device *d, const char *driver);
 
+/* What its power management capability says in sysfs, 0 (D0) to 3 (D3hot), open or not. */
+unsigned power_state(struct device *d);
+
 /* The group of a device whose address is known, and the oracle's line about it. */
 void device_describe(struct device *d);
 

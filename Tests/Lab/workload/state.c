@@ -134,7 +134,7 @@ void reset(void)
 	finish(&c, &e, &ivshmem);
 }
 
-static void power_state(struct device *d, unsigned pm, unsigned state)
+static void set_power_state(struct device *d, unsigned pm, unsigned state)
 {
 	uint32_t control = config_read(d, pm + 4, 2);
 	uint64_t before = boot_ns();
@@ -156,10 +156,10 @@ void power(void)
 
 	dma_map(&c, (void *)nic, E1000E_WINDOW, E1000E_SIZE);
 	cpu_read("D0", nic);
-	power_state(&e1000e, pm, 3);
+	set_power_state(&e1000e, pm, 3);
 	cpu_read("D3hot", nic);
 	settle();
-	power_state(&e1000e, pm, 0);
+	set_power_state(&e1000e, pm, 0);
 	cpu_read("D0 again", nic);
 	settle();
 	dma_unmap(&c, E1000E_WINDOW, E1000E_SIZE);
