@@ -40,6 +40,7 @@ struct task_struct {
 };
 
 struct super_block {
+	unsigned int s_dev;
 	unsigned long s_magic;
 };
 
@@ -112,12 +113,16 @@ struct vm_area_struct {
 	unsigned long vm_start;
 	unsigned long vm_end;
 	unsigned long vm_pgoff;
+	unsigned long vm_flags;
 	struct file *vm_file;
 	struct rb_node vm_rb; /* until 6.1, 524e00b36e8c */
 };
 
 struct mm_struct {
 	struct rb_root mm_rb; /* until 6.1 */
+	struct {
+		int counter;
+	} mm_users;
 };
 
 struct iommu_group {
@@ -184,6 +189,7 @@ struct vfio_dma {
 	int prot;
 	bool has_rsvd; /* 6.18 */
 	struct task_struct *task;
+	struct mm_struct *mm; /* 6.2 and its stable relatives, 5.10 among them: 18e292705ba2 */
 };
 
 struct iommu_domain;

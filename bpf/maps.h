@@ -50,6 +50,7 @@ struct map_state {
 	uint16_t prot;
 	uint16_t flags;
 	uint32_t in_config_write; /* this thread is within vfio_basic_config_write */
+	uint64_t unmap_size;      /* what the unmap request under way asks for: the kernel writes over the user's own */
 };
 
 /* Linux 5.11 and later: no hash, and it dies with its thread. */

@@ -4,6 +4,7 @@
  * their directories in sysfs. The last finds what no task holds: a descriptor in flight between processes, or kept by the kernel.
  */
 #pragma once
+#include "backing.h"
 #include "hooks/device.h"
 
 /* VFIO's files are told by their device number or name, which spares a search of kallsyms: /dev/vfio/vfio is misc 10:196 for good. */
@@ -15,7 +16,6 @@
 #define S_IFCHR 0020000
 #define S_IFDIR 0040000
 #define SYSFS_MAGIC 0x62656572
-#define TREE_DEPTH 40 /* of 65,530 areas, at most 32 */
 /* The major number of groups, from /proc/devices. */
 const volatile uint32_t group_major;
 

@@ -10,7 +10,7 @@
 /* Moves a run on 5.10, which verifies each of them: about half as many mappings. Later kernels have bpf_loop (5.17) and verify one. */
 #define BOUNDED_MOVES 128
 /* As much of a vfio_dma as is read at once; it is larger on every kernel, and all that matters comes first. */
-#define DMA_IMAGE_BYTES 80
+#define DMA_IMAGE_BYTES 88
 
 /* Where a walk is, within a step and from step to step. The first five are read by user space, which knows their order. */
 struct snapshot_cursor {
@@ -23,7 +23,9 @@ struct snapshot_cursor {
 	uint64_t iommu;
 	uint64_t node; /* of the tree, to look at now */
 	uint64_t came; /* the one looked at before */
-	uint64_t task; /* whose `holder` this is: neighbours mostly share it */
+	uint64_t task; /* whose `holder` this is: neighbours mostly share it, and `mm` as well */
+	uint64_t mm;
+	uint64_t mm_is_gone;
 	struct vs_header holder;
 };
 
@@ -43,6 +45,21 @@ static __always_inline struct snapshot_cursor *the_cursor(void)
 
 #define IN_IMAGE(type, field, offset) (*(type *)(image + (probed ? (offset) : bpf_core_field_offset(struct vfio_dma, field))))
 
+/* A vfio_dma keeps its mm from being freed, not from being left by its last user. */
+static __always_inline void note_mm(struct snapshot_cursor *at, char *image, bool probed)
+{
+	struct vfio_dma *dma = 0;
+	struct mm_struct *mm;
+
+	if (!probed && !bpf_core_field_exists(dma->mm))
+		return;
+	mm = IN_IMAGE(struct mm_struct *, mm, OFF_DMA_MM);
+	if (at->mm == (uint64_t)mm)
+		return;
+	at->mm = (uint64_t)mm;
+	at->mm_is_gone = mm && READ(mm, mm_users.counter) == 0;
+}
+
 static __always_inline void emit_walked(struct snapshot_cursor *at, char *image, bool probed)
 {
 	struct task_struct *task = IN_IMAGE(struct task_struct *, task, OFF_DMA_TASK);
@@ -54,6 +71,7 @@ static __always_inline void emit_walked(struct snapshot_cursor *at, char *image,
 			fill_holder(&at->holder, task);
 		at->task = (uint64_t)task;
 	}
+	note_mm(at, image, probed);
 	EMIT_FOR(VS_SNAP_MAP, vs_map, r, &at->holder) {
 		r->iommu = at->iommu;
 		r->dma = at->node;
@@ -63,6 +81,8 @@ static __always_inline void emit_walked(struct snapshot_cursor *at, char *image,
 		r->prot = IN_IMAGE(uint32_t, prot, OFF_DMA_PROT) & 3;
 		if (!probed && bpf_core_field_exists(dma->has_rsvd))
 			r->flags = IN_IMAGE(bool, has_rsvd, 0) ? VS_MAP_HAS_RESERVED : VS_MAP_ONLY_RAM;
+		if (at->mm_is_gone)
+			r->flags |= VS_MAP_MM_GONE;
 	}
 }
 
@@ -125,7 +145,7 @@ static __always_inline void step_walk(uint64_t *arg, bool probed)
 	at->iommu = arg[1];
 	at->next = arg[2];
 	at->room = arg[3];
-	at->done = at->found = at->came = at->task = 0;
+	at->done = at->found = at->came = at->task = at->mm = at->mm_is_gone = 0;
 	at->available_before = READ_VFIO(probed, iommu, dma_avail, OFF_IOMMU_AVAIL);
 	bpf_probe_read_kernel(&at->node, sizeof(at->node), (void *)iommu + (probed ? OFF_IOMMU_DMA_LIST : bpf_core_field_offset(struct vfio_iommu, dma_list)));
 	if (probed) {

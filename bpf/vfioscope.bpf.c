@@ -25,6 +25,7 @@ struct every_record {
 	struct vs_pci pci;
 	struct vs_driver driver;
 	struct vs_exit exit;
+	struct vs_exec exec;
 	struct vs_module module;
 	struct vs_fork fork;
 	struct vs_dma_buf dma_buf;

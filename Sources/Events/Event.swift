@@ -45,6 +45,8 @@ public struct Event: Sendable {
         case dmaBuf(DMABuf)
         case processInfo(ProcessInfo)
         case processExit
+        /// It runs another program from here on, in another address space: what it has mapped is no longer in any.
+        case processExec
         case loss(since: UInt64, lost: UInt64)
         /// The present state, read from the kernel's own structs, follows until `snapshotEnd`; events may come in between.
         case snapshotBegin

@@ -143,6 +143,10 @@ public struct Map: Sendable {
     /// A VFIO_DMA_MAP_FLAG_VADDR call: the mapping exists already and gets a new vaddr.
     public var vaddrOnly: Bool
     public var provenance: Provenance
+    /// A snapshot's: nobody has the address space any more in which it was made.
+    public var isMemoryGone = false
+    /// Which memory it is, where that is shared and RAM alone; of its first page.
+    public var backing: Backing?
 
     public init(iommu: IOMMUKey, iova: UInt64, vaddr: UInt64 = 0, size: UInt64, readable: Bool = true, writable: Bool = true, result: Int32 = 0,
                 deviceBytes: UInt64 = 0, extentCount: UInt32 = 0, moreExtents: Bool = false, began: UInt64 = 0, vaddrOnly: Bool = false,
@@ -177,6 +181,26 @@ public struct Extent: Sendable {
     }
 }
 
+/// A place in memory that more than one process can have: all of it has a file, if only one of the kernel's own.
+public struct Backing: Hashable, Sendable {
+    /// `anonymous`: MAP_SHARED | MAP_ANONYMOUS, which only a fork or a look into another's /proc/PID/map_files passes on.
+    public enum Kind: UInt8, Sendable { case file = 1, memfd = 2, anonymous = 3 }
+
+    public var kind: Kind
+    /// The file system's device number, `major << 20 | minor`.
+    public var device: UInt32
+    public var inode: UInt64
+    /// Bytes.
+    public var offset: UInt64
+
+    public init(kind: Kind, device: UInt32, inode: UInt64, offset: UInt64) {
+        self.kind = kind
+        self.device = device
+        self.inode = inode
+        self.offset = offset
+    }
+}
+
 public struct MappingRemoved: Sendable {
     public var iommu: IOMMUKey
     public var iova: UInt64
@@ -198,8 +222,11 @@ public struct UnmapRequest: Sendable {
     public var size: UInt64
     public var flags: UInt32
     public var result: Int32
+    /// Bytes asked for; nil where it is not known, and for all mappings at once.
+    public var requested: UInt64?
 
-    public init(iommu: IOMMUKey, iova: UInt64, size: UInt64, flags: UInt32, result: Int32) {
+    public init(iommu: IOMMUKey, iova: UInt64, size: UInt64, flags: UInt32, result: Int32, requested: UInt64? = nil) {
+        self.requested = requested
         self.iommu = iommu
         self.iova = iova
         self.size = size

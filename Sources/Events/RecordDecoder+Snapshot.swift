@@ -2,7 +2,7 @@ import CRecords
 
 extension RecordDecoder {
     /// The records of a snapshot. A root's object is what the tool put there: a container's address, a group's number, a PCI address.
-    func snapshotKind(of record: UnsafeRawPointer, _ header: vs_header) -> Event.Kind? {
+    func snapshotKind(of record: UnsafeRawPointer, _ header: vs_header, _ size: Int) -> Event.Kind? {
         switch vs_type(UInt32(header.type)) {
         case VS_SNAP_BEGIN: return .snapshotBegin
         case VS_SNAP_END: return .snapshotEnd
@@ -28,7 +28,7 @@ extension RecordDecoder {
             }
             return .snapshotHolder(held, byMapping: raw.by_mapping != 0)
         default:
-            var map = Map(record.load(as: vs_map.self))
+            var map = Map(padded(record, size, vs_map()))
             map.provenance = .snapshot
             return .map(map)
         }

@@ -24,20 +24,21 @@ public struct RecordDecoder: Sendable {
             unknownRecords += 1
             return nil
         }
-        guard let kind = kind(of: record, header) else { return nil }
+        guard let kind = kind(of: record, header, count) else { return nil }
         return Event(time: header.time, actor: Actor(header, comm: record + MemoryLayout<vs_header>.offset(of: \.comm)!), kind: kind)
     }
 
-    private mutating func kind(of record: UnsafeRawPointer, _ header: vs_header) -> Event.Kind? {
+    private mutating func kind(of record: UnsafeRawPointer, _ header: vs_header, _ size: Int) -> Event.Kind? {
         switch vs_type(UInt32(header.type)) {
-        case VS_MAP: return .map(Map(record.load(as: vs_map.self)))
+        case VS_MAP: return .map(Map(padded(record, size, vs_map())))
         case VS_REMOVE:
             let raw = record.load(as: vs_remove.self)
             let cause: RemovalCause = raw.flags & VS_REMOVE_FAILED_MAP.rawValue != 0 ? .failedMap : isDetaching(header.tid, raw.iommu) ? .teardown : .request
             return .mappingRemoved(MappingRemoved(iommu: IOMMUKey(raw.iommu), iova: raw.iova, size: raw.size, cause: cause))
         case VS_UNMAP:
-            let raw = record.load(as: vs_unmap.self)
-            return .unmapRequest(UnmapRequest(iommu: IOMMUKey(raw.iommu), iova: raw.iova, size: raw.size, flags: raw.flags, result: raw.ret))
+            let raw = padded(record, size, vs_unmap())
+            return .unmapRequest(UnmapRequest(iommu: IOMMUKey(raw.iommu), iova: raw.iova, size: raw.size, flags: raw.flags, result: raw.ret,
+                                              requested: raw.requested == 0 ? nil : raw.requested))
         case VS_EXTENT:
             let raw = record.load(as: vs_extent.self)
             return .extent(Extent(iova: raw.iova, address: raw.phys, size: raw.bytes))
@@ -66,6 +67,7 @@ public struct RecordDecoder: Sendable {
         case VS_DEVICE_INFO: return .deviceInfo(DeviceInfo(record))
         case VS_EXIT: return .processExit
         case VS_DMA_BUF: return dmaBufKind(record.load(as: vs_dma_buf.self))
+        case VS_EXEC: return .processExec
         case VS_PROCESS_INFO:
             return .processInfo(ProcessInfo(
                 exe: ShortText(copying: record + MemoryLayout<vs_process_info>.offset(of: \.exe)!, count: Int(VS_TEXT_BYTES)),
@@ -74,7 +76,7 @@ public struct RecordDecoder: Sendable {
             let raw = record.load(as: vs_loss.self)
             return .loss(since: raw.since, lost: raw.lost)
         case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END, VS_SNAP_CONTAINER, VS_SNAP_GROUP, VS_SNAP_DEVICE, VS_SNAP_ROOT, VS_SNAP_MAP:
-            return snapshotKind(of: record, header)
+            return snapshotKind(of: record, header, size)
         default: return nil
         }
     }
@@ -115,6 +117,15 @@ public struct RecordDecoder: Sendable {
                               address: raw.phys, ranges: raw.ranges, isRevoked: raw.revoked != 0))
     }
 
+    /// A record of a type that has grown: a shorter one is filled with zeros.
+    @inline(__always)
+    func padded<T>(_ record: UnsafeRawPointer, _ count: Int, _ zero: T) -> T {
+        if count >= MemoryLayout<T>.size { return record.load(as: T.self) }
+        var value = zero
+        withUnsafeMutableBytes(of: &value) { $0.copyMemory(from: UnsafeRawBufferPointer(start: record, count: count)) }
+        return value
+    }
+
     private func isDetaching(_ tid: UInt32, _ iommu: UInt64) -> Bool {
         for entry in detaching where entry.tid == tid && entry.iommu == iommu { return true }
         return false
@@ -133,20 +144,20 @@ extension RecordDecoder {
         case VS_GROUP_OPEN, VS_GROUP_CLOSE, VS_GROUP_ATTACH, VS_GROUP_DETACH: MemoryLayout<vs_group>.size
         case VS_DEVICE_OPEN, VS_DEVICE_CLOSE, VS_DEVICE_ENABLE, VS_DEVICE_DISABLE: MemoryLayout<vs_device>.size
         case VS_BAR_MMAP: MemoryLayout<vs_bar_mmap>.size
-        case VS_MAP: MemoryLayout<vs_map>.size
+        case VS_MAP, VS_SNAP_MAP: MemoryLayout<vs_map>.offset(of: \.backing_kind)! // what it had at first
         case VS_EXTENT: MemoryLayout<vs_extent>.size
         case VS_REMOVE: MemoryLayout<vs_remove>.size
-        case VS_UNMAP: MemoryLayout<vs_unmap>.size
+        case VS_UNMAP: MemoryLayout<vs_unmap>.offset(of: \.requested)!
         case VS_MEMORY, VS_RESET, VS_POWER, VS_PCI_REMOVE: MemoryLayout<vs_pci>.size
         case VS_DRIVER, VS_DEVICE_INFO: MemoryLayout<vs_driver>.size
         case VS_EXIT: MemoryLayout<vs_exit>.size
         case VS_DMA_BUF: MemoryLayout<vs_dma_buf>.size
+        case VS_EXEC: MemoryLayout<vs_exec>.size
         case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END: MemoryLayout<vs_snap_mark>.offset(of: \.available)! // what it had at first
         case VS_SNAP_ROOT: MemoryLayout<vs_snap_root>.size
         case VS_SNAP_CONTAINER: MemoryLayout<vs_snap_container>.size
         case VS_SNAP_GROUP: MemoryLayout<vs_group>.size
         case VS_SNAP_DEVICE: MemoryLayout<vs_snap_device>.size
-        case VS_SNAP_MAP: MemoryLayout<vs_map>.size
         case VS_MODULE: MemoryLayout<vs_module>.size
         case VS_FORK: MemoryLayout<vs_fork>.size
         case VS_PROCESS_INFO: MemoryLayout<vs_process_info>.size
@@ -169,6 +180,10 @@ extension Map {
                   result: raw.ret, deviceBytes: raw.device_bytes, extentCount: raw.extents,
                   moreExtents: UInt32(raw.flags) & VS_MAP_MORE_EXTENTS.rawValue != 0, began: raw.begin,
                   vaddrOnly: UInt32(raw.flags) & VS_MAP_VADDR_ONLY.rawValue != 0)
+        isMemoryGone = UInt32(raw.flags) & VS_MAP_MM_GONE.rawValue != 0
+        if raw.backing_kind != 0, let kind = Backing.Kind(rawValue: UInt8(truncatingIfNeeded: raw.backing_kind)) {
+            backing = Backing(kind: kind, device: raw.backing_device, inode: raw.backing_inode, offset: raw.backing_offset)
+        }
     }
 }
 

@@ -36,8 +36,24 @@ extension TimelineReader {
         case .inferred: map.provenance = .inferred
         default: break
         }
+        map.isMemoryGone = try fields.bool(.memoryGone) ?? false
+        map.backing = try readBacking()
         map.extentCount = try forEachTarget { body(Event(time: time, actor: actor, kind: .extent($0))) }
         body(Event(time: time, actor: actor, kind: .map(map)))
+    }
+
+    @inline(__always)
+    private func readBacking() throws(TimelineFault) -> Backing? {
+        let kind: Backing.Kind
+        switch try fields.word(.backing) {
+        case nil: return nil
+        case .file: kind = .file
+        case .memfd: kind = .memfd
+        case .anonymous: kind = .anonymous
+        default: throw fields.missing("a backing of file, memfd or anonymous")
+        }
+        return Backing(kind: kind, device: try fields.unsigned32(.backingDevice) ?? 0, inode: try fields.unsigned(.backingInode) ?? 0,
+                       offset: try fields.unsigned(.backingOffset) ?? 0)
     }
 
     /// nil for what a snapshot showed to be gone: the graph sees it anew.
@@ -58,7 +74,7 @@ extension TimelineReader {
             return .mappingRemoved(MappingRemoved(iommu: cause == .failedMap ? containers.iommu(container) : containers.mapped(container), iova: iova, size: size, cause: cause))
         case .request:
             return .unmapRequest(UnmapRequest(iommu: containers.iommu(container), iova: iova, size: size, flags: try fields.unsigned32(.flags) ?? 0,
-                                              result: try fields.result(.result) ?? 0))
+                                              result: try fields.result(.result) ?? 0, requested: try fields.unsigned(.requested)))
         default: throw fields.missing("an unmap's action")
         }
     }
@@ -74,6 +90,7 @@ extension TimelineReader {
             switch try fields.word(.action) {
             case .info: body(.processInfo(ProcessInfo(exe: try fields.text(.exe) ?? ShortText(), vm: try fields.text(.vm) ?? ShortText())))
             case .exit: body(.processExit)
+            case .exec: body(.processExec)
             default: throw fields.missing("a process's action")
             }
         case .gap:

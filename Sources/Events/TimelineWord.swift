@@ -16,7 +16,11 @@ enum TimelineWord: String, CaseIterable {
     case moreTargets = "more_targets"
     case vaddrOnly = "vaddr_only"
     case wholeBus = "whole_bus"
-    case absorbs, replaces, linked, mappings, unsettled
+    case absorbs, replaces, linked, mappings, unsettled, requested, backing
+    case memoryGone = "mm_gone"
+    case backingDevice = "backing_device"
+    case backingInode = "backing_inode"
+    case backingOffset = "backing_offset"
     case byMapping = "by_mapping"
     // Of the header and the summary.
     case schema, tool, kernel, machine, hooks, devices, name, function, how, attempted, delivered, defects
@@ -32,7 +36,7 @@ enum TimelineWord: String, CaseIterable {
     case dmaBufRestore = "dma-buf-restore"
     case dmaBufRelease = "dma-buf-release"
     // Actions that are not keys as well.
-    case open, close, release, attach, detach, add, mmap, bind, unbind, remove, removed, enable, disable, power, info, exit
+    case open, close, release, attach, detach, add, mmap, bind, unbind, remove, removed, enable, disable, power, info, exit, exec
     case present, held
     case setIOMMU = "set-iommu"
     case walkBegin = "walk-begin"
@@ -44,7 +48,7 @@ enum TimelineWord: String, CaseIterable {
     case resetBegin = "reset-begin"
     case resetEnd = "reset-end"
     // Other values.
-    case request, teardown, resync, observed, snapshot, inferred, vfio, host, unknown
+    case request, teardown, resync, observed, snapshot, inferred, vfio, host, unknown, file, memfd, anonymous
     case failedMap = "failed-map"
     case d0 = "D0"
     case d1 = "D1"
@@ -59,7 +63,7 @@ enum TimelineWord: String, CaseIterable {
 
 /// Finds words by their bytes: an open hash table, a quarter full at most, of the words' bytes as two integers.
 ///
-/// Invariants: 512 entries; at least one is empty, so every search ends; a word is reached from its hash without an empty entry between.
+/// Invariants: 1024 entries; at least one is empty, so every search ends; a word is reached from its hash without an empty entry between.
 final class TimelineWords {
     private struct Entry {
         var low: UInt64 = 0
@@ -67,7 +71,7 @@ final class TimelineWords {
         var word: TimelineWord?
     }
 
-    private static let bits: UInt64 = 9
+    private static let bits: UInt64 = 10
     private static let mask = 1 << Int(bits) - 1
     private let entries: UnsafeMutablePointer<Entry>
 

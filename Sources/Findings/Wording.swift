@@ -57,6 +57,13 @@ extension Container {
         return "\(count) mapping\(count == 1 ? "" : "s") (\(amount(graph.mappedBytes(in: id))))"
     }
 
+    /// Whether somebody is known to be alive who opened it, or has one of its devices open.
+    func isHeld(_ graph: borrowing Graph) -> Bool {
+        func isAlive(_ actor: Actor?) -> Bool { actor.map { $0 != Actor() && !graph.hasExited($0.process) } ?? false }
+        if closed == nil, isAlive(opener) { return true }
+        return graph.devices(in: self).contains { $0.isOpen && isAlive($0.opener) }
+    }
+
     /// VFIO is on the way to the last close of one of its devices, which a reset can make slow: an ordinary end takes its time too.
     func isClosing(_ graph: borrowing Graph) -> Bool { isTearingDown || graph.devices(in: self).contains { $0.isClosing } }
 }

@@ -115,6 +115,7 @@ final class LossAccount {
         case VS_DRIVER: "driver"
         case VS_PCI_REMOVE: "device removed"
         case VS_EXIT: "process exit"
+        case VS_EXEC: "process exec"
         case VS_MODULE: "module load"
         case VS_FORK: "process fork"
         case VS_SNAP_MAP: "snapshot mapping"

@@ -1,12 +1,22 @@
 import Events
 
-/// The creators of mappings, by a small index: one a process, as it was at its first mapping.
+/// The creators of mappings, by a small index: one an address space, as its process was at the first mapping. A process that runs another
+/// program has another address space, and another index.
 struct ActorTable: Sendable {
+    enum State: UInt8, Sendable {
+        case alive
+        /// Its address space is gone; its process has not been seen to exit.
+        case memoryGone
+        case exited
+    }
+
     private(set) var actors: [Actor] = []
     private var byProcess: [ProcessKey: UInt32] = [:]
     private var last: UInt32 = 0
-    /// Whether they have exited, by index; empty as long as nobody has.
-    private var exits: [Bool] = []
+    /// By index; empty as long as everybody is alive.
+    private var states: [State] = []
+    /// Indices whose address space is gone, by process.
+    private var former: [ProcessKey: [UInt32]] = [:]
 
     /// O(1); without hashing for the process that came last.
     mutating func index(of actor: Actor) -> UInt32 {
@@ -21,15 +31,43 @@ struct ActorTable: Sendable {
         return last
     }
 
-    /// O(1); one comparison as long as nobody has exited.
-    func hasExited(_ index: UInt32) -> Bool { Int(index) < exits.count && exits[Int(index)] }
+    /// O(1); one comparison as long as everybody is alive.
+    func state(_ index: UInt32) -> State { Int(index) < states.count ? states[Int(index)] : .alive }
 
-    /// The index of a process that has exited from now on, nil for one that has made no mapping.
-    mutating func exit(_ process: ProcessKey) -> UInt32? {
-        guard let index = byProcess[process] else { return nil }
-        while exits.count <= Int(index) { exits.append(false) }
-        exits[Int(index)] = true
+    /// Whether a process that has exited from now on had made any mapping.
+    mutating func exit(_ process: ProcessKey) -> Bool {
+        var indices = former.removeValue(forKey: process) ?? []
+        if let index = byProcess[process] { indices.append(index) }
+        for index in indices { set(.exited, index) }
+        return !indices.isEmpty
+    }
+
+    /// Whether a process that has left its address space had made any mapping from it.
+    mutating func exec(_ process: ProcessKey) -> Bool {
+        guard let index = byProcess.removeValue(forKey: process) else { return false }
+        leave(index, process)
+        return true
+    }
+
+    /// The index of an address space that a process had and that is gone: of the last one, where there were several.
+    mutating func formerIndex(of actor: Actor) -> UInt32 {
+        if let known = former[actor.process]?.last { return known }
+        if let known = byProcess[actor.process], state(known) == .exited { return known }
+        let index = UInt32(actors.count)
+        actors.append(actor)
+        leave(index, actor.process)
         return index
+    }
+
+    private mutating func leave(_ index: UInt32, _ process: ProcessKey) {
+        former[process, default: []].append(index)
+        set(.memoryGone, index)
+        if last == index { last = .max }
+    }
+
+    private mutating func set(_ state: State, _ index: UInt32) {
+        while states.count <= Int(index) { states.append(.alive) }
+        states[Int(index)] = state
     }
 
     subscript(index: UInt32) -> Actor {

@@ -177,6 +177,8 @@ extension Graph {
         slots[slot].container.linked = nil
         slots[slot].container.isTearingDown = false
         slots[slot].container.abandoned = 0
+        slots[slot].container.withoutMemory = 0
+        sharedMemory.forget(slot, &slots[slot].backed)
         slots[slot].container.vaddrInvalid = 0
         slots[slot].container.vaddrInvalidBy = nil
         let lost = peers.isEmpty ? [] : slots[slot].index.compactMap(\.peer)

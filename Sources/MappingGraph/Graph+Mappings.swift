@@ -8,7 +8,7 @@ extension Graph {
         guard map.result == 0, !map.vaddrOnly else {
             applied.container = containerID(for: map.iommu)
             applied.isUnusual = map.result != 0
-            if map.result == 0 { giveBackVaddr(map, &applied) }
+            if map.result == 0 { giveBackVaddr(map, event, &applied) }
             return applied
         }
         applied.isUnusual = !map.readable && map.provenance == .observed
@@ -19,7 +19,7 @@ extension Graph {
         }
         let slot = self.slot(for: map.iommu, event, &applied)
         if map.provenance == .snapshot {
-            guard found(map, slot: slot, at: event.time, &applied) else { return applied }
+            guard found(map, slot: slot, at: event.time, by: event.actor, &applied) else { return applied }
         } else if walk?.iommu == map.iommu {
             walk!.mapped.insert(map.iova)
         }
@@ -27,16 +27,14 @@ extension Graph {
             applied.peer = addPeer(map, slot, event)
             applied.affects = .mapping
         }
-        let owner = actors.index(of: event.actor)
+        let owner = map.isMemoryGone ? actors.formerIndex(of: event.actor) : actors.index(of: event.actor)
         let mapping = Mapping(iova: map.iova, size: map.size, readable: map.readable, writable: map.writable, provenance: map.provenance,
                               owner: owner, peer: applied.peer)
         slots[slot].bytes &+= map.size
         if let old = slots[slot].index.insert(mapping) {
             slots[slot].bytes &-= old.size
-            if actors.hasExited(old.owner) {
-                slots[slot].container.abandoned -= 1
-                applied.containerChange = .state
-            }
+            count(old.owner, -1, slot, &applied)
+            forgetBacking(old, slot, &applied)
             if let peer = old.peer { removePeer(peer) }
             applied.removed = old
             // What a snapshot found half made, its own event completes.
@@ -44,16 +42,14 @@ extension Graph {
             if map.provenance == .observed, !unexplained.isEmpty { explain(map) }
             applied.known = true
         }
+        if let backing = map.backing, map.provenance == .observed { noteBacking(backing, mapping, slot, &applied) }
         let count = slots[slot].index.count
         if count == 1 {
             applied.containerChange = .state
         } else if count == mappingMark, applied.containerChange == .nothing {
             applied.containerChange = .count
         }
-        if actors.hasExited(owner) {
-            slots[slot].container.abandoned += 1
-            applied.containerChange = .state
-        }
+        self.count(owner, 1, slot, &applied)
         return applied
     }
 
@@ -95,11 +91,32 @@ extension Graph {
         } else if count == mappingRelief - 1 {
             applied.containerChange = .count
         }
-        if slots[slot].container.abandoned > 0, actors.hasExited(old.owner) {
-            slots[slot].container.abandoned -= 1
-            if slots[slot].container.abandoned == 0 { applied.containerChange = .state }
-        }
+        self.count(old.owner, -1, slot, &applied)
+        forgetBacking(old, slot, &applied)
         if slots[slot].container.vaddrInvalid > slots[slot].bytes { setVaddrInvalid(slots[slot].bytes, slot, &applied) }
+    }
+
+    /// One mapping more, or less, of a maker that may be gone: asked about when the first is there, and when none is left.
+    private mutating func count(_ owner: UInt32, _ change: Int, _ slot: Int, _ applied: inout Applied) {
+        switch actors.state(owner) {
+        case .alive: return
+        case .exited:
+            slots[slot].container.abandoned += change
+            if change > 0 || slots[slot].container.abandoned == 0 { applied.containerChange = .state }
+        case .memoryGone:
+            slots[slot].container.withoutMemory += change
+            if change > 0 || slots[slot].container.withoutMemory == 0 { applied.containerChange = .state }
+        }
+    }
+
+    /// A mapping that has another maker from now on, for the kernel as well.
+    mutating func give(_ mapping: Mapping, to owner: UInt32, _ slot: Int, _ applied: inout Applied) {
+        guard owner != mapping.owner else { return }
+        var given = mapping
+        given.owner = owner
+        slots[slot].index.insert(given)
+        count(mapping.owner, -1, slot, &applied)
+        count(owner, 1, slot, &applied)
     }
 
     /// The container behind an IOMMU side, inferred if no other event has named it. O(1); no hash for the one that came last.

@@ -101,6 +101,9 @@ extension Graph {
     /// The creator of a mapping, see `Mapping.owner`.
     public func actor(at index: UInt32) -> Actor { actors[index] }
 
+    /// Whether the address space in which it was made is gone, and its maker is not known to have exited. O(1).
+    public func isWithoutMemory(_ mapping: Mapping) -> Bool { actors.state(mapping.owner) == .memoryGone }
+
     public func processInfo(for process: ProcessKey) -> ProcessInfo? { processes[process] }
 
     /// The VM's name; else the command's, else its pid.

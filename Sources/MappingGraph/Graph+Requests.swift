@@ -13,7 +13,7 @@ extension Graph {
         var applied = Applied()
         applied.container = containerID(for: request.iommu)
         lastRequest = requests.take(request.iommu, thread: event.actor.tid)
-        applied.isUnusual = request.result != 0 || request.size == 0
+        applied.isUnusual = request.result != 0 || request.size == 0 || request.differs
         guard request.result == 0, let id = applied.container else { return applied }
         let slot = Int(id.number) - 1
         if request.flags & UnmapRequest.vaddrFlag != 0 {
@@ -22,15 +22,16 @@ extension Graph {
             setVaddrInvalid(overflow ? slots[slot].bytes : min(sum, slots[slot].bytes), slot, &applied)
             slots[slot].container.vaddrInvalidBy = event.actor
         } else if request.size == 0, request.flags & UnmapRequest.allFlag == 0 {
-            emptyUnmaps.insert(id, request.iova, time: event.time)
+            emptyUnmaps.insert(id, request.iova, request.last, time: event.time)
         }
         return applied
     }
 
-    /// A VFIO_DMA_MAP_FLAG_VADDR call: the mapping has a user address again.
-    mutating func giveBackVaddr(_ map: Map, _ applied: inout Applied) {
+    /// A VFIO_DMA_MAP_FLAG_VADDR call: the mapping has a user address again, and is the caller's (vfio_change_dma_owner).
+    mutating func giveBackVaddr(_ map: Map, _ event: Event, _ applied: inout Applied) {
         guard let id = applied.container else { return }
         let slot = Int(id.number) - 1
+        if let mapping = slots[slot].index.find(map.iova) { give(mapping, to: actors.index(of: event.actor), slot, &applied) }
         let invalid = slots[slot].container.vaddrInvalid
         if invalid > 0 { setVaddrInvalid(invalid - min(invalid, map.size), slot, &applied) }
     }
@@ -47,11 +48,32 @@ extension Graph {
         let process = event.actor.process
         var applied = Applied()
         applied.affects = .process(process)
-        guard exited.insert(process).inserted, let owner = actors.exit(process) else { return applied }
-        for slot in slots.indices where !slots[slot].index.isEmpty {
-            slots[slot].container.abandoned += slots[slot].index.reduce(0) { $0 + ($1.owner == owner ? 1 : 0) }
-        }
+        guard exited.insert(process).inserted, actors.exit(process) else { return applied }
+        countMakersAnew()
         return applied
+    }
+
+    /// A process that used VFIO runs another program. O(mappings) for one that made any.
+    mutating func exec(_ event: Event) -> Applied {
+        var applied = Applied()
+        applied.affects = .process(event.actor.process)
+        if actors.exec(event.actor.process) { countMakersAnew() }
+        return applied
+    }
+
+    private mutating func countMakersAnew() {
+        for slot in slots.indices where !slots[slot].index.isEmpty {
+            var exited = 0, withoutMemory = 0
+            for mapping in slots[slot].index {
+                switch actors.state(mapping.owner) {
+                case .alive: break
+                case .exited: exited += 1
+                case .memoryGone: withoutMemory += 1
+                }
+            }
+            slots[slot].container.abandoned = exited
+            slots[slot].container.withoutMemory = withoutMemory
+        }
     }
 
     // MARK: The budget of mappings
@@ -72,6 +94,15 @@ extension UnmapRequest {
     /// VFIO_DMA_UNMAP_FLAG_ALL and VFIO_DMA_UNMAP_FLAG_VADDR (include/uapi/linux/vfio.h).
     public static let allFlag: UInt32 = 1 << 1
     public static let vaddrFlag: UInt32 = 1 << 2
+
+    /// Whether it removed, where that is known, another number of bytes than it had asked for.
+    public var differs: Bool { requested != nil && requested != size && flags & (Self.allFlag | Self.vaddrFlag) == 0 }
+
+    /// The last byte that it asked for, as far as is known.
+    public var last: UInt64 {
+        let (sum, overflow) = iova.addingReportingOverflow(max(requested ?? size, 1) - 1)
+        return overflow ? .max : sum
+    }
 }
 
 /// Removals of threads whose unmap request has not returned. Fixed size, no hash: hardly ever are more than a few under way.
@@ -119,16 +150,16 @@ struct RequestProgress: Sendable {
 
 /// The last few unmap requests that succeeded and removed nothing.
 struct EmptyUnmaps: Sendable {
-    private var entries: InlineArray<16, (container: UInt32, iova: UInt64, time: UInt64)> = InlineArray(repeating: (0, 0, 0))
+    private var entries: InlineArray<16, (container: UInt32, iova: UInt64, last: UInt64, time: UInt64)> = InlineArray(repeating: (0, 0, 0, 0))
     private var next = 0
 
-    mutating func insert(_ id: ContainerID, _ iova: UInt64, time: UInt64) {
-        entries[next] = (id.number, iova, time)
+    mutating func insert(_ id: ContainerID, _ iova: UInt64, _ end: UInt64, time: UInt64) {
+        entries[next] = (id.number, iova, end, time)
         next = (next + 1) & 15
     }
 
     func contains(_ id: ContainerID, _ first: UInt64, _ last: UInt64, since: UInt64) -> Bool {
-        for index in 0..<16 where entries[index].container == id.number && entries[index].iova >= first && entries[index].iova <= last
+        for index in 0..<16 where entries[index].container == id.number && entries[index].last >= first && entries[index].iova <= last
             && entries[index].time >= since {
             return true
         }

@@ -51,11 +51,12 @@ extension Graph {
     }
 
     /// A mapping that was found: the event of its making may have been before the start, or lost, or is still to come.
-    mutating func found(_ map: Map, slot: Int, at time: UInt64, _ applied: inout Applied) -> Bool {
+    mutating func found(_ map: Map, slot: Int, at time: UInt64, by actor: Actor, _ applied: inout Applied) -> Bool {
         snapshot?.walked += 1
         if walk?.iommu == map.iommu { passBy(upTo: map.iova) }
         if let old = slots[slot].index.find(map.iova) {
             applied.known = true
+            if map.isMemoryGone, actors.state(old.owner) == .alive { give(old, to: actors.formerIndex(of: actor), slot, &applied) }
             // A map under way is found with the size that it has so far; its event will say the rest.
             if old.size == map.size, old.readable == map.readable, old.writable == map.writable { return false }
             if walk?.mapped.contains(map.iova) == true { return false }

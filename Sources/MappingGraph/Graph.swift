@@ -9,6 +9,8 @@ public struct Graph: Sendable {
     struct Slot: Sendable {
         var container: Container
         var index = MappingIndex()
+        /// Those of `index` whose memory has a file.
+        var backed = BackedMappings()
         var bytes: UInt64 = 0
     }
 
@@ -38,6 +40,7 @@ public struct Graph: Sendable {
     var processes: [ProcessKey: ProcessInfo] = [:]
     var extents = ExtentBuffer()
     var orphans = OrphanTable()
+    var sharedMemory = SharedMemory()
 
     var snapshot: SnapshotProgress?
     var walk: WalkProgress?
@@ -124,6 +127,7 @@ public struct Graph: Sendable {
             applied.affects = .process(event.actor.process)
             return applied
         case .processExit: return exit(event)
+        case .processExec: return exec(event)
         case .loss(let since, let lost):
             extendGap(since: since, until: event.time, lost: lost)
             needsSnapshot = true

@@ -29,6 +29,8 @@ public struct Container: Sendable {
     public var isTearingDown = false
     /// Mappings in force whose creator is known to have exited.
     public var abandoned = 0
+    /// Mappings in force whose maker's address space is gone, though it is not known to have exited.
+    public var withoutMemory = 0
     /// Bytes whose user addresses VFIO_DMA_UNMAP_FLAG_VADDR took away and no map gave back, and who took them last.
     public var vaddrInvalid: UInt64 = 0
     public var vaddrInvalidBy: Actor?

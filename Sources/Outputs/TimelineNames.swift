@@ -22,6 +22,16 @@ extension RemovalCause {
     }
 }
 
+extension Backing.Kind {
+    var timelineName: StaticString {
+        switch self {
+        case .file: "file"
+        case .memfd: "memfd"
+        case .anonymous: "anonymous"
+        }
+    }
+}
+
 extension Origin {
     var timelineName: StaticString { self == .vfio ? "vfio" : "host" }
 }

@@ -65,12 +65,40 @@ struct RecordDecoderTests {
         var map = vs_map()
         map.h.type = UInt16(VS_MAP.rawValue)
         withUnsafeBytes(of: &map) { raw in
-            for count in [0, 8, MemoryLayout<vs_header>.size, raw.count - 8] { #expect(decoder.decode(raw.baseAddress!, count: count) == nil) }
+            for count in [0, 8, MemoryLayout<vs_header>.size, 120] { #expect(decoder.decode(raw.baseAddress!, count: count) == nil) }
         }
         #expect(decoder.unknownRecords == 4)
         map.h.type = 39
         withUnsafeBytes(of: &map) { raw in #expect(decoder.decode(raw.baseAddress!, count: raw.count) == nil) }
         #expect(decoder.unknownRecords == 5)
+    }
+
+    /// As they were before records grew, with something else behind them.
+    @Test func whatARecordHasNotComesAsNothing() {
+        var decoder = RecordDecoder()
+        var map = vs_map()
+        map.h.type = UInt16(VS_MAP.rawValue)
+        map.size = 0x3000
+        map.backing_kind = VS_BACKING_MEMFD.rawValue
+        map.backing_inode = 7
+        let (short, whole) = withUnsafeBytes(of: &map) { raw in
+            (decoder.decode(raw.baseAddress!, count: 128), decoder.decode(raw.baseAddress!, count: raw.count))
+        }
+        guard case .map(let old)? = short?.kind, case .map(let new)? = whole?.kind else {
+            Issue.record("no map")
+            return
+        }
+        #expect(old.size == 0x3000 && old.backing == nil)
+        #expect(new.backing == Backing(kind: .memfd, device: 0, inode: 7, offset: 0))
+        var unmap = vs_unmap()
+        unmap.h.type = UInt16(VS_UNMAP.rawValue)
+        unmap.requested = 0x2000
+        let requests = withUnsafeBytes(of: &unmap) { raw in [88, raw.count].map { decoder.decode(raw.baseAddress!, count: $0)?.kind } }
+        guard case .unmapRequest(let oldRequest)? = requests[0], case .unmapRequest(let newRequest)? = requests[1] else {
+            Issue.record("no request")
+            return
+        }
+        #expect(oldRequest.requested == nil && newRequest.requested == 0x2000)
     }
 
     @Test func whatIsNotKnownIsNil() {

@@ -105,6 +105,55 @@ import Testing
         #expect(it.engine.openFindings.map(\.occurrences) == [1])
     }
 
+    @Test func lessThanWasAskedForBecauseThereWasNoMore() {
+        var it = plain()
+        it.remove(200, iova: 0x10_0000, size: 0x10_0000)
+        it.unmapReturns(201, iova: 0x10_0000, size: 0x10_0000, requested: 0x40_0000)
+        #expect(it.said == ["unmap-mismatch info open"])
+        #expect(it.findings[0].message == "An unmap of 0x100000…0x4fffff in c1 (qemu-a) succeeded and removed 1 MiB of 4 MiB: there was no other mapping.")
+        #expect(it.findings[0].iova == 0x10_0000 && it.findings[0].size == 0x40_0000)
+    }
+
+    @Test func lessThanWasAskedForThoughThereIsMore() {
+        var it = plain()
+        it.mapRAM(120, iova: 0x20_0000, by: vmB)
+        it.remove(200, iova: 0x10_0000, size: 0x10_0000)
+        it.unmapReturns(201, iova: 0x10_0000, size: 0x10_0000, requested: 0x20_0000)
+        #expect(it.said == ["unmap-mismatch low open"])
+        #expect(it.findings[0].message == "An unmap of 0x100000…0x2fffff in c1 (qemu-a) succeeded and removed 1 MiB of 2 MiB, "
+            + "but 0x200000…0x200fff is mapped, made by qemu-b (pid 200).")
+    }
+
+    /// type1, not type1v2.
+    @Test func moreThanWasAskedFor() {
+        var it = plain()
+        it.remove(200, iova: 0x10_0000, size: 0x10_0000)
+        it.unmapReturns(201, iova: 0x10_0000, size: 0x10_0000, requested: 0x1000)
+        #expect(it.said == ["unmap-mismatch low open"])
+        #expect(it.findings[0].message == "An unmap of 0x100000…0x100fff in c1 (qemu-a) succeeded and removed 1 MiB: it was asked for 4 KiB, which ended within a mapping.")
+    }
+
+    @Test func asMuchAsWasAskedForAndEverythingAtOnceAreInOrder() {
+        var it = plain()
+        it.remove(200, iova: 0x10_0000, size: 0x10_0000)
+        it.unmapReturns(201, iova: 0x10_0000, size: 0x10_0000, requested: 0x10_0000)
+        it.mapRAM(202, iova: 0x30_0000)
+        it.remove(203, iova: 0x30_0000)
+        it.unmapReturns(204, iova: 0, size: 0x1000, flags: UnmapRequest.allFlag)
+        // Removals were lost: nothing follows.
+        it.unmapReturns(205, iova: 0x30_0000, size: 0x1000, requested: 0x2000)
+        #expect(it.said == [])
+    }
+
+    /// The request began before the range that is mapped now.
+    @Test func anEmptyUnmapCountsForAllItsRange() {
+        var it = plain()
+        it.unmapReturns(200, iova: 0x0, size: 0, requested: 0x40_0000, by: vmB)
+        #expect(it.findings[0].message.hasSuffix("succeeded and removed nothing, but 0x100000…0x1fffff is mapped, made by qemu-a (pid 100)."))
+        it.mapRAM(300, iova: 0x10_0000, result: -17, by: vmB)
+        #expect(it.findings[1].message.hasSuffix("An unmap request for it succeeded shortly before and removed nothing."))
+    }
+
     // MARK: unmap-bisects
 
     @Test(arguments: [(UInt64(0x18_0000), UInt64(0x8_0000)), (0x0, 0x18_0000), (0x18_0000, 0x1000), (0x10_0000, 0x1000)])

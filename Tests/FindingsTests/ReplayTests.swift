@@ -105,7 +105,7 @@ import Testing
             case 20: it.remove(at, iova: UInt64(below(8)) << 16, by: who)
             case 21: it.unmapReturns(at, iova: UInt64(below(8)) << 16 + UInt64(below(2)) << 12, size: UInt64(below(2)) << 12, flags: [0, 2, 4][below(3)],
                                      result: below(2) == 0 ? 0 : -22, by: who)
-            case 22: it.at(at, .processExit, by: who)
+            case 22: it.at(at, at & 1 == 0 ? .processExit : .processExec, by: who)
             case 23: it.at(at, [.deviceLastClose(DeviceUse(device: gpu, group: gpuGroup)), .deviceFirstOpen(DeviceUse(device: gpu, group: gpuGroup))][below(2)])
             case 24: it.at(at, below(3) == 0 ? .containerClose(c1) : .loss(since: at - min(at, 50), lost: 1))
             default: it.name(who, below(2) == 0 ? "web-1" : "web-2", at: at)

@@ -86,8 +86,9 @@ extension Host {
         at(time, .mappingRemoved(MappingRemoved(iommu: i1, iova: iova, size: size, cause: cause)), by: actor)
     }
 
-    mutating func unmapReturns(_ time: UInt64, iova: UInt64, size: UInt64, flags: UInt32 = 0, result: Int32 = 0, by actor: Actor = vmA) {
-        at(time, .unmapRequest(UnmapRequest(iommu: i1, iova: iova, size: size, flags: flags, result: result)), by: actor)
+    mutating func unmapReturns(_ time: UInt64, iova: UInt64, size: UInt64, flags: UInt32 = 0, result: Int32 = 0, requested: UInt64? = nil,
+                               by actor: Actor = vmA) {
+        at(time, .unmapRequest(UnmapRequest(iommu: i1, iova: iova, size: size, flags: flags, result: result, requested: requested)), by: actor)
     }
 
     mutating func mapNIC(_ time: UInt64, iova: UInt64 = window, by actor: Actor = vmA) {

@@ -79,6 +79,7 @@ struct ObjectTests {
         #expect(object.size(of: "vs_module") == MemoryLayout<vs_module>.size)
         #expect(object.size(of: "vs_fork") == MemoryLayout<vs_fork>.size)
         #expect(object.size(of: "vs_dma_buf") == MemoryLayout<vs_dma_buf>.size)
+        #expect(object.size(of: "vs_exec") == MemoryLayout<vs_exec>.size)
         #expect(object.size(of: "vs_snap_mark") == MemoryLayout<vs_snap_mark>.size)
         #expect(object.size(of: "vs_snap_root") == MemoryLayout<vs_snap_root>.size)
         #expect(object.size(of: "vs_snap_container") == MemoryLayout<vs_snap_container>.size)

@@ -11,10 +11,14 @@ def check(check, run):
     check("the workload succeeds", run.status == 0 and not gave_up and bool(run.lines("end")),
           f"status {run.status} {' '.join(gave_up)} {' '.join(stderr)[-200:]}")
     for line in run.lines("edu-dma"):
-        arrives = line["meaning"] not in expected.dma_fails
+        arrives = line["meaning"] not in of_series(expected.dma_fails, run.series)
         check(f"{line['direction']}: {line['meaning']}" + ("" if arrives else ": nothing arrives"), line["ok"] == arrives, line["word"])
     for line in run.lines("cpu-read"):
         check.same(f"a CPU's read, {line['meaning']}", line["result"], CPU_READS.get(line["meaning"], lambda series: "ok")(run.series))
+    for line in run.lines("cpu-sees"):
+        check("the other process sees what the device wrote" if line["same"] else "the other process sees nothing of it", line["ok"], line["word"])
+    for line in run.lines("vaddr-take") + run.lines("vaddr-give"):
+        check.same(f"{line['op']} succeeds", line["ret"], 0)
     check_returns(check, run, expected)
     check_trace(check, run)
 

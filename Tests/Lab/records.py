@@ -83,6 +83,8 @@ def traced_bytes(run, event, line):
     """
     begin, end = trace_window(run.oracle, line)
     first, size = int(line.get("iova", "0x0"), 16), line.get("size", 0) * line.get("count", 1)
+    if size:
+        size = max(size, line.get("unmapped", 0))  # type1 can remove more than it was asked for
     last = first + size - 1 if size else 1 << 64  # no size: VFIO_DMA_UNMAP_FLAG_ALL and unmap-many
     return sum(s.size for s in run.trace
                if s.event == event and s.pid == line["pid"] and begin <= s.t <= end and first <= s.iova <= last)
@@ -109,9 +111,11 @@ class ToolFailed(Exception):
     pass
 
 
-def timeline(tool, recording):
-    """The recording as the tool tells it: a list of timeline lines."""
+def timeline(tool, recording, policy=None):
+    """The recording as the tool tells it, by a policy file if there is one: a list of timeline lines."""
     command = [str(tool), "export", str(recording), "--format", "jsonl", "-o", "-"]
+    if policy:
+        command = [str(tool), "audit", "--policy", str(policy), "--format", "jsonl", str(recording)]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode == 2:  # a tool that writes to standard output by default
         result = subprocess.run(command[:-2], capture_output=True, text=True)

@@ -37,7 +37,8 @@ class Expectation:
     fails_audit: bool = False   # a finding at or above high
     map_errors: object = ()     # what the maps that fail return, in their order; a function of the kernel's series, or a tuple
     unmaps: object = None       # bytes or -errno of the unmaps, likewise; None: each gets what it asks for
-    dma_fails: tuple = ()       # meanings of edu DMA that must not arrive; all other DMA must
+    dma_fails: object = ()      # meanings of edu DMA that must not arrive; all other DMA must
+    policy: str = None          # TOML that the recording is judged by
 
 
 IVSHMEM_RELEASE = Moment("release", "ivshmem")
@@ -67,6 +68,27 @@ def unmap_all_returns(series):
     if series == "5.10":  # no VFIO_DMA_UNMAP_FLAG_ALL before 5.12
         return first + [-22, 3 * page64, 5 * page64]
     return first + [3 * page64, 5 * page64]
+
+
+def only_5_10(*there):
+    """What holds up to 5.19, of which 5.10 is the one here: no process unmaps another's."""
+    return lambda series: list(there) if series == "5.10" else []
+
+
+def but_5_10(*there):
+    return lambda series: [] if series == "5.10" else list(there)
+
+
+FIRST_UNMAP = Moment("unmap")
+OTHERS_UNMAP = Finding("unmap-mismatch", None, ("low",), FIRST_UNMAP, FIRST_UNMAP)
+OTHERS_MEMORY = "device reads memory that another process unmapped"
+MEMORY_UNMAP = Moment("unmap", fields={"iova": "0x1000000"})
+# A live update takes a moment, forgetting to end one takes longer; by itself the rule waits for a minute.
+VADDR_POLICY = 'version = 1\n[rules.vaddr-invalid]\ndebounce = "1500ms"\n'
+
+
+def shared(severity):
+    return Finding("shared-ram", None, (severity,), Moment("map", fields={"container": "c2"}), Moment("unmap", fields={"container": "c2"}))
 
 
 SCENARIOS = {
@@ -122,9 +144,26 @@ SCENARIOS = {
         [Finding("map-exists", None, ("low",), Moment("map", fields={"ret": -17}), Moment("map", fields={"ret": -17})),
          Finding("unmap-bisects", None, ("low",), Moment("unmap", fields={"ret": -22}), Moment("unmap", fields={"ret": -22}))],
         map_errors=(-17,), unmaps=(0, -22, 4 * 4096, 4096)),
+    "unmap-holes": Expectation(unmaps=(3 * 4096,)),
+    "unmap-more": Expectation(
+        [Finding("unmap-mismatch", None, ("low",), FIRST_UNMAP, FIRST_UNMAP)], unmaps=(4 * 4096, 4096),
+        dma_fails=("device reads the last page, of which nobody asked that it be unmapped",)),
+    "unmap-other": Expectation(only_5_10(OTHERS_UNMAP), unmaps=lambda series: [0, 4096, 4096] if series == "5.10" else [4096, 0, 4096],
+                               dma_fails=but_5_10(OTHERS_MEMORY)),
+    "unmap-other-part": Expectation(only_5_10(OTHERS_UNMAP), unmaps=lambda series: [4096, 4096, 4096] if series == "5.10" else [8192, 0, 4096],
+                                    dma_fails=but_5_10(OTHERS_MEMORY)),
+    "live-update": Expectation(policy=VADDR_POLICY),
+    "live-update-forgotten": Expectation(but_5_10(Finding("vaddr-invalid", None, ("medium",), Moment("vaddr-take"), MEMORY_UNMAP)), policy=VADDR_POLICY),
+    "exec-keeps": Expectation([Finding("dead-mm", None, ("low",), Moment("exec"), MEMORY_UNMAP)]),
+    "shared-memfd": Expectation([shared("low")]),
+    "shared-anonymous": Expectation([shared("high")], fails_audit=True),
+    "shared-not": Expectation(),
     "storm": Expectation(),
 }
 
+
+# What the memory is, by the scenario's name, as the map lines must tell.
+BACKINGS = {"shared-memfd": "memfd", "shared-anonymous": "anonymous", "shared-not": "memfd"}
 
 # What a CPU's read of a BAR meets. D3hot: the zap came with 5.19.
 CPU_READS = {

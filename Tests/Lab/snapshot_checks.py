@@ -108,6 +108,20 @@ def hidden(steps):
         check.same("held by", [line.get("pid") for line in opened], [pid if how == "by-bar" else None])
 
 
+def exec_kept(steps):
+    """A program mapped memory and ran another before there was a tool."""
+    check = ends(steps, "exec-kept", 0)
+    check.same("the workload ends well", steps.status("exec-kept-workload"), 0)
+    oracle = [json.loads(line) for line in steps.text("exec-kept-workload.oracle").splitlines()]
+    mapped = {(line["iova"], line["size"]) for line in oracle if line["op"] == "map" and line["ret"] == 0}
+    lines = steps.timeline("exec-kept.out")
+    frame(check, lines)
+    gone = {(line["iova"], line["size"]) for line in lines if line["type"] == "map" and line.get("mm_gone")}
+    check.same("the snapshot's maps say that their address space is gone", gone, mapped)
+    found = [(line["rule"], line["severity"], line["pid"]) for line in lines if line["type"] == "finding" and line["severity"] != "info"]
+    check.same("dead-mm, of that process, and nothing else", found, [("dead-mm", "low", oracle[0]["pid"])])
+
+
 def snapshot_idle(steps):
     check = ends(steps, "snapshot-idle", 0)
     check("says that no container is open", "No container" in steps.text("snapshot-idle.out"), brief(steps.text("snapshot-idle.out")))

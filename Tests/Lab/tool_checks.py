@@ -5,7 +5,7 @@ from collections import Counter
 import dma_buf_checks
 import finding_checks
 from records import ToolFailed, audit_status, oracle_maps, oracle_unmapped, timeline, traced_bytes
-from scenarios import SCENARIOS
+from scenarios import BACKINGS, SCENARIOS
 
 # How late the tool's time stamp of a release may be: on old kernels it happens after close(2) has returned.
 SLACK = 50_000_000
@@ -18,7 +18,10 @@ def check(check, run, tool):
     if not check("there is a recording", recording.exists()):
         return
     try:
-        lines = timeline(tool, recording)
+        policy = SCENARIOS[run.name].policy and run.path("policy.toml")
+        if policy:
+            policy.write_text(SCENARIOS[run.name].policy)
+        lines = timeline(tool, recording, policy)
     except (ToolFailed, ValueError) as problem:
         check("the recording becomes a timeline", False, problem)
         return
@@ -28,6 +31,7 @@ def check(check, run, tool):
     check_targets(check, run, mine)
     check_unmaps(check, run, mine)
     check_objects(check, run, lines, mine)
+    check_backing(check, run, mine)
     check_bars(check, run, lines)
     check_memory(check, run, lines)
     if run.lines("dma-buf"):
@@ -55,7 +59,7 @@ def check_frame(check, lines):
 
 
 def check_maps(check, run, mine):
-    maps = [line for line in mine if line["type"] == "map"]
+    maps = [line for line in mine if line["type"] == "map" and not line.get("vaddr_only")]
     for failed, what in ((False, "maps are the oracle's"), (True, "failed maps are the oracle's, errno included")):
         seen = Counter((int(m["iova"], 16), m["size"], m["result"]) for m in maps if (m["result"] != 0) == failed)
         expected = oracle_maps(run, failed)
@@ -98,6 +102,9 @@ def check_targets(check, run, mine):
 def check_unmaps(check, run, mine):
     removed = [line for line in mine if line["type"] == "unmap" and line["action"] == "removed"]
     check.same("bytes removed on request are the oracle's", sum(r["size"] for r in removed if r["cause"] == "request"), oracle_unmapped(run))
+    requests = Counter((line["pid"], line["iova"], line.get("requested", 0)) for line in mine if line["type"] == "unmap" and line["action"] == "request")
+    asked = Counter((line["pid"], line["iova"], line["size"]) for line in run.lines("unmap"))
+    check("unmap requests ask for what the oracle's do", not asked - requests, list((asked - requests).items())[:2])
     teardown = sum(line["bytes"] for line in run.lines("killed") + run.lines("teardown"))
     check.same("bytes removed by teardown", sum(r["size"] for r in removed if r["cause"] == "teardown"), teardown)
 
@@ -115,6 +122,21 @@ def check_objects(check, run, lines, mine):
     for kind, action, op in (("container", "open", "container-open"), ("container", "set-iommu", "set-iommu"), ("group", "attach", "set-container")):
         seen = sum(1 for line in mine if line["type"] == kind and line["action"] == action)
         check.same(f"{kind} {action} lines", seen, len(run.lines(op, ret=0)))
+
+
+def check_backing(check, run, mine):
+    """Shared memory is told by its file, nothing else by any."""
+    backed = [line for line in mine if line["type"] == "map" and "backing" in line]
+    kind = BACKINGS.get(run.name)
+    if not kind:
+        live = run.name.startswith("live-update")  # its memory is a file, for the next program to have
+        check.same("no other memory is shared", {line["backing"] for line in backed} - ({"memfd"} if live else set()), set())
+        return
+    check.same("the memory of both maps is told", [line["backing"] for line in backed], [kind, kind])
+    inodes = {line["backing_inode"] for line in backed}
+    files = {line["inode"] for line in run.lines("memory-file")}
+    check("by the inodes of its files", inodes == files if files else len(inodes) == 1, (inodes, files))
+    check.same("from the beginning", {line["backing_offset"] for line in backed}, {0})
 
 
 def check_bars(check, run, lines):

@@ -56,10 +56,16 @@ extension History {
         func map(_ iommu: IOMMUKey, at place: UInt64? = nil, provenance: Provenance? = nil, _ random: inout Random) {
             let who = actor(&random), at = place ?? iova(&random)
             let (bytes, found) = extents(at, who, &random)
-            say(who, .map(Map(iommu: iommu, iova: at, vaddr: 0x7000, size: 1 << 20, readable: random.chance(90), writable: random.chance(80),
-                              result: random.chance(10) ? -Int32(random.below(140)) : 0, deviceBytes: bytes, extentCount: found,
-                              moreExtents: random.chance(5), began: random.chance(80) ? time - 10 : 0, vaddrOnly: random.chance(2),
-                              provenance: provenance ?? (random.chance(10) ? .snapshot : .observed))))
+            var it = Map(iommu: iommu, iova: at, vaddr: 0x7000, size: 1 << 20, readable: random.chance(90), writable: random.chance(80),
+                         result: random.chance(10) ? -Int32(random.below(140)) : 0, deviceBytes: bytes, extentCount: found,
+                         moreExtents: random.chance(5), began: random.chance(80) ? time - 10 : 0, vaddrOnly: random.chance(2),
+                         provenance: provenance ?? (random.chance(10) ? .snapshot : .observed))
+            if bytes == 0, random.chance(30) {
+                let kinds: [Backing.Kind] = [.file, .memfd, .anonymous]
+                it.backing = Backing(kind: kinds[random.below(3)], device: 5, inode: UInt64(random.below(3)), offset: UInt64(random.below(4)) << 20)
+            }
+            if it.provenance == .snapshot { it.isMemoryGone = random.chance(20) }
+            say(who, .map(it))
         }
         func step(_ random: inout Random) {
             time += UInt64(1 + random.below(60)) * 5_000_000
@@ -106,8 +112,10 @@ extension History {
                 }
             case 20: say(who, .power(addresses[index], state: PowerState.allCases[random.below(6)], by: .host))
             case 21: say(who, .processInfo(ProcessInfo(exe: ShortText("/bin/x"), vm: ShortText(random.chance(50) ? "vm-\(random.below(2))" : ""))))
-            case 22: say(who, random.chance(50) ? .processExit : .loss(since: time - 100, lost: 9))
-            case 23: say(who, .unmapRequest(UnmapRequest(iommu: side(&random), iova: iova(&random), size: 1 << 20, flags: 0, result: random.chance(80) ? 0 : -22)))
+            case 22: say(who, random.chance(30) ? .processExec : random.chance(50) ? .processExit : .loss(since: time - 100, lost: 9))
+            case 23:
+                say(who, .unmapRequest(UnmapRequest(iommu: side(&random), iova: iova(&random), size: 1 << 20, flags: 0, result: random.chance(80) ? 0 : -22,
+                                                    requested: random.chance(50) ? nil : UInt64(random.below(4)) << 19)))
             case 24, 25:
                 let cause: RemovalCause = random.chance(80) ? .request : random.chance(50) ? .teardown : .failedMap
                 say(who, .mappingRemoved(MappingRemoved(iommu: side(&random), iova: iova(&random), size: 1 << 20, cause: cause)))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The end of a process that used VFIO, and modules that arrive after the tool. */
+/* The end of a process that used VFIO, or of its program, and modules that arrive after the tool. */
 #pragma once
 #include "emit.h"
 
@@ -22,6 +22,15 @@ SEC("raw_tp/sched_process_exit") int on_exit(struct bpf_raw_tracepoint_args *ctx
 	bpf_map_delete_elem(&owners, &tgid);
 	EMIT(VS_EXIT, vs_exit, r)
 		;
+	return 0;
+}
+
+/* Its descriptors may stay, its memory does not: what it has mapped for devices is no longer in any address space. */
+SEC("raw_tp/sched_process_exec") int on_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (is_owner())
+		EMIT(VS_EXEC, vs_exec, r)
+			;
 	return 0;
 }
 

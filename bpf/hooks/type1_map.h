@@ -5,6 +5,7 @@
  */
 #pragma once
 #include "hook.h"
+#include "backing.h"
 
 #define VFIO_IOMMU_MAP_DMA 0x3b71
 #define VFIO_IOMMU_UNMAP_DMA 0x3b72
@@ -100,12 +101,17 @@ static __always_inline void map_returned(uint64_t iommu, uint64_t arg, int ret, 
 	struct map_state *state = map_state(false, probed);
 	bool pinned = state && state->dma;
 	struct user_map user = {};
+	struct backing backing = {};
 
 	if (pinned)
 		emit_extent(state);
 	else
 		bpf_probe_read_user(&user, sizeof(user), (void *)arg);
 
+	if (pinned && !ret && !state->device_bytes) {
+		backing.vaddr = state->vaddr;
+		find_backing(&backing, probed);
+	}
 	EMIT(VS_MAP, vs_map, r) {
 		r->iommu = iommu;
 		r->ret = ret;
@@ -120,6 +126,10 @@ static __always_inline void map_returned(uint64_t iommu, uint64_t arg, int ret, 
 			r->device_bytes = state->device_bytes;
 			r->extents = state->extents;
 			r->chunks = state->chunks;
+			r->backing_kind = backing.kind;
+			r->backing_device = backing.device;
+			r->backing_inode = backing.inode;
+			r->backing_offset = backing.offset;
 		} else {
 			/* Nothing was pinned: refused at once, a vaddr update, or a container of emulated devices only. */
 			r->iova = user.iova;

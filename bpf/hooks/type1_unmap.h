@@ -24,8 +24,25 @@ static __always_inline void dma_removed(uint64_t *arg, bool probed)
 }
 HOOK_ENTRY(vfio_remove_dma, dma_removed)
 
-static __always_inline void unmap_returned(uint64_t iommu, uint64_t arg, int ret)
+/* The only time at which the user's struct says what is asked for: the kernel writes what it removed over it. */
+static __always_inline void type1_ioctl_begins(uint64_t *arg, bool probed)
 {
+	struct user_unmap user = {};
+	struct map_state *state;
+
+	if (!arg[0] || (uint32_t)arg[1] != VFIO_IOMMU_UNMAP_DMA)
+		return;
+	state = map_state(true, probed);
+	if (!state)
+		return;
+	bpf_probe_read_user(&user, sizeof(user), (void *)arg[2]);
+	state->unmap_size = user.size;
+}
+HOOK_ENTRY(vfio_iommu_type1_ioctl, type1_ioctl_begins)
+
+static __always_inline void unmap_returned(uint64_t iommu, uint64_t arg, int ret, bool probed)
+{
+	struct map_state *state = map_state(false, probed);
 	struct user_unmap user = {};
 
 	bpf_probe_read_user(&user, sizeof(user), (void *)arg);
@@ -35,7 +52,11 @@ static __always_inline void unmap_returned(uint64_t iommu, uint64_t arg, int ret
 		r->size = user.size;
 		r->flags = user.flags;
 		r->ret = ret;
+		if (state)
+			r->requested = state->unmap_size;
 	}
+	if (state)
+		state->unmap_size = 0;
 }
 
 static __always_inline void type1_ioctl(uint64_t *arg, long ret, bool probed)
@@ -48,6 +69,6 @@ static __always_inline void type1_ioctl(uint64_t *arg, long ret, bool probed)
 	if (cmd == VFIO_IOMMU_MAP_DMA)
 		map_returned(arg[0], arg[2], ret, probed);
 	else if (cmd == VFIO_IOMMU_UNMAP_DMA)
-		unmap_returned(arg[0], arg[2], ret);
+		unmap_returned(arg[0], arg[2], ret, probed);
 }
 HOOK_EXIT(vfio_iommu_type1_ioctl, HOOK_TYPE1_IOCTL, VS_MAP, type1_ioctl)

@@ -52,6 +52,7 @@ enum vs_type {
 	VS_EXIT = 25,
 	VS_MODULE = 26,
 	VS_FORK = 27,
+	VS_EXEC = 29,
 	/* The present state: answers to what user space asks. */
 	VS_SNAP_BEGIN = 30,
 	VS_SNAP_END = 31,
@@ -82,7 +83,12 @@ enum vs_map_flags {
 	/* VS_SNAP_MAP, from vfio_dma.has_rsvd (6.18 and later): some of its pages are not RAM, or all are */
 	VS_MAP_HAS_RESERVED = 8,
 	VS_MAP_ONLY_RAM = 16,
+	/* VS_SNAP_MAP: nobody has the address space any more in which it was made (vfio_dma.mm->mm_users is 0) */
+	VS_MAP_MM_GONE = 32,
 };
+
+/* What keeps the memory of a mapping, where that is shared: a file, if only one of the kernel's own. */
+enum vs_backing { VS_BACKING_FILE = 1, VS_BACKING_MEMFD = 2, VS_BACKING_ANONYMOUS = 3 };
 
 /* What a snapshot asks of the step program. */
 enum vs_ask {
@@ -170,6 +176,11 @@ struct vs_map {
 	uint16_t flags;   /* enum vs_map_flags */
 	uint32_t extents; /* how many VS_EXTENT records of this dma came before */
 	uint32_t chunks;  /* physically contiguous runs that the kernel pinned */
+	/* Of RAM that is mapped MAP_SHARED where it begins: this and what follows came later. 0 for private memory, and where nothing tells. */
+	uint32_t backing_kind;   /* enum vs_backing */
+	uint32_t backing_device; /* of the file's file system: major << 20 | minor */
+	uint64_t backing_inode;
+	uint64_t backing_offset; /* of `vaddr`, in bytes of the file */
 };
 
 /* One contiguous run of device memory of the mapping under way in this thread; comes before its VS_MAP. */
@@ -198,6 +209,7 @@ struct vs_unmap {
 	uint64_t size; /* as the kernel returned it */
 	int32_t ret;
 	uint32_t flags; /* VFIO_DMA_UNMAP_FLAG_* */
+	uint64_t requested; /* `size` as the user had asked, 0 when not known. It came later */
 };
 
 /* PCI state: VS_MEMORY, VS_RESET, VS_POWER, VS_PCI_REMOVE */
@@ -246,6 +258,11 @@ struct vs_dma_buf {
 	uint32_t action;  /* enum vs_dma_buf_action */
 	uint32_t revoked; /* EXPORTED: the device does not answer, so it begins revoked */
 	uint32_t reserved;
+};
+
+/* The process runs another program now, in another address space. */
+struct vs_exec {
+	struct vs_header h;
 };
 
 /* A process of the followed command begot another. */
@@ -353,10 +370,10 @@ VS_ASSERT(sizeof(struct vs_iommu) == 80);
 VS_ASSERT(sizeof(struct vs_group) == 80);
 VS_ASSERT(sizeof(struct vs_device) == 88);
 VS_ASSERT(sizeof(struct vs_bar_mmap) == 88);
-VS_ASSERT(sizeof(struct vs_map) == 128);
+VS_ASSERT(sizeof(struct vs_map) == 152);
 VS_ASSERT(sizeof(struct vs_extent) == 88);
 VS_ASSERT(sizeof(struct vs_remove) == 96);
-VS_ASSERT(sizeof(struct vs_unmap) == 88);
+VS_ASSERT(sizeof(struct vs_unmap) == 96);
 VS_ASSERT(sizeof(struct vs_pci) == 80);
 VS_ASSERT(sizeof(struct vs_driver) == 224);
 VS_ASSERT(sizeof(struct vs_module) == 112);

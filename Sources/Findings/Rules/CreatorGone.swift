@@ -36,10 +36,7 @@ struct CreatorGone: ContainerRule {
 
     func evaluate(_ container: Container, isHolding: Bool, graph: borrowing Graph) -> Verdict? {
         guard container.abandoned > 0, !container.isClosing(graph) else { return nil }
-        func isAlive(_ actor: Actor?) -> Bool { actor.map { $0 != Actor() && !graph.hasExited($0.process) } ?? false }
-        var isHeld = container.closed == nil && isAlive(container.opener)
-        for device in graph.devices(in: container) where device.isOpen && isAlive(device.opener) { isHeld = true }
-        return Verdict(severity: isHeld ? .low : .medium, actor: creator(container, graph))
+        return Verdict(severity: container.isHeld(graph) ? .low : .medium, actor: creator(container, graph))
     }
 
     func message(_ container: Container, graph: borrowing Graph) -> String {

@@ -154,6 +154,7 @@ extension JSONLines {
                 out.append(json: info.vm)
             }
         case .processExit: open(.process, #"{"type":"process","action":"exit","t":"#, event, &out)
+        case .processExec: open(.process, #"{"type":"process","action":"exec","t":"#, event, &out)
         case .loss(let since, let lost):
             open(.gap, #"{"type":"gap","action":"lost","t":"#, event, &out)
             out.append(#","lost":"#)

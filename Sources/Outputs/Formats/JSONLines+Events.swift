@@ -22,11 +22,15 @@ extension JSONLines {
             range(request.iova, request.size, &out)
             out.append(#","flags":"#)
             out.append(request.flags)
+            if let requested = request.requested {
+                out.append(#","requested":"#)
+                out.append(requested)
+            }
             result(request.result, &out)
             close(&out)
         case .extent: return
         case .memoryDecode, .reset, .power: writeMemory(event, &out)
-        case .processInfo, .processExit, .loss: writeOther(event, &out)
+        case .processInfo, .processExit, .processExec, .loss: writeOther(event, &out)
         case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .deviceInfo, .driverBind, .driverUnbind, .deviceRemove,
              .dmaBuf:
             writeDevice(event, applied, graph, &out)
@@ -76,11 +80,24 @@ extension JSONLines {
         }
         if map.moreExtents { out.append(#","more_targets":true"#) }
         if map.vaddrOnly { out.append(#","vaddr_only":true"#) }
+        if let backing = map.backing { write(backing, &out) }
+        if map.isMemoryGone { out.append(#","mm_gone":true"#) }
         if applied.raced { out.append(#","raced":true"#) }
         if applied.replaced { out.append(#","replaced":true"#) }
         // A snapshot repeats what is known: what it does not repeat is gone.
         if map.provenance == .snapshot, applied.known, !applied.replaced { out.append(#","known":true"#) }
         close(&out)
+    }
+
+    private func write(_ backing: Backing, _ out: inout ByteWriter) {
+        out.append(#","backing":""#)
+        out.append(backing.kind.timelineName)
+        out.append(#"","backing_device":"#)
+        out.append(backing.device)
+        out.append(#","backing_inode":"#)
+        out.append(backing.inode)
+        out.append(#","backing_offset":"#)
+        out.append(backing.offset)
     }
 
     // MARK: Containers and groups

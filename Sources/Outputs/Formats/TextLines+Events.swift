@@ -14,6 +14,7 @@ extension TextLines {
         case .processExit:
             removed[event.actor.tid] = nil
             line("exit", event, graph, &out) { _ in }
+        case .processExec: line("exec", event, graph, &out) { _ in }
         case .map(let map): write(map, event, applied, graph, &out)
         case .mappingRemoved(let removal):
             if removal.cause == .request { removed[event.actor.tid, default: 0] &+= removal.size }

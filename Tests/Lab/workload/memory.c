@@ -60,6 +60,16 @@ void *ram_new(size_t size)
 	return address;
 }
 
+void *shared_new(int fd, size_t size)
+{
+	void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
+
+	if (address == MAP_FAILED)
+		give_up("mmap shared memory", errno);
+	remember(address, size, NULL, 0, 0);
+	return address;
+}
+
 void ram_free(void *address, size_t size)
 {
 	munmap(address, size);

@@ -37,13 +37,18 @@ void container_close(struct container *c)
 	c->fd = -1;
 }
 
-int set_iommu(struct container *c)
+int set_iommu_type(struct container *c, int type)
 {
 	uint64_t before = boot_ns();
-	int result = answer(ioctl(c->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	int result = answer(ioctl(c->fd, VFIO_SET_IOMMU, type));
 
-	oracle_call("set-iommu", before, result, "\"container\":\"%s\",\"type\":%d", c->name, VFIO_TYPE1v2_IOMMU);
+	oracle_call("set-iommu", before, result, "\"container\":\"%s\",\"type\":%d", c->name, type);
 	return result;
+}
+
+int set_iommu(struct container *c)
+{
+	return set_iommu_type(c, VFIO_TYPE1v2_IOMMU);
 }
 
 void group_attach(struct device *d, struct container *c)

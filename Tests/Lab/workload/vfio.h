@@ -33,6 +33,7 @@ void devices_find(void);
 struct container container_open(const char *name);
 void container_close(struct container *c);
 int set_iommu(struct container *c);
+int set_iommu_type(struct container *c, int type);
 
 /* Group: open /dev/vfio/N and attach it. Both give up on failure. */
 void group_attach(struct device *d, struct container *c);
@@ -55,6 +56,7 @@ unsigned find_capability(struct device *d, unsigned id);
 /* Memory. The library remembers what lies where, and says it in the oracle's "map" lines. */
 void *ram_new(size_t size);
 void ram_free(void *address, size_t size);
+void *shared_new(int fd, size_t size);	/* MAP_SHARED; -1: anonymous */
 void *bar_new(struct device *d, unsigned bar, uint64_t offset, size_t size);
 void *bar_at(void *address, struct device *d, unsigned bar, uint64_t offset, size_t size);
 void *sysfs_bar_new(struct device *d, unsigned bar, size_t size);	/* by /sys/bus/pci/devices/BDF/resourceN */
