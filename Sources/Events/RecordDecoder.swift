@@ -66,9 +66,7 @@ public struct RecordDecoder: Sendable {
         case VS_DEVICE_INFO: return .deviceInfo(DeviceInfo(record))
         case VS_EXIT: return .processExit
         case VS_PROCESS_INFO:
-            return .processInfo(ProcessInfo(
-                exe: ShortText(copying: record + MemoryLayout<vs_process_info>.offset(of: \.exe)!, count: Int(VS_TEXT_BYTES)),
-                vm: ShortText(copying: record + MemoryLayout<vs_process_info>.offset(of: \.vm)!, count: Int(VS_TEXT_BYTES))))
+            return .processInfo(ProcessInfo(record, count: Int(header.size)))
         case VS_LOSS:
             let raw = record.load(as: vs_loss.self)
             return .loss(since: raw.since, lost: raw.lost)
@@ -138,7 +136,7 @@ extension RecordDecoder {
         case VS_SNAP_MAP: MemoryLayout<vs_map>.size
         case VS_MODULE: MemoryLayout<vs_module>.size
         case VS_FORK: MemoryLayout<vs_fork>.size
-        case VS_PROCESS_INFO: MemoryLayout<vs_process_info>.size
+        case VS_PROCESS_INFO: MemoryLayout<vs_process_info>.offset(of: \.vm_uuid)! // what it had at first
         case VS_LOSS: MemoryLayout<vs_loss>.size
         default: nil
         }

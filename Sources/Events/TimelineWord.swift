@@ -7,6 +7,11 @@ enum TimelineWord: String, CaseIterable {
     // Of some lines.
     case container, group, device, provenance, result, error, driver, bar, size, bars, vaddr, vendor, iova, read, write, ram, targets, began, cause
     case flags, by, state, exe, vm, lost, since, until, address
+    case vmUUID = "vm_uuid"
+    case command
+    case cgroupPath = "cgroup_path"
+    case memlockLimit = "memlock_limit"
+    case ipcLock = "ipc_lock"
     case iommuType = "iommu_type"
     case openCount = "open_count"
     case barOffset = "bar_offset"
@@ -53,7 +58,7 @@ enum TimelineWord: String, CaseIterable {
 
 /// Finds words by their bytes: an open hash table, a quarter full at most, of the words' bytes as two integers.
 ///
-/// Invariants: 512 entries; at least one is empty, so every search ends; a word is reached from its hash without an empty entry between.
+/// Invariants: 1024 entries; at least one is empty, so every search ends; a word is reached from its hash without an empty entry between.
 final class TimelineWords {
     private struct Entry {
         var low: UInt64 = 0
@@ -61,7 +66,7 @@ final class TimelineWords {
         var word: TimelineWord?
     }
 
-    private static let bits: UInt64 = 9
+    private static let bits: UInt64 = 10
     private static let mask = 1 << Int(bits) - 1
     private let entries: UnsafeMutablePointer<Entry>
 

@@ -12,6 +12,7 @@ public enum RuleRegistry {
         CreatorGone(),
         VaddrInvalid(),
         MappingBudget(),
+        MemlockBudget(),
         UnmapMismatch(),
         UnmapBisects(),
         MapExists(),

@@ -5,6 +5,10 @@ struct ActorTable: Sendable {
     private(set) var actors: [Actor] = []
     private var byProcess: [ProcessKey: UInt32] = [:]
     private var last: UInt32 = 0
+    /// What they have pinned, by index.
+    private(set) var memory: [PinnedMemory] = []
+    /// How many of them are near what they may lock.
+    private(set) var nearLimit = 0
     /// Whether they have exited, by index; empty as long as nobody has.
     private var exits: [Bool] = []
 
@@ -17,6 +21,7 @@ struct ActorTable: Sendable {
             last = UInt32(actors.count)
             byProcess[actor.process] = last
             actors.append(actor)
+            memory.append(PinnedMemory())
         }
         return last
     }
@@ -30,6 +35,39 @@ struct ActorTable: Sendable {
         while exits.count <= Int(index) { exits.append(false) }
         exits[Int(index)] = true
         return index
+    }
+
+    /// nil for one that has made no mapping. O(1).
+    func find(_ process: ProcessKey) -> UInt32? { byProcess[process] }
+
+    // MARK: Pinned memory
+
+    /// Whether the process is near its limit now and was not before. O(1).
+    @inline(__always)
+    mutating func pin(_ ram: UInt64, by index: UInt32, slot: Int, at time: UInt64?) -> Bool {
+        guard memory[Int(index)].pin(ram, slot: slot, at: time) else { return false }
+        nearLimit += 1
+        return true
+    }
+
+    /// Whether the process is near its limit no more. O(1).
+    @inline(__always)
+    mutating func unpin(_ ram: UInt64, by index: UInt32, at time: UInt64?) -> Bool {
+        guard memory[Int(index)].unpin(ram, at: time) else { return false }
+        nearLimit -= 1
+        return true
+    }
+
+    mutating func setLimit(_ limit: UInt64?, percent: Int, of index: UInt32) {
+        memory[Int(index)].setLimit(limit, percent: percent)
+        nearLimit = memory.count { $0.nearIn >= 0 }
+    }
+
+    /// The container is gone. O(processes).
+    mutating func leave(slot: Int) {
+        guard nearLimit > 0 else { return }
+        for index in memory.indices { memory[index].leave(slot: slot) }
+        nearLimit = memory.count { $0.nearIn >= 0 }
     }
 
     subscript(index: UInt32) -> Actor {

@@ -27,12 +27,15 @@ extension Graph {
             applied.peer = addPeer(map, slot, event)
             applied.affects = .mapping
         }
-        let owner = actors.index(of: event.actor)
+        let owner = owner(of: event)
         let mapping = Mapping(iova: map.iova, size: map.size, readable: map.readable, writable: map.writable, provenance: map.provenance,
                               owner: owner, peer: applied.peer)
         slots[slot].bytes &+= map.size
+        // What a snapshot finds was made at another time.
+        let seen: UInt64? = map.provenance == .observed ? event.time : nil
         if let old = slots[slot].index.insert(mapping) {
             slots[slot].bytes &-= old.size
+            if actors.unpin(ramBytes(of: old), by: old.owner, at: seen) { applied.containerChange = .state }
             if actors.hasExited(old.owner) {
                 slots[slot].container.abandoned -= 1
                 applied.containerChange = .state
@@ -44,6 +47,8 @@ extension Graph {
             if map.provenance == .observed, !unexplained.isEmpty { explain(map) }
             applied.known = true
         }
+        if let seen, !applied.known { slots[slot].growth.add(1, at: seen) }
+        if actors.pin(ramBytes(of: mapping), by: owner, slot: slot, at: seen), applied.containerChange == .nothing { applied.containerChange = .count }
         let count = slots[slot].index.count
         if count == 1 {
             applied.containerChange = .state
@@ -72,7 +77,7 @@ extension Graph {
             orphans.insert(iommu: removal.iommu, iova: removal.iova, time: event.time)
             return applied
         }
-        forget(old, slot, &applied)
+        forget(old, slot, at: event.time, &applied)
         if removal.cause == .teardown, !slots[slot].container.isTearingDown {
             slots[slot].container.isTearingDown = true
             applied.containerChange = .state
@@ -86,9 +91,12 @@ extension Graph {
         return applied
     }
 
-    /// Takes a mapping that has left the index out of what its container counts.
-    mutating func forget(_ old: Mapping, _ slot: Int, _ applied: inout Applied) {
+    /// Takes a mapping that has left the index out of what its container and its maker count. `time` is nil where it is not known when it went.
+    mutating func forget(_ old: Mapping, _ slot: Int, at time: UInt64?, _ applied: inout Applied) {
         slots[slot].bytes &-= old.size
+        if let time { slots[slot].growth.add(-1, at: time) }
+        let isRelieved = actors.unpin(ramBytes(of: old), by: old.owner, at: time)
+        defer { if isRelieved { applied.containerChange = .state } }
         let count = slots[slot].index.count
         if count == 0 {
             applied.containerChange = .state

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import capacity_checks
 import finding_checks
 from records import ToolFailed, audit_status, oracle_maps, oracle_unmapped, timeline, traced_bytes
 from scenarios import SCENARIOS
@@ -29,6 +30,7 @@ def check(check, run, tool):
     check_objects(check, run, lines, mine)
     check_bars(check, lines)
     check_memory(check, run, lines)
+    capacity_checks.check(check, run, tool, recording)
     finding_checks.check(check, run, lines, SCENARIOS[run.name])
     check.same("audit's exit status", audit_status(tool, recording), 1 if SCENARIOS[run.name].fails_audit else 0)
 
