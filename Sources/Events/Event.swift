@@ -1,6 +1,6 @@
 /// One thing that happened, as every later stage sees it: live, replayed from a recording, or read back from a timeline.
 ///
-/// A plain value without references: copying one allocates nothing. Kernel addresses appear only as keys (`ContainerKey`, `IOMMUKey`),
+/// A plain value; what is large and rare, devices and processes, is behind one immutable reference, so copying one allocates nothing. Kernel addresses appear only as keys (`ContainerKey`, `IOMMUKey`),
 /// which the kernel reuses; MappingGraph gives them generations.
 public struct Event: Sendable {
     /// Nanoseconds since boot (CLOCK_BOOTTIME).
@@ -30,9 +30,9 @@ public struct Event: Sendable {
         case deviceFirstOpen(DeviceUse)
         case deviceLastClose(DeviceUse)
         case barMmap(BarMmap)
-        case deviceInfo(DeviceInfo)
-        case driverBind(DeviceInfo)
-        case driverUnbind(DeviceInfo)
+        indirect case deviceInfo(DeviceInfo)
+        indirect case driverBind(DeviceInfo)
+        indirect case driverUnbind(DeviceInfo)
         case deviceRemove(PCIAddress)
         case map(Map)
         /// One run of device memory of the mapping that its thread is making; its `map` follows.

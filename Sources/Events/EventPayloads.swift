@@ -234,16 +234,3 @@ public struct UnmapRequest: Sendable {
         self.result = result
     }
 }
-
-/// What /proc says about the process that acts in this event.
-public struct ProcessInfo: Sendable {
-    /// The executable's path.
-    public var exe: ShortText
-    /// The VM's name, from QEMU's or libvirt's command line; empty for anything else.
-    public var vm: ShortText
-
-    public init(exe: ShortText, vm: ShortText) {
-        self.exe = exe
-        self.vm = vm
-    }
-}

@@ -3,18 +3,21 @@
 /// A header's words are predicted from the record before, whatever its type; a body's words by continuing the line through the last
 /// two records of the same type, so that ascending addresses cost nothing. A record is: its type (1 byte), its size in words (varint), a
 /// bit mask of the words that were predicted wrongly (varint), and for each of them the difference (zigzag varint). A block
-/// starts from zero, so that one block can be read without another. docs/recording.md has the format byte by byte.
+/// starts from zero, so that one block can be read without another. A record of more than 64 words has a mask for each 64 of them, and words
+/// from the 48th on, which are text, are predicted to be zero. docs/recording.md has the format byte by byte.
 struct RecordPredictor {
     static let headerWords = 7
-    static let maxWords = 48
+    /// Words of a record that are predicted from the records before.
+    static let predictedWords = 48
+    static let maxWords = 512
     static let types = 64
 
     private let last: UnsafeMutablePointer<UInt64>
     private let step: UnsafeMutablePointer<UInt64>
 
     init() {
-        last = .allocate(capacity: Self.types * Self.maxWords)
-        step = .allocate(capacity: Self.types * Self.maxWords)
+        last = .allocate(capacity: Self.types * Self.predictedWords)
+        step = .allocate(capacity: Self.types * Self.predictedWords)
         reset()
     }
 
@@ -24,22 +27,24 @@ struct RecordPredictor {
     }
 
     func reset() {
-        last.update(repeating: 0, count: Self.types * Self.maxWords)
-        step.update(repeating: 0, count: Self.types * Self.maxWords)
+        last.update(repeating: 0, count: Self.types * Self.predictedWords)
+        step.update(repeating: 0, count: Self.types * Self.predictedWords)
     }
 
     /// Header words share row 0, which no type uses.
     @inline(__always)
-    private func slot(_ type: Int, _ word: Int) -> Int { (word < Self.headerWords ? 0 : type) * Self.maxWords + word }
+    private func slot(_ type: Int, _ word: Int) -> Int { (word < Self.headerWords ? 0 : type) * Self.predictedWords + word }
 
     @inline(__always)
     func predict(_ type: Int, _ word: Int) -> UInt64 {
+        guard word < Self.predictedWords else { return 0 }
         let slot = slot(type, word)
         return word < Self.headerWords ? last[slot] : last[slot] &+ step[slot]
     }
 
     @inline(__always)
     func learn(_ type: Int, _ word: Int, _ value: UInt64) {
+        guard word < Self.predictedWords else { return }
         let slot = slot(type, word)
         step[slot] = value &- last[slot]
         last[slot] = value
@@ -69,23 +74,33 @@ struct RecordEncoder {
     mutating func append(_ record: UnsafeRawPointer, words: Int) {
         let source = record.assumingMemoryBound(to: UInt64.self)
         let type = Int(UInt16(truncatingIfNeeded: source[0]))
-        var mask: UInt64 = 0
-        for word in 0..<words {
-            let value = word == 0 ? source[0] & tidMask : source[word]
-            if value != predictor.predict(type, word) { mask |= 1 << UInt64(word) }
-        }
         bytes.append(UInt8(truncatingIfNeeded: type))
         appendVarint(UInt64(words))
-        appendVarint(mask)
-        for word in 0..<words {
+        var first = 0
+        repeat {
+            append(source, type, first..<min(words, first + 64))
+            first += 64
+        } while first < words
+        count += 1
+    }
+
+    /// The mask of up to 64 words, and those that were predicted wrongly.
+    @inline(__always)
+    private mutating func append(_ source: UnsafePointer<UInt64>, _ type: Int, _ range: Range<Int>) {
+        var mask: UInt64 = 0
+        for word in range {
             let value = word == 0 ? source[0] & tidMask : source[word]
-            if mask & (1 << UInt64(word)) != 0 {
+            if value != predictor.predict(type, word) { mask |= 1 << UInt64(word & 63) }
+        }
+        appendVarint(mask)
+        for word in range {
+            let value = word == 0 ? source[0] & tidMask : source[word]
+            if mask & (1 << UInt64(word & 63)) != 0 {
                 let difference = Int64(bitPattern: value &- predictor.predict(type, word))
                 appendVarint(UInt64(bitPattern: (difference << 1) ^ (difference >> 63)))
             }
             predictor.learn(type, word, value)
         }
-        count += 1
     }
 
     @inline(__always)
@@ -118,11 +133,16 @@ struct RecordUnpacker {
             let type = Int(payload[offset])
             offset += 1
             guard type < RecordPredictor.types, let words = varint(payload, &offset), words >= UInt64(RecordPredictor.headerWords),
-                  words <= UInt64(RecordPredictor.maxWords), let mask = varint(payload, &offset), words == 64 || mask >> words == 0
-            else { return false }
+                  words <= UInt64(RecordPredictor.maxWords) else { return false }
+            var mask: UInt64 = 0
             for word in 0..<Int(words) {
+                if word & 63 == 0 {
+                    let left = words - UInt64(word)
+                    guard let next = varint(payload, &offset), left >= 64 || next >> left == 0 else { return false }
+                    mask = next
+                }
                 var value = predictor.predict(type, word)
-                if mask & (1 << UInt64(word)) != 0 {
+                if mask & (1 << UInt64(word & 63)) != 0 {
                     guard let coded = varint(payload, &offset) else { return false }
                     value = value &+ ((coded >> 1) ^ (0 &- (coded & 1)))
                 }

@@ -69,9 +69,7 @@ public struct RecordDecoder: Sendable {
         case VS_DMA_BUF: return dmaBufKind(record.load(as: vs_dma_buf.self))
         case VS_EXEC: return .processExec
         case VS_PROCESS_INFO:
-            return .processInfo(ProcessInfo(
-                exe: ShortText(copying: record + MemoryLayout<vs_process_info>.offset(of: \.exe)!, count: Int(VS_TEXT_BYTES)),
-                vm: ShortText(copying: record + MemoryLayout<vs_process_info>.offset(of: \.vm)!, count: Int(VS_TEXT_BYTES))))
+            return .processInfo(ProcessInfo(record, count: Int(header.size)))
         case VS_LOSS:
             let raw = record.load(as: vs_loss.self)
             return .loss(since: raw.since, lost: raw.lost)
@@ -160,7 +158,7 @@ extension RecordDecoder {
         case VS_SNAP_DEVICE: MemoryLayout<vs_snap_device>.size
         case VS_MODULE: MemoryLayout<vs_module>.size
         case VS_FORK: MemoryLayout<vs_fork>.size
-        case VS_PROCESS_INFO: MemoryLayout<vs_process_info>.size
+        case VS_PROCESS_INFO: MemoryLayout<vs_process_info>.offset(of: \.vm_uuid)! // what it had at first
         case VS_LOSS: MemoryLayout<vs_loss>.size
         default: nil
         }

@@ -88,7 +88,7 @@ extension TimelineReader {
         case .memory: body(try readMemory())
         case .process:
             switch try fields.word(.action) {
-            case .info: body(.processInfo(ProcessInfo(exe: try fields.text(.exe) ?? ShortText(), vm: try fields.text(.vm) ?? ShortText())))
+            case .info: body(.processInfo(try readProcessInfo()))
             case .exit: body(.processExit)
             case .exec: body(.processExec)
             default: throw fields.missing("a process's action")
@@ -105,6 +105,16 @@ extension TimelineReader {
             }
         default: throw fields.missing("a type that this version knows")
         }
+    }
+
+    /// Unit, container and pod follow from the control group's path.
+    private func readProcessInfo() throws(TimelineFault) -> ProcessInfo {
+        // Whether the limit was lifted stands with every limit that is known; without a number there is none.
+        let memoryLock = try fields.bool(.ipcLock).map { isLifted throws(TimelineFault) in
+            MemoryLock(limit: try fields.unsigned(.memlockLimit), isLifted: isLifted)
+        }
+        return ProcessInfo(exe: try fields.text(.exe) ?? ShortText(), vm: try fields.text(.vm) ?? ShortText(), vmUUID: try fields.string(.vmUUID) ?? "",
+                           command: try fields.string(.command) ?? "", cgroupPath: try fields.string(.cgroupPath) ?? "", memoryLock: memoryLock)
     }
 
     private mutating func readContainer(_ body: (Event.Kind) -> Void) throws(TimelineFault) {

@@ -7,6 +7,11 @@ enum TimelineWord: String, CaseIterable {
     // Of some lines.
     case container, group, device, provenance, result, error, driver, bar, size, bars, vaddr, vendor, iova, read, write, ram, targets, began, cause
     case flags, by, state, exe, vm, lost, since, until, address
+    case vmUUID = "vm_uuid"
+    case command
+    case cgroupPath = "cgroup_path"
+    case memlockLimit = "memlock_limit"
+    case ipcLock = "ipc_lock"
     case iommuType = "iommu_type"
     case openCount = "open_count"
     case barOffset = "bar_offset"

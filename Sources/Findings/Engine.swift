@@ -52,9 +52,10 @@ public struct Engine: Sendable {
         eventRules = rules.enumerated().compactMap { index, rule in (rule as? any EventRule).map { (index, $0) } }
     }
 
-    /// Tells the graph at which number of mappings it has to ask. Before the first event.
+    /// Tells the graph at which number of mappings, and at how much of a process's limit, it has to ask. Before the first event.
     public func configure(_ graph: inout Graph) {
         for case let rule as MappingBudget in rules { graph.mappingMarkPercent = Int(rule.threshold.value) }
+        for case let rule as MemlockBudget in rules { graph.memlockMarkPercent = Int(rule.threshold.value) }
     }
 
     /// Findings that are open, by id. O(*n* log *n*) in the subjects of which some condition holds.
@@ -194,7 +195,7 @@ public struct Engine: Sendable {
         case .container(let id):
             guard let container = graph.container(id), let rule = rules[item.rule] as? any ContainerRule else { return nil }
             finding.container = id
-            finding.message = rule.message(container, graph: graph)
+            finding.message = rule.message(container, graph: graph, at: item.deadline)
         }
         return finding
     }

@@ -38,14 +38,17 @@ public protocol ExposureRule: Rule {
 
 /// Judges a container that has an IOMMU side: without one it has no mappings, and every condition is over.
 public protocol ContainerRule: Rule {
-    /// Whether to ask, too, when the number of mappings passes a mark of `Graph.mappingLimit`.
+    /// Whether to ask, too, when the number of mappings passes a mark of `Graph.mappingLimit`, or a process's pinned memory one of its limit.
     var watchesMappingCount: Bool { get }
     /// Whether the condition holds now, given whether it did when it was asked last. Not called for an ordinary map or unmap.
     func evaluate(_ container: Container, isHolding: Bool, graph: borrowing Graph) -> Verdict?
     func message(_ container: Container, graph: borrowing Graph) -> String
+    /// The same for a sentence that tells a rate: `time` is that of the finding.
+    func message(_ container: Container, graph: borrowing Graph, at time: UInt64) -> String
 }
 
 extension ContainerRule {
+    public func message(_ container: Container, graph: borrowing Graph, at time: UInt64) -> String { message(container, graph: graph) }
     public var watchesMappingCount: Bool { false }
 }
 

@@ -14,6 +14,7 @@ public enum RuleRegistry {
         VaddrInvalid(),
         SharedRAM(),
         MappingBudget(),
+        MemlockBudget(),
         DMABufRevoked(),
         UnmapMismatch(),
         UnmapBisects(),

@@ -2,28 +2,63 @@ import CRecords
 import Events
 import Glibc
 
-/// What /proc says about a process: its executable, and the VM it runs.
+/// What /proc says about a process: its executable, the VM it runs, its control group and how much memory it may lock.
 enum ProcessScan {
     /// Calls `body` with a VS_PROCESS_INFO record made for the process of `header`, unless it is gone already.
     static func record(for header: vs_header, _ body: (UnsafeRawPointer, Int) -> Void) {
         let folder = "/proc/\(header.tgid)"
         guard let exe = Files.linkTarget("\(folder)/exe") else { return }
-        let arguments = (Files.read("\(folder)/cmdline", limit: 1 << 16) ?? []).split(separator: 0, omittingEmptySubsequences: false)
-            .map { String(decoding: $0, as: UTF8.self) }
+        let command = ProcessArguments(cmdline: Files.read("\(folder)/cmdline", limit: 1 << 16) ?? [])
         var record = vs_process_info()
         record.h = header
         record.h.type = UInt16(VS_PROCESS_INFO.rawValue)
         record.h.size = UInt16(MemoryLayout<vs_process_info>.size)
         withUnsafeMutableBytes(of: &record.exe) { PCIScan.copy(exe, into: $0) }
-        withUnsafeMutableBytes(of: &record.vm) { PCIScan.copy(vmName(arguments: arguments) ?? "", into: $0) }
+        withUnsafeMutableBytes(of: &record.vm) { PCIScan.copy(command.vmName ?? "", into: $0) }
+        withUnsafeMutableBytes(of: &record.vm_uuid) { PCIScan.copy(command.vmUUID ?? "", into: $0) }
+        withUnsafeMutableBytes(of: &record.command) { PCIScan.copy(command.text, into: $0) }
+        let path = Files.text("\(folder)/cgroup").map { cgroupPath($0, limit: Int(VS_CGROUP_BYTES) - 1) } ?? ""
+        withUnsafeMutableBytes(of: &record.cgroup_path) { PCIScan.copy(path, into: $0) }
+        if let limits = Files.text("\(folder)/limits"), let limit = memlockLimit(limits), let status = Files.text("\(folder)/status") {
+            record.memlock_limit = limit
+            record.flags = VS_PROCESS_HAS_LIMITS.rawValue
+            let isOwnNamespace = Files.linkTarget("\(folder)/ns/user") == Files.linkTarget("/proc/self/ns/user")
+            if mayLock(status), isOwnNamespace { record.flags |= VS_PROCESS_MAY_LOCK.rawValue }
+        }
         withUnsafeBytes(of: &record) { body($0.baseAddress!, $0.count) }
     }
 
-    /// The VM's name as QEMU takes it: `-name NAME`, or `-name guest=NAME,…` as libvirt writes it.
-    static func vmName(arguments: [String]) -> String? {
-        guard let flag = arguments.firstIndex(where: { $0 == "-name" || $0 == "--name" }), flag + 1 < arguments.count else { return nil }
-        let fields = arguments[flag + 1].split(separator: ",")
-        if let guest = fields.first(where: { $0.hasPrefix("guest=") }) { return String(guest.dropFirst(6)) }
-        return fields.first.map(String.init)
+    /// The path of the v2 line (`0::/…`), else of v1's `name=systemd` line, else of any that is not the root; its last `limit` bytes.
+    static func cgroupPath(_ lines: String, limit: Int) -> String {
+        var named = "", other = "", unified = ""
+        for line in lines.split(separator: "\n") {
+            let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            guard fields.count == 3 else { continue }
+            if fields[1].isEmpty {
+                unified = String(fields[2])
+            } else if fields[1] == "name=systemd" {
+                named = String(fields[2])
+            } else if other.isEmpty, fields[2] != "/" {
+                other = String(fields[2])
+            }
+        }
+        // On a hybrid host the v2 line of a process that v1 controls is the root.
+        let path = [unified, named, other].first { !$0.isEmpty && $0 != "/" } ?? unified
+        return path.utf8.count <= limit ? path : String(decoding: path.utf8.suffix(limit), as: UTF8.self)
+    }
+
+    /// RLIMIT_MEMLOCK's soft limit in bytes, all ones for none, from /proc/PID/limits.
+    static func memlockLimit(_ limits: String) -> UInt64? {
+        let name = "Max locked memory"
+        guard let line = limits.split(separator: "\n").first(where: { $0.hasPrefix(name) }),
+              let soft = line.dropFirst(name.utf8.count).split(separator: " ").first else { return nil }
+        return soft == "unlimited" ? .max : UInt64(soft)
+    }
+
+    /// Whether CAP_IPC_LOCK (bit 14) is effective, from /proc/PID/status.
+    static func mayLock(_ status: String) -> Bool {
+        guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("CapEff:") }),
+              let set = UInt64(line.dropFirst(7).drop { $0 == " " || $0 == "\t" }, radix: 16) else { return false }
+        return set & (1 << 14) != 0
     }
 }

@@ -49,7 +49,7 @@ public final class Tracer {
     /// Why there is no snapshotter, when the kernel refused its programs and only them.
     private var snapshotRefusal: TracerError?
     private var isTakingSnapshot = false
-    private var knownProcesses: Set<ProcessKey> = []
+    private let processes = ProcessAccount()
     private let began: UInt64
     private let clockOffset: Int64
     private let toolVersion: String
@@ -269,15 +269,15 @@ public final class Tracer {
     private func forward(_ record: UnsafeRawPointer, _ count: Int) {
         let header = record.load(as: vs_header.self)
         switch vs_type(UInt32(header.type)) {
-        case VS_MAP, VS_EXTENT, VS_REMOVE, VS_UNMAP: break
+        case VS_EXTENT, VS_REMOVE, VS_UNMAP: break
+        case VS_MAP: processes.map(record.load(as: vs_map.self)) { onRecord($0, $1) }
         case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END, VS_SNAP_CONTAINER, VS_SNAP_GROUP, VS_SNAP_DEVICE: break
         case VS_MODULE: moduleArrived = true
         case VS_FORK:
             let fork = record.load(as: vs_fork.self)
             commandTree.insert(ProcessKey(pid: fork.child, start: fork.child_start))
-        default:
-            let process = ProcessKey(pid: header.tgid, start: header.start)
-            if knownProcesses.insert(process).inserted { ProcessScan.record(for: header) { onRecord($0, $1) } }
+        case VS_IOMMU_ATTACH, VS_DEVICE_ENABLE: processes.look(header, again: true) { onRecord($0, $1) }
+        default: processes.look(header, again: false) { onRecord($0, $1) }
         }
         onRecord(record, count)
     }

@@ -13,6 +13,10 @@ struct ActorTable: Sendable {
     private(set) var actors: [Actor] = []
     private var byProcess: [ProcessKey: UInt32] = [:]
     private var last: UInt32 = 0
+    /// What they have pinned, by index.
+    private(set) var memory: [PinnedMemory] = []
+    /// How many of them are near what they may lock.
+    private(set) var nearLimit = 0
     /// By index; empty as long as everybody is alive.
     private var states: [State] = []
     /// Indices whose address space is gone, by process.
@@ -27,6 +31,7 @@ struct ActorTable: Sendable {
             last = UInt32(actors.count)
             byProcess[actor.process] = last
             actors.append(actor)
+            memory.append(PinnedMemory())
         }
         return last
     }
@@ -55,6 +60,7 @@ struct ActorTable: Sendable {
         if let known = byProcess[actor.process], state(known) == .exited { return known }
         let index = UInt32(actors.count)
         actors.append(actor)
+        memory.append(PinnedMemory())
         leave(index, actor.process)
         return index
     }
@@ -68,6 +74,39 @@ struct ActorTable: Sendable {
     private mutating func set(_ state: State, _ index: UInt32) {
         while states.count <= Int(index) { states.append(.alive) }
         states[Int(index)] = state
+    }
+
+    /// nil for one that has made no mapping. O(1).
+    func find(_ process: ProcessKey) -> UInt32? { byProcess[process] }
+
+    // MARK: Pinned memory
+
+    /// Whether the process is near its limit now and was not before. O(1).
+    @inline(__always)
+    mutating func pin(_ ram: UInt64, by index: UInt32, slot: Int, at time: UInt64?) -> Bool {
+        guard memory[Int(index)].pin(ram, slot: slot, at: time) else { return false }
+        nearLimit += 1
+        return true
+    }
+
+    /// Whether the process is near its limit no more. O(1).
+    @inline(__always)
+    mutating func unpin(_ ram: UInt64, by index: UInt32, at time: UInt64?) -> Bool {
+        guard memory[Int(index)].unpin(ram, at: time) else { return false }
+        nearLimit -= 1
+        return true
+    }
+
+    mutating func setLimit(_ limit: UInt64?, percent: Int, of index: UInt32) {
+        memory[Int(index)].setLimit(limit, percent: percent)
+        nearLimit = memory.count { $0.nearIn >= 0 }
+    }
+
+    /// The container is gone. O(processes).
+    mutating func leave(slot: Int) {
+        guard nearLimit > 0 else { return }
+        for index in memory.indices { memory[index].leave(slot: slot) }
+        nearLimit = memory.count { $0.nearIn >= 0 }
     }
 
     subscript(index: UInt32) -> Actor {

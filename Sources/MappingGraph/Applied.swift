@@ -37,7 +37,7 @@ public struct Applied: Sendable {
     /// What a map or an unmap of RAM changes of a container is hardly ever news: then this is `nothing`.
     public enum ContainerChange: Sendable, Equatable {
         case nothing
-        /// The number of its mappings passed a mark of `Graph.mappingLimit`.
+        /// The number of its mappings passed a mark of `Graph.mappingLimit`, or a process's pinned memory one of its limit.
         case count
         /// Anything else: its first mapping or none left, its descriptors, groups, devices, processes.
         case state

@@ -181,6 +181,10 @@ extension Graph {
         sharedMemory.forget(slot, &slots[slot].backed)
         slots[slot].container.vaddrInvalid = 0
         slots[slot].container.vaddrInvalidBy = nil
+        // Those that are left: an ordinary release has removed them one by one.
+        for mapping in slots[slot].index { _ = actors.unpin(ramBytes(of: mapping), by: mapping.owner, at: nil) }
+        actors.leave(slot: slot)
+        slots[slot].growth = Growth()
         let lost = peers.isEmpty ? [] : slots[slot].index.compactMap(\.peer)
         for id in lost { removePeer(id) }
         slots[slot].index.removeAll()

@@ -27,12 +27,15 @@ extension Graph {
             applied.peer = addPeer(map, slot, event)
             applied.affects = .mapping
         }
-        let owner = map.isMemoryGone ? actors.formerIndex(of: event.actor) : actors.index(of: event.actor)
+        let owner = map.isMemoryGone ? actors.formerIndex(of: event.actor) : owner(of: event)
         let mapping = Mapping(iova: map.iova, size: map.size, readable: map.readable, writable: map.writable, provenance: map.provenance,
                               owner: owner, peer: applied.peer)
         slots[slot].bytes &+= map.size
+        // What a snapshot finds was made at another time.
+        let seen: UInt64? = map.provenance == .observed ? event.time : nil
         if let old = slots[slot].index.insert(mapping) {
             slots[slot].bytes &-= old.size
+            if actors.unpin(ramBytes(of: old), by: old.owner, at: seen) { applied.containerChange = .state }
             count(old.owner, -1, slot, &applied)
             forgetBacking(old, slot, &applied)
             if let peer = old.peer { removePeer(peer) }
@@ -43,6 +46,8 @@ extension Graph {
             applied.known = true
         }
         if let backing = map.backing, map.provenance == .observed { noteBacking(backing, mapping, slot, &applied) }
+        if let seen, !applied.known { slots[slot].growth.add(1, at: seen) }
+        if actors.pin(ramBytes(of: mapping), by: owner, slot: slot, at: seen), applied.containerChange == .nothing { applied.containerChange = .count }
         let count = slots[slot].index.count
         if count == 1 {
             applied.containerChange = .state
@@ -68,7 +73,7 @@ extension Graph {
             orphans.insert(iommu: removal.iommu, iova: removal.iova, time: event.time)
             return applied
         }
-        forget(old, slot, &applied)
+        forget(old, slot, at: event.time, &applied)
         if removal.cause == .teardown, !slots[slot].container.isTearingDown {
             slots[slot].container.isTearingDown = true
             applied.containerChange = .state
@@ -82,9 +87,12 @@ extension Graph {
         return applied
     }
 
-    /// Takes a mapping that has left the index out of what its container counts.
-    mutating func forget(_ old: Mapping, _ slot: Int, _ applied: inout Applied) {
+    /// Takes a mapping that has left the index out of what its container and its maker count. `time` is nil where it is not known when it went.
+    mutating func forget(_ old: Mapping, _ slot: Int, at time: UInt64?, _ applied: inout Applied) {
         slots[slot].bytes &-= old.size
+        if let time { slots[slot].growth.add(-1, at: time) }
+        let isRelieved = actors.unpin(ramBytes(of: old), by: old.owner, at: time)
+        defer { if isRelieved { applied.containerChange = .state } }
         let count = slots[slot].index.count
         if count == 0 {
             applied.containerChange = .state
@@ -115,6 +123,10 @@ extension Graph {
         var given = mapping
         given.owner = owner
         slots[slot].index.insert(given)
+        // The pages are charged to the new one's mm from here on; nobody saw either grow by it.
+        let ram = ramBytes(of: mapping)
+        if actors.unpin(ram, by: mapping.owner, at: nil) { applied.containerChange = .state }
+        if actors.pin(ram, by: owner, slot: slot, at: nil), applied.containerChange == .nothing { applied.containerChange = .count }
         count(mapping.owner, -1, slot, &applied)
         count(owner, 1, slot, &applied)
     }

@@ -106,16 +106,20 @@ extension Graph {
 
     public func processInfo(for process: ProcessKey) -> ProcessInfo? { processes[process] }
 
-    /// The VM's name; else the command's, else its pid.
+    /// What people know it by, see `ProcessInfo.title`; else the command's name, else its pid.
     public func displayName(for actor: Actor) -> String {
-        if let info = processes[actor.process], !info.vm.isEmpty { return info.vm.string }
+        if let title = processes[actor.process]?.title, !title.isEmpty { return title }
         return actor.comm.isEmpty ? "pid \(actor.process.pid)" : actor.comm.string
     }
 
-    /// Whether two actors are the same owner: one process, or two of the VM of the same name (a live update by re-exec). O(1).
+    /// Whether two actors are the same owner: one process, two of one VM (a live update), or two in one container of a container runtime.
+    ///
+    /// Two UUIDs decide, and without them two names do: one container can run the VMs of many owners. O(1).
     public func isSamePrincipal(_ a: Actor, _ b: Actor) -> Bool {
         if a.process == b.process { return true }
-        guard let first = processes[a.process], !first.vm.isEmpty, let second = processes[b.process] else { return false }
-        return first.vm == second.vm
+        guard let first = processes[a.process], let second = processes[b.process] else { return false }
+        if !first.vmUUID.isEmpty, !second.vmUUID.isEmpty { return first.vmUUID == second.vmUUID }
+        if !first.vm.isEmpty, !second.vm.isEmpty { return first.vm == second.vm }
+        return !first.cgroup.containerID.isEmpty && first.cgroup.containerID == second.cgroup.containerID
     }
 }

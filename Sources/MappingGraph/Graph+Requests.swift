@@ -31,7 +31,7 @@ extension Graph {
     mutating func giveBackVaddr(_ map: Map, _ event: Event, _ applied: inout Applied) {
         guard let id = applied.container else { return }
         let slot = Int(id.number) - 1
-        if let mapping = slots[slot].index.find(map.iova) { give(mapping, to: actors.index(of: event.actor), slot, &applied) }
+        if let mapping = slots[slot].index.find(map.iova) { give(mapping, to: owner(of: event), slot, &applied) }
         let invalid = slots[slot].container.vaddrInvalid
         if invalid > 0 { setVaddrInvalid(invalid - min(invalid, map.size), slot, &applied) }
     }

@@ -105,7 +105,7 @@ extension Graph {
 
     private mutating func dropMissing(_ iova: UInt64, _ applied: inout Applied) {
         guard let iommu = walk?.iommu, let slot = byIOMMU[iommu], let old = slots[slot].index.remove(iova) else { return }
-        forget(old, slot, &applied)
+        forget(old, slot, at: nil, &applied)
         if let peer = old.peer {
             removePeer(peer)
             applied.cleared = true

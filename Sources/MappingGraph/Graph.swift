@@ -12,6 +12,8 @@ public struct Graph: Sendable {
         /// Those of `index` whose memory has a file.
         var backed = BackedMappings()
         var bytes: UInt64 = 0
+        /// Of the number of mappings.
+        var growth = Growth()
     }
 
     var slots: [Slot] = []
@@ -56,6 +58,8 @@ public struct Graph: Sendable {
     public var mappingLimit = 65_535
     /// Of `mappingLimit`, 10…100: the mark at which rules are asked about a container's number of mappings.
     public var mappingMarkPercent = 95
+    /// Of RLIMIT_MEMLOCK, 10…100: the mark at which rules are asked about a process's pinned memory. Before the first event.
+    public var memlockMarkPercent = 95
 
     /// Mappings that the last event showed to be gone, their removal unseen: what a snapshot after a loss does not find.
     public internal(set) var lastRemoved: [Mapping] = []
@@ -123,6 +127,7 @@ public struct Graph: Sendable {
         case .dmaBuf(let buffer): return apply(buffer, event)
         case .processInfo(let info):
             processes[event.actor.process] = info
+            if let index = actors.find(event.actor.process) { learnLimit(of: index) }
             var applied = Applied()
             applied.affects = .process(event.actor.process)
             return applied

@@ -10,15 +10,19 @@ public struct Matcher: Sendable, Equatable {
     public var vms: [Glob]?
     public var commands: [Glob]?
     public var containers: [Glob]?
+    public var vmUUIDs: [Glob]?
+    public var units: [Glob]?
+    /// Of a container runtime.
+    public var containerIDs: [Glob]?
+    public var pods: [Glob]?
 
     public init() {}
-
-    var isEmpty: Bool { rules == nil && devices == nil && vms == nil && commands == nil && containers == nil }
 
     func matches(_ subject: borrowing PolicySubject) -> Bool {
         if let rules, !rules.contains(subject.rule) { return false }
         return Self.any(devices, subject.devices) && Self.any(vms, subject.vms) && Self.any(commands, subject.commands)
-            && Self.any(containers, subject.containers)
+            && Self.any(containers, subject.containers) && Self.any(vmUUIDs, subject.vmUUIDs) && Self.any(units, subject.units)
+            && Self.any(containerIDs, subject.containerIDs) && Self.any(pods, subject.pods)
     }
 
     private static func any(_ globs: [Glob]?, _ names: [String]) -> Bool {
@@ -37,6 +41,11 @@ struct PolicySubject {
     var vms: [String] = []
     /// Of both: the command's name, and that of the executable, of which the former is but 15 bytes.
     var commands: [String] = []
+    /// Of both, as far as they have any.
+    var vmUUIDs: [String] = []
+    var units: [String] = []
+    var containerIDs: [String] = []
+    var pods: [String] = []
 
     init(_ finding: Finding, graph: borrowing Graph) {
         rule = finding.rule
@@ -46,6 +55,10 @@ struct PolicySubject {
             if !actor.comm.isEmpty { commands.append(actor.comm.string) }
             guard let info = graph.processInfo(for: actor.process) else { continue }
             if !info.vm.isEmpty { vms.append(info.vm.string) }
+            if !info.vmUUID.isEmpty { vmUUIDs.append(info.vmUUID) }
+            if !info.cgroup.unit.isEmpty { units.append(info.cgroup.unit) }
+            if !info.cgroup.containerID.isEmpty { containerIDs.append(info.cgroup.containerID) }
+            if !info.cgroup.pod.isEmpty { pods.append(info.cgroup.pod) }
             if let name = info.exe.string.split(separator: "/").last { commands.append(String(name)) }
         }
     }

@@ -94,7 +94,7 @@ struct PolicyReader {
         var matcher = Matcher()
         var reason: String?
         var expires: PolicyDate?
-        let matchers = ["rules", "devices", "vms", "commands", "containers"]
+        let matchers = ["rules", "devices", "vms", "commands", "containers", "vm_uuids", "units", "container_ids", "pods"]
         for member in members {
             switch member.key {
             case "rules": matcher.rules = slugs(member)
@@ -102,6 +102,10 @@ struct PolicyReader {
             case "containers": matcher.containers = globs(member) { Self.containerPattern($0) }
             case "vms": matcher.vms = globs(member) { .success($0) }
             case "commands": matcher.commands = globs(member) { .success($0) }
+            case "vm_uuids": matcher.vmUUIDs = globs(member) { .success($0.lowercased()) }
+            case "units": matcher.units = globs(member) { .success($0) }
+            case "container_ids": matcher.containerIDs = globs(member) { .success($0) }
+            case "pods": matcher.pods = globs(member) { .success($0) }
             case "reason": reason = readReason(member)
             case "expires" where suppresses: expires = date(member)
             default: unknown(member, " in \(name)", among: matchers + ["reason"] + (suppresses ? ["expires"] : []))
@@ -111,7 +115,7 @@ struct PolicyReader {
         if !keys.contains("reason") { fail(table, "\(name) has no 'reason'") }
         if suppresses, !keys.contains("expires") { fail(table, "\(name) has no 'expires': write its last day, as in expires = 2027-01-31") }
         if keys.isDisjoint(with: matchers) {
-            fail(table, "\(name) would match every finding: it has no 'rules', 'devices', 'vms', 'commands' or 'containers'")
+            fail(table, "\(name) would match every finding: it has no \(matchers.dropLast().map { "'\($0)'" }.joined(separator: ", ")) or 'pods'")
         }
         guard errors.count == before, let reason else { return nil }
         return Policy.Entry(effect: expires.map { .suppress(expires: $0) } ?? .allow, matcher: matcher, reason: reason, place: table.place)

@@ -127,7 +127,7 @@ func policyErrors(_ text: String) -> [String] {
         ("version = 1\nallow = [1]", "2:10: 'allow' takes tables, as in [[allow]], not an integer"),
         ("version = 1\n[[allow]]\nvms = ['a']", "2:1: [[allow]] has no 'reason'"),
         ("version = 1\n[[allow]]\nreason = 'x'",
-         "2:1: [[allow]] would match every finding: it has no 'rules', 'devices', 'vms', 'commands' or 'containers'"),
+         "2:1: [[allow]] would match every finding: it has no 'rules', 'devices', 'vms', 'commands', 'containers', 'vm_uuids', 'units', 'container_ids' or 'pods'"),
         ("version = 1\n[[allow]]\nvms = ['a']\nreason = ' '", "4:10: 'reason' is empty: say why"),
         ("version = 1\n[[allow]]\nvms = ['a']\nreason = \"a\\nb\"", "4:10: 'reason' is one line of text, without control characters"),
         ("version = 1\n[[allow]]\nvms = ['a']\nreason = 1", "4:10: 'reason' takes a string, not an integer"),

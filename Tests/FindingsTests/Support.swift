@@ -111,6 +111,10 @@ extension Host {
 
     mutating func unbind(_ time: UInt64) { at(time, .driverUnbind(DeviceInfo(device: nic, driver: DriverName("vfio-pci"))), by: host) }
 
+    mutating func describe(_ actor: Actor, vm: String = "", uuid: String = "", cgroup: String = "", lock: MemoryLock? = nil, at time: UInt64) {
+        at(time, .processInfo(ProcessInfo(exe: ShortText("/usr/bin/qemu"), vm: ShortText(vm), vmUUID: uuid, cgroupPath: cgroup, memoryLock: lock)), by: actor)
+    }
+
     mutating func name(_ actor: Actor, _ vm: String, at time: UInt64) {
         at(time, .processInfo(ProcessInfo(exe: ShortText("/usr/bin/qemu"), vm: ShortText(vm))), by: actor)
     }

@@ -115,13 +115,3 @@ struct RootScanTests {
         #expect(RootScan.deviceAddress(inMapsLine: "7ffd5c1f2000-7ffd5c1f6000 r--p 00000000 00:00 0            [vvar]") == nil)
     }
 }
-
-@Suite("Processes")
-struct ProcessScanTests {
-    @Test func vmNamesAreFoundAsQEMUAndLibvirtWriteThem() {
-        #expect(ProcessScan.vmName(arguments: ["qemu-system-x86_64", "-name", "guest=web-1,debug-threads=on"]) == "web-1")
-        #expect(ProcessScan.vmName(arguments: ["qemu-system-x86_64", "-m", "1G", "-name", "web-2"]) == "web-2")
-        #expect(ProcessScan.vmName(arguments: ["qemu-system-x86_64", "-name"]) == nil)
-        #expect(ProcessScan.vmName(arguments: ["dpdk-testpmd", "-l", "0"]) == nil)
-    }
-}

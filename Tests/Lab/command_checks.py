@@ -3,6 +3,7 @@
 import json
 import re
 
+import name_checks
 import snapshot_checks
 from steps import Steps, brief, difference, ends, exported, frame
 
@@ -19,7 +20,8 @@ def judges():
             (["late-start"], snapshot_checks.late_start),
             (["full"], snapshot_checks.full), (["hidden-by-bar"], snapshot_checks.hidden), (["snapshot-idle"], snapshot_checks.snapshot_idle),
             (["exec-kept"], snapshot_checks.exec_kept),
-            (["snapshot-jsonl"], snapshot_checks.snapshot), (["snapshot-many"], snapshot_checks.snapshot_many), (["client-qemu"], clients),
+            (["snapshot-jsonl"], snapshot_checks.snapshot), (["snapshot-many"], snapshot_checks.snapshot_many), (["names-reexec"], name_checks.names),
+            (["client-qemu"], clients),
             (["late-modules"], late_modules))
 
 
@@ -211,6 +213,8 @@ def clients(steps):
         check("nothing is left when it has ended", graph.get("containers") == [] and not any(device["open"] for device in graph["devices"]), result.stdout[:200])
     names = {line.get("vm") for line in steps.timeline("client-qemu.jsonl") if line["type"] == "process"}
     steps.check("client-qemu")("the VM is known by its name", "lab-vm" in names, names)
+    uuids = {line.get("vm_uuid") for line in steps.timeline("client-qemu.jsonl") if line["type"] == "process"}
+    steps.check("client-qemu")("and by its UUID", "9e4a1c52-0c0f-4b7e-9d39-3f1f2f6a7b10" in uuids, uuids)
 
 
 def late_modules(steps):

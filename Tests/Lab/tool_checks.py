@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import capacity_checks
 import dma_buf_checks
 import finding_checks
 from records import ToolFailed, audit_status, oracle_maps, oracle_unmapped, timeline, traced_bytes
@@ -36,6 +37,7 @@ def check(check, run, tool):
     check_memory(check, run, lines)
     if run.lines("dma-buf"):
         dma_buf_checks.check(check, run, mine)
+    capacity_checks.check(check, run, tool, recording)
     finding_checks.check(check, run, lines, SCENARIOS[run.name])
     check.same("audit's exit status", audit_status(tool, recording), 1 if SCENARIOS[run.name].fails_audit else 0)
 

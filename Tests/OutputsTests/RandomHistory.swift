@@ -67,6 +67,15 @@ extension History {
             if it.provenance == .snapshot { it.isMemoryGone = random.chance(20) }
             say(who, .map(it))
         }
+        func process(_ random: inout Random) -> ProcessInfo {
+            let id = String(repeating: String(random.below(4)), count: 64)
+            let paths = ["", "/", "/docker/\(id)", "/kubepods/pod1b8a4c1e-6c4f-4d62-9a0e-0d5b6c7e8f90/\(id)", "/system.slice/a\\x2db.service", "/\u{1}\"é"]
+            return ProcessInfo(
+                exe: ShortText("/bin/x"), vm: ShortText(random.chance(50) ? "vm-\(random.below(2))" : ""),
+                vmUUID: random.chance(30) ? "9e4a1c52-0c0f-4b7e-9d39-3f1f2f6a7b1\(random.below(2))" : "",
+                command: random.chance(50) ? "/bin/x -v \\ \"\n\u{7f}é" : "", cgroupPath: paths[random.below(paths.count)],
+                memoryLock: random.chance(50) ? MemoryLock(limit: random.chance(80) ? UInt64(random.below(4)) << 20 : nil, isLifted: random.chance(30)) : nil)
+        }
         func step(_ random: inout Random) {
             time += UInt64(1 + random.below(60)) * 5_000_000
             let who = actor(&random), group = UInt32(10 + random.below(4)), index = random.below(4)
@@ -111,7 +120,7 @@ extension History {
                 default: say(who, .dmaBuf(DMABuf(.release, key: key, device: nil)))
                 }
             case 20: say(who, .power(addresses[index], state: PowerState.allCases[random.below(6)], by: .host))
-            case 21: say(who, .processInfo(ProcessInfo(exe: ShortText("/bin/x"), vm: ShortText(random.chance(50) ? "vm-\(random.below(2))" : ""))))
+            case 21: say(who, .processInfo(process(&random)))
             case 22: say(who, random.chance(30) ? .processExec : random.chance(50) ? .processExit : .loss(since: time - 100, lost: 9))
             case 23:
                 say(who, .unmapRequest(UnmapRequest(iommu: side(&random), iova: iova(&random), size: 1 << 20, flags: 0, result: random.chance(80) ? 0 : -22,

@@ -21,6 +21,9 @@
 #define VS_TEXT_BYTES 128
 #define VS_BARS 7 /* six BARs and the expansion ROM, as in pci_dev.resource[0..6] */
 #define VS_MODULE_BYTES 56
+#define VS_UUID_BYTES 40
+#define VS_CGROUP_BYTES 512
+#define VS_COMMAND_BYTES 1024
 #define VS_COUNTERS 64 /* room for one counter a record type */
 
 /* Values are stored in recordings: append, never renumber. */
@@ -278,10 +281,24 @@ struct vs_module {
 	char name[VS_MODULE_BYTES];
 };
 
+enum vs_process_flags {
+	/* memlock_limit and the next flag are known */
+	VS_PROCESS_HAS_LIMITS = 1,
+	/* CAP_IPC_LOCK in the initial user namespace: type1 asks nothing of RLIMIT_MEMLOCK then */
+	VS_PROCESS_MAY_LOCK = 2,
+};
+
+/* The first ones ended behind `vm`. */
 struct vs_process_info {
 	struct vs_header h;
 	char exe[VS_TEXT_BYTES];
 	char vm[VS_TEXT_BYTES];
+	char vm_uuid[VS_UUID_BYTES];
+	char cgroup_path[VS_CGROUP_BYTES]; /* its end, where it is longer */
+	char command[VS_COMMAND_BYTES];    /* arguments joined by blanks, what looks like a secret left out */
+	uint64_t memlock_limit;            /* bytes, RLIMIT_MEMLOCK's soft limit; all ones for none */
+	uint32_t flags;                    /* enum vs_process_flags */
+	uint32_t reserved;
 };
 
 /* VS_SNAP_WALK_END: as many as the kernel counts were found, and none was made or removed meanwhile */
@@ -379,7 +396,7 @@ VS_ASSERT(sizeof(struct vs_driver) == 224);
 VS_ASSERT(sizeof(struct vs_module) == 112);
 VS_ASSERT(sizeof(struct vs_fork) == 72);
 VS_ASSERT(sizeof(struct vs_dma_buf) == 112);
-VS_ASSERT(sizeof(struct vs_process_info) == 312);
+VS_ASSERT(sizeof(struct vs_process_info) == 1904);
 VS_ASSERT(sizeof(struct vs_loss) == 72);
 VS_ASSERT(sizeof(struct vs_snap_mark) == 80);
 VS_ASSERT(sizeof(struct vs_snap_root) == 80);

@@ -13,17 +13,18 @@ struct IsolationBreak: ExposureRule {
         devices of the first container read the new owner's data and overwrite it. Tests in a virtual
         machine have seen both, on every kernel from 5.10 to 7.3.
 
-        Two owners are the same if they are one process, or processes of a virtual machine of the same
-        name. A device counts as given away if its present opening is younger than the mapping; one that
+        Two owners are the same if they are one process, two of a virtual machine with one UUID (where one
+        has none, of one name), or, if they are no virtual machines, two in the same container of a
+        container runtime. A device counts as given away if its present opening is younger than the mapping; one that
         was open before the mapping was made is cross-container instead. An owner whose container is not
         known (iommufd, or tracing that began late) counts as another container.
 
         It is critical whether or not the device answers at the moment: its owner decides that, and does
         not know of the mapping.
 
-        False positives: a live update by re-exec under another VM name, or without one, is a new process
-        with the same device; a device that a host driver shares on purpose (a GPU's or an NVMe
-        controller's memory, mapped through that driver).
+        False positives: a live update by a new process whose command line names no VM, or another; a
+        device that a host driver shares on purpose (a GPU's or an NVMe controller's memory, mapped
+        through that driver).
         """
 
     let kernelFacts = [

@@ -38,7 +38,11 @@ struct MappingBudget: ContainerRule, RuleWithThreshold {
         return Verdict(severity: .low, actor: container.owner(graph))
     }
 
-    func message(_ container: Container, graph: borrowing Graph) -> String {
-        "\(container.holder(graph)) has \(graph.mappingCount(in: container.id)) of \(graph.mappingLimit) mappings: at the limit further maps fail with ENOSPC."
+    func message(_ container: Container, graph: borrowing Graph) -> String { message(container, graph: graph, at: 0) }
+
+    func message(_ container: Container, graph: borrowing Graph, at time: UInt64) -> String {
+        let capacity = graph.mappingCapacity(of: container.id, at: time)
+        return "\(container.holder(graph)) has \(graph.mappingCount(in: container.id)) of \(graph.mappingLimit) mappings: at the limit further maps fail with ENOSPC."
+            + (capacity.mappings < capacity.limit ? exhaustion(capacity.exhaustedIn) : "")
     }
 }

@@ -20,7 +20,8 @@ public struct GraphJSON: GraphOutput {
         out.append(json: session.kernel)
         out.append(#","boot_id":"#)
         out.append(json: session.bootID)
-        list(#","containers":["#, graph.containers, &out) { write($0, graph, &$1) }
+        list(#","containers":["#, graph.containers, &out) { write($0, graph, at: time, &$1) }
+        list(#","processes":["#, graph.namedProcesses(), &out) { write($0, graph, at: time, &$1) }
         list(#","groups":["#, graph.groups.values.filter { $0.container != nil || $0.openDescriptors > 0 }.sorted { $0.number < $1.number }, &out) { write($0, &$1) }
         list(#","devices":["#, graph.devices.values.filter { !$0.isRemoved }.sorted { $0.address < $1.address }, &out) { write($0, graph, &$1) }
         list(#","findings":["#, findings, &out) { write($0, &$1) }
@@ -42,7 +43,7 @@ public struct GraphJSON: GraphOutput {
         out.append(byte: 0x5d)
     }
 
-    private func write(_ container: Container, _ graph: Graph, _ out: inout ByteWriter) {
+    private func write(_ container: Container, _ graph: Graph, at time: UInt64, _ out: inout ByteWriter) {
         out.append(#"{"container":"c"#)
         out.append(container.id.number)
         out.append(#"","provenance":""#)
@@ -59,8 +60,43 @@ public struct GraphJSON: GraphOutput {
         }
         out.append(#"],"bytes":"#)
         out.append(graph.mappedBytes(in: container.id))
+        let capacity = graph.mappingCapacity(of: container.id, at: time)
+        out.append(#","capacity":{"mappings":"#)
+        out.append(UInt64(capacity.mappings))
+        out.append(#","limit":"#)
+        out.append(UInt64(capacity.limit))
+        exhaustion(capacity.exhaustedIn, &out)
+        out.append(byte: 0x7d)
         list(#","mappings":["#, graph.mappings(in: container.id), &out) { write($0, graph, &$1) }
         out.append(byte: 0x7d)
+    }
+
+    private func write(_ process: Actor, _ graph: Graph, at time: UInt64, _ out: inout ByteWriter) {
+        out.append(#"{"pid":"#)
+        out.append(process.process.pid)
+        out.append(#","start":"#)
+        out.append(process.process.start)
+        out.append(#","comm":"#)
+        out.append(json: process.comm)
+        if let info = graph.processInfo(for: process.process) { out.append(facts: info) }
+        if let capacity = graph.memoryCapacity(of: process.process, at: time) {
+            out.append(#","capacity":{"pinned_bytes":"#)
+            out.append(capacity.pinnedBytes)
+            out.append(#","limit_bytes":"#)
+            if let limit = capacity.limitBytes { out.append(limit) } else { out.append("null") }
+            exhaustion(capacity.exhaustedIn, &out)
+            out.append(byte: 0x7d)
+        }
+        out.append(byte: 0x7d)
+    }
+
+    /// Seconds with one decimal, cut.
+    private func exhaustion(_ nanoseconds: UInt64?, _ out: inout ByteWriter) {
+        guard let nanoseconds else { return }
+        out.append(#","exhausted_in_seconds":"#)
+        out.append(nanoseconds / 1_000_000_000)
+        out.append(byte: 0x2e)
+        out.append(nanoseconds / 100_000_000 % 10)
     }
 
     private func write(_ mapping: Mapping, _ graph: Graph, _ out: inout ByteWriter) {

@@ -145,14 +145,7 @@ extension JSONLines {
         switch event.kind {
         case .processInfo(let info):
             open(.process, #"{"type":"process","action":"info","t":"#, event, &out)
-            if !info.exe.isEmpty {
-                out.append(#","exe":"#)
-                out.append(json: info.exe)
-            }
-            if !info.vm.isEmpty {
-                out.append(#","vm":"#)
-                out.append(json: info.vm)
-            }
+            out.append(facts: info)
         case .processExit: open(.process, #"{"type":"process","action":"exit","t":"#, event, &out)
         case .processExec: open(.process, #"{"type":"process","action":"exec","t":"#, event, &out)
         case .loss(let since, let lost):

@@ -229,10 +229,7 @@ public struct JSONLines: EventOutput {
         out.append(finding.state == .open ? #"","state":"open","t":"# : #"","state":"resolved","t":"#)
         times(finding.time, &out)
         actor(finding.actor, &out)
-        if let vm = graph.processInfo(for: finding.actor.process)?.vm, !vm.isEmpty {
-            out.append(#","vm":"#)
-            out.append(json: vm)
-        }
+        out.append(names: graph.processInfo(for: finding.actor.process))
         container(finding.container, &out)
         place(finding, &out)
         out.append(#","since":"#)
@@ -246,10 +243,7 @@ public struct JSONLines: EventOutput {
             out.append(owner.process.start)
             out.append(#","comm":"#)
             out.append(json: owner.comm)
-            if let vm = graph.processInfo(for: owner.process)?.vm, !vm.isEmpty {
-                out.append(#","vm":"#)
-                out.append(json: vm)
-            }
+            out.append(names: graph.processInfo(for: owner.process))
             out.append(byte: 0x7d)
         }
         if let occurrences = finding.occurrences {

@@ -24,11 +24,12 @@ public struct Listing: GraphOutput {
         let isOneSnapshot = containers.allSatisfy { container in
             container.provenance == .snapshot && graph.mappings(in: container.id).allSatisfy { $0.provenance == .snapshot }
         }
-        for container in containers { write(container, graph, findings, marked: !isOneSnapshot, &out) }
+        for container in containers { write(container, graph, findings, at: time, marked: !isOneSnapshot, &out) }
+        writeProcesses(graph, at: time, &out)
         out.flush()
     }
 
-    private func write(_ container: Container, _ graph: borrowing Graph, _ findings: [Finding], marked: Bool, _ out: inout ByteWriter) {
+    private func write(_ container: Container, _ graph: borrowing Graph, _ findings: [Finding], at time: UInt64, marked: Bool, _ out: inout ByteWriter) {
         out.endLine()
         out.append("container ")
         out.append(string: container.id.description)
@@ -42,9 +43,13 @@ public struct Listing: GraphOutput {
             out.append("  no descriptor is held")
         }
         out.append("  ")
-        out.append(UInt64(graph.mappingCount(in: container.id)))
+        let capacity = graph.mappingCapacity(of: container.id, at: time)
+        out.append(UInt64(capacity.mappings))
+        out.append(" of ")
+        out.append(UInt64(capacity.limit))
         out.append(" mappings, ")
         out.append(size: graph.mappedBytes(in: container.id))
+        exhaustion(capacity.exhaustedIn, &out)
         if container.closed != nil { out.append(", closed but alive") }
         if marked { provenance(container.provenance, &out) }
         for finding in findings where finding.container == container.id && !finding.isOfMapping {

@@ -78,8 +78,8 @@ extension TextLines {
         out.append("  ")
         var mark = out.count
         if event.actor != Actor() {
-            if let vm = graph.processInfo(for: event.actor.process)?.vm, !vm.isEmpty {
-                out.append(plain: vm)
+            if let title = graph.processInfo(for: event.actor.process)?.title, !title.isEmpty {
+                out.append(plain: title)
             } else {
                 out.append(plain: event.actor.comm)
             }
