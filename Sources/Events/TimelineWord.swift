@@ -18,6 +18,9 @@ enum TimelineWord: String, CaseIterable {
     case wholeBus = "whole_bus"
     case absorbs, replaces, linked, mappings, unsettled
     case byMapping = "by_mapping"
+    case msixBar = "msix_bar"
+    case msixOffset = "msix_offset"
+    case msixSize = "msix_size"
     // Of the header and the summary.
     case schema, tool, kernel, machine, hooks, devices, name, function, how, attempted, delivered, defects
     case bootID = "boot_id"
@@ -27,7 +30,7 @@ enum TimelineWord: String, CaseIterable {
     case header, map, unmap, memory, process, gap, finding, summary
     // Actions that are not keys as well.
     case open, close, release, attach, detach, add, mmap, bind, unbind, remove, removed, enable, disable, power, info, exit
-    case present, held
+    case present, held, assign
     case setIOMMU = "set-iommu"
     case walkBegin = "walk-begin"
     case walkEnd = "walk-end"
@@ -53,7 +56,7 @@ enum TimelineWord: String, CaseIterable {
 
 /// Finds words by their bytes: an open hash table, a quarter full at most, of the words' bytes as two integers.
 ///
-/// Invariants: 512 entries; at least one is empty, so every search ends; a word is reached from its hash without an empty entry between.
+/// Invariants: 1024 entries; at least one is empty, so every search ends; a word is reached from its hash without an empty entry between.
 final class TimelineWords {
     private struct Entry {
         var low: UInt64 = 0
@@ -61,7 +64,7 @@ final class TimelineWords {
         var word: TimelineWord?
     }
 
-    private static let bits: UInt64 = 9
+    private static let bits: UInt64 = 10
     private static let mask = 1 << Int(bits) - 1
     private let entries: UnsafeMutablePointer<Entry>
 

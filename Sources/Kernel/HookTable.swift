@@ -76,6 +76,8 @@ struct HookDefinition: Sendable {
         entry("driver-bind", "driver_bound", essential: false),
         Self(name: "driver-unbind", isEssential: false, ways: [fentry("device_unbind_cleanup"), kretprobe("__device_release_driver")]),
         entry("device-remove", "pci_stop_bus_device", essential: false),
+        entry("device-add", "pci_bus_add_device", essential: false),
+        exit("bar-assign", "pci_assign_resource", essential: false),
         Self(name: "process-exit", isEssential: false, ways: [tracepoint("sched_process_exit", program: "on_exit")]),
         Self(name: "process-fork", isEssential: false, followsCommand: true, ways: [tracepoint("sched_process_fork", program: "on_fork")]),
         Self(name: "domain-attach", isEssential: false, watchesForVFIO: true, ways: [tracepoint("attach_device_to_domain", program: "on_domain_attach")]),

@@ -23,7 +23,9 @@ def describe(history):
 
 def check(check, run, lines, expected):
     found = histories(lines)
-    for wanted in expected.findings:
+    for rule in expected.told:
+        check(f"{rule} is told", any(line["type"] == "finding" and line["rule"] == rule and line["severity"] == "info" for line in lines))
+    for wanted in expected.findings(run.series) if callable(expected.findings) else expected.findings:
         device = wanted.device and run.device(wanted.device)
         matching = [h for h in found if h[0]["rule"] == wanted.rule and h[0].get("device") == device]
         if not check(f"{wanted.rule} of {wanted.device} is found once", len(matching) == 1, [describe(h) for h in found]):

@@ -6,6 +6,7 @@ struct ForeignPFNMap: ExposureRule {
     let slug = "foreign-pfnmap"
     let title = "A mapping of device memory that the device's VFIO file did not give"
     let severities = Severity.high...Severity.high
+    let weighsMSIXTable = true
 
     let explanation = """
         A container mapped a BAR while nobody had the device open through VFIO. The pages came to the

@@ -6,6 +6,7 @@ struct StaleMapping: ExposureRule {
     let slug = "stale-mapping"
     let title = "A mapping outlives the release of the device that it leads to"
     let severities = Severity.medium...Severity.high
+    let weighsMSIXTable = true
 
     let explanation = """
         A container maps a BAR of a device for peer-to-peer DMA; then the device's last descriptor is

@@ -27,7 +27,7 @@ extension JSONLines {
         case .extent: return
         case .memoryDecode, .reset, .power: writeMemory(event, &out)
         case .processInfo, .processExit, .loss: writeOther(event, &out)
-        case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .deviceInfo, .driverBind, .driverUnbind, .deviceRemove:
+        case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .deviceInfo, .driverBind, .driverUnbind, .deviceRemove, .barsAssigned:
             writeDevice(event, graph, &out)
         case .snapshotBegin, .snapshotEnd, .snapshotContainer, .snapshotGroup, .snapshotDevice, .snapshotHolder, .walkBegin, .walkEnd:
             writeSnapshot(event, applied, graph, &out)
