@@ -19,7 +19,9 @@ public struct RecordDecoder: Sendable {
             unknownRecords += 1
             return nil
         }
-        let header = record.load(as: vs_header.self)
+        var header = record.load(as: vs_header.self)
+        // Of a damaged record the size may be any.
+        header.size = UInt16(min(Int(header.size), count))
         guard let wanted = Self.size(of: UInt32(header.type)), count >= wanted else {
             unknownRecords += 1
             return nil

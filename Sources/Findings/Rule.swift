@@ -10,7 +10,7 @@ public protocol Rule: Sendable {
     var slug: String { get }
     /// What is wrong, in one line without a full stop.
     var title: String { get }
-    /// Lowest and highest severity that `evaluate` gives, both inclusive.
+    /// Lowest and highest severity of its findings, both inclusive.
     var severities: ClosedRange<Severity> { get }
     /// What it means, when it is a false positive: paragraphs parted by empty lines.
     var explanation: String { get }

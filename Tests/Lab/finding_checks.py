@@ -46,6 +46,7 @@ def check_one(check, run, history, wanted):
           [line["severity"] for line in history])
     if wanted.reachable is not None:
         check.same(f"{wanted.rule}: reachable, as edu's DMA shows", first.get("reachable"), wanted.reachable)
+    check.same(f"{wanted.rule}: whether an MSI-X table is in it", first.get("msix_table"), wanted.msix_table)
     for key, moment in (("since", wanted.since), ("until", wanted.until)):
         line, t = moment.find(run), last.get(key)
         within = line is not None and t is not None and line["t_before"] <= t <= line["t_after"] + SLACK

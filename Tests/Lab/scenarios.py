@@ -28,6 +28,7 @@ class Finding:
     since: Moment
     until: Moment
     reachable: bool = None      # None: not checked
+    msix_table: bool = None     # None: it must not say so
 
 
 @dataclass
@@ -108,6 +109,8 @@ SCENARIOS = {
         [Finding("map-exists", None, ("low",), Moment("map", fields={"ret": -17}), Moment("map", fields={"ret": -17})),
          Finding("unmap-bisects", None, ("low",), Moment("unmap", fields={"ret": -22}), Moment("unmap", fields={"ret": -22}))],
         map_errors=(-17,), unmaps=(0, -22, 4 * 4096, 4096)),
+    "msix-stale": Expectation(
+        [Finding("stale-mapping", "e1000e", ("critical",), Moment("release", "e1000e"), STALE_UNMAP, reachable=True, msix_table=True)], fails_audit=True),
     # Up to 5.18 a group with a driver of the host's in it can be attached; later ones refuse that.
     "split-group": Expectation(
         lambda series: [Finding("split-group", None, ("high",), Moment("set-iommu"), Moment("group-close", "display1"))] if series == "5.10" else [],

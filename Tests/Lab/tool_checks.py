@@ -121,6 +121,10 @@ def check_bars(check, run, lines):
     wrong = [(line["device"], line["bars"], known.get(line["device"])) for line in lines
              if line["type"] == "device" and line["action"] in ("bind", "unbind") and line.get("bars") and line["bars"] != known.get(line["device"])]
     check("the BARs of bind and unbind lines are those of sysfs", not wrong, wrong[:1])
+    for line in run.lines("msix"):
+        device = next((d for d in lines[0]["devices"] if d["device"] == line["device"]), {})
+        check.same("the MSI-X table is where config space has it", [device.get(key) for key in ("msix_bar", "msix_offset", "msix_size")],
+                   [line["bar"], line["offset"], line["size"]])
     for line in run.lines("bar-address", when="after"):
         added = [l for l in lines if l["type"] == "device" and l["action"] == "add" and l["device"] == line["device"]]
         seen = [bar["address"] for l in added[-1:] for bar in l["bars"] if bar["bar"] == line["bar"]]
