@@ -30,6 +30,7 @@ enum hook_id {
 	HOOK_POWER,
 	HOOK_POWER_UP,
 	HOOK_UNBIND,
+	HOOK_ASSIGN,
 };
 
 static __always_inline void probe_args(struct pt_regs *regs, uint64_t *arg)

@@ -34,6 +34,8 @@ public struct Event: Sendable {
         indirect case driverBind(DeviceInfo)
         indirect case driverUnbind(DeviceInfo)
         case deviceRemove(PCIAddress)
+        /// The kernel gave BARs of it other addresses, or the same anew.
+        case barsAssigned(DeviceInfo)
         case map(Map)
         /// One run of device memory of the mapping that its thread is making; its `map` follows.
         case extent(Extent)

@@ -66,6 +66,20 @@ public struct Bar: Hashable, Sendable {
     public var last: UInt64 { address &+ size &- 1 }
 }
 
+/// Where a device keeps its MSI-X table: within one of its BARs.
+public struct MSIXTable: Hashable, Sendable {
+    public var bar: UInt8
+    public var offset: UInt32
+    /// Bytes, 16 a vector; never 0.
+    public var size: UInt32
+
+    public init(bar: UInt8, offset: UInt32, size: UInt32) {
+        self.bar = bar
+        self.offset = offset
+        self.size = size
+    }
+}
+
 /// What a PCI device is and whose it is. `bars` are BAR 0–5 and the expansion ROM.
 public struct DeviceInfo: Sendable {
     public var device: PCIAddress
@@ -75,9 +89,11 @@ public struct DeviceInfo: Sendable {
     public var classCode: UInt32
     public var driver: DriverName
     public var bars: InlineArray<7, Bar>
+    /// nil where there is none, or it is not known.
+    public var msix: MSIXTable?
 
     public init(device: PCIAddress, group: UInt32? = nil, vendorID: UInt16 = 0, deviceID: UInt16 = 0, classCode: UInt32 = 0, driver: DriverName = DriverName(),
-                bars: InlineArray<7, Bar> = InlineArray(repeating: Bar())) {
+                bars: InlineArray<7, Bar> = InlineArray(repeating: Bar()), msix: MSIXTable? = nil) {
         self.device = device
         self.group = group
         self.vendorID = vendorID
@@ -85,6 +101,7 @@ public struct DeviceInfo: Sendable {
         self.classCode = classCode
         self.driver = driver
         self.bars = bars
+        self.msix = msix
     }
 }
 

@@ -19,7 +19,9 @@ public struct RecordDecoder: Sendable {
             unknownRecords += 1
             return nil
         }
-        let header = record.load(as: vs_header.self)
+        var header = record.load(as: vs_header.self)
+        // Of a damaged record the size may be any.
+        header.size = UInt16(min(Int(header.size), count))
         guard let wanted = Self.size(of: UInt32(header.type)), count >= wanted else {
             unknownRecords += 1
             return nil
@@ -62,9 +64,11 @@ public struct RecordDecoder: Sendable {
             return .barMmap(BarMmap(device: PCIAddress(packed: raw.pci), vaddr: raw.vaddr, size: raw.size, address: raw.phys))
         case VS_MEMORY, VS_RESET, VS_POWER, VS_PCI_REMOVE: return pciKind(record.load(as: vs_pci.self), header)
         case VS_DRIVER:
-            let info = DeviceInfo(record)
-            return record.load(as: vs_driver.self).action == VS_BOUND.rawValue ? .driverBind(info) : .driverUnbind(info)
-        case VS_DEVICE_INFO: return .deviceInfo(DeviceInfo(record))
+            let info = DeviceInfo(record, header)
+            let action = record.load(fromByteOffset: MemoryLayout<vs_driver>.offset(of: \.action)!, as: UInt32.self)
+            return action == VS_BOUND.rawValue ? .driverBind(info) : .driverUnbind(info)
+        case VS_DEVICE_INFO: return .deviceInfo(DeviceInfo(record, header))
+        case VS_BAR_MOVE: return .barsAssigned(DeviceInfo(record, header))
         case VS_EXIT: return .processExit
         case VS_DMA_BUF: return dmaBufKind(record.load(as: vs_dma_buf.self))
         case VS_EXEC: return .processExec
@@ -147,7 +151,7 @@ extension RecordDecoder {
         case VS_REMOVE: MemoryLayout<vs_remove>.size
         case VS_UNMAP: MemoryLayout<vs_unmap>.offset(of: \.requested)!
         case VS_MEMORY, VS_RESET, VS_POWER, VS_PCI_REMOVE: MemoryLayout<vs_pci>.size
-        case VS_DRIVER, VS_DEVICE_INFO: MemoryLayout<vs_driver>.size
+        case VS_DRIVER, VS_DEVICE_INFO, VS_BAR_MOVE: MemoryLayout<vs_driver>.offset(of: \.msix_bar)! // what it had at first
         case VS_EXIT: MemoryLayout<vs_exit>.size
         case VS_DMA_BUF: MemoryLayout<vs_dma_buf>.size
         case VS_EXEC: MemoryLayout<vs_exec>.size
@@ -193,9 +197,10 @@ extension DeviceUse {
 }
 
 extension DeviceInfo {
-    /// Reads a `vs_driver` record.
-    init(_ record: UnsafeRawPointer) {
-        let raw = record.load(as: vs_driver.self)
+    /// Reads a `vs_driver` record; the first ones ended before the MSI-X table.
+    init(_ record: UnsafeRawPointer, _ header: vs_header) {
+        var raw = vs_driver()
+        withUnsafeMutableBytes(of: &raw) { $0.copyMemory(from: UnsafeRawBufferPointer(start: record, count: min(Int(header.size), $0.count))) }
         self.init(device: PCIAddress(packed: raw.pci), group: raw.number == notKnown ? nil : raw.number, vendorID: raw.vendor, deviceID: raw.device,
                   classCode: raw.class_code,
                   driver: DriverName(copying: record + MemoryLayout<vs_driver>.offset(of: \.driver)!, count: Int(VS_DRIVER_BYTES)))
@@ -204,6 +209,7 @@ extension DeviceInfo {
             let bar = (first + index * MemoryLayout<vs_bar>.stride).load(as: vs_bar.self)
             bars[index] = Bar(address: bar.address, size: bar.size)
         }
+        if raw.msix_bytes > 0, raw.msix_bar < 6 { msix = MSIXTable(bar: UInt8(raw.msix_bar), offset: raw.msix_offset, size: raw.msix_bytes) }
     }
 }
 

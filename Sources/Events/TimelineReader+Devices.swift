@@ -102,8 +102,12 @@ private let unknownAddress: UInt64 = 1 << 60
 /// The device of an object but for its BARs; nil without a PCI address.
 private func deviceInfo(_ fields: TimelineFields) throws(TimelineFault) -> DeviceInfo? {
     guard let device = try fields.device(.device) else { return nil }
+    var msix: MSIXTable?
+    if let bar = try fields.unsigned(.msixBar), bar < 6, let offset = try fields.unsigned32(.msixOffset), let size = try fields.unsigned32(.msixSize), size > 0 {
+        msix = MSIXTable(bar: UInt8(bar), offset: offset, size: size)
+    }
     return DeviceInfo(
         device: device, group: try fields.unsigned32(.group), vendorID: UInt16(truncatingIfNeeded: try fields.hex(.vendor) ?? 0),
         deviceID: UInt16(truncatingIfNeeded: try fields.hex(.deviceID) ?? 0), classCode: UInt32(truncatingIfNeeded: try fields.hex(.classCode) ?? 0),
-        driver: try fields.text(.driver) ?? DriverName())
+        driver: try fields.text(.driver) ?? DriverName(), msix: msix)
 }

@@ -205,6 +205,7 @@ extension TimelineReader {
         case .add: return .deviceInfo(try readDevice(isWhole: true))
         case .bind: return .driverBind(try readDevice(isWhole: false))
         case .unbind: return .driverUnbind(try readDevice(isWhole: false))
+        case .assign: return .barsAssigned(try readDevice(isWhole: false))
         case .present:
             return .snapshotDevice(SnapshotDevice(
                 device: try fields.device(.device), group: try fields.unsigned32(.group), openCount: try fields.unsigned32(.openCount) ?? 0,

@@ -27,6 +27,9 @@ enum TimelineWord: String, CaseIterable {
     case backingInode = "backing_inode"
     case backingOffset = "backing_offset"
     case byMapping = "by_mapping"
+    case msixBar = "msix_bar"
+    case msixOffset = "msix_offset"
+    case msixSize = "msix_size"
     // Of the header and the summary.
     case schema, tool, kernel, machine, hooks, devices, name, function, how, attempted, delivered, defects
     case bootID = "boot_id"
@@ -42,7 +45,7 @@ enum TimelineWord: String, CaseIterable {
     case dmaBufRelease = "dma-buf-release"
     // Actions that are not keys as well.
     case open, close, release, attach, detach, add, mmap, bind, unbind, remove, removed, enable, disable, power, info, exit, exec
-    case present, held
+    case present, held, assign
     case setIOMMU = "set-iommu"
     case walkBegin = "walk-begin"
     case walkEnd = "walk-end"

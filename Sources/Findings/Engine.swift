@@ -119,7 +119,14 @@ public struct Engine: Sendable {
         guard let peer = graph.peer(id) else { return }
         for target in peer.targets.indices {
             guard let exposure = Exposure(peer, index: target, graph: graph) else { continue }
-            for (index, rule) in exposureRules { update(.peer(id), target, index, rule.evaluate(exposure, graph: graph), emit) }
+            for (index, rule) in exposureRules {
+                var verdict = rule.evaluate(exposure, graph: graph)
+                if verdict != nil, rule.weighsMSIXTable, exposure.holdsMSIXTable(graph) {
+                    verdict!.severity = verdict!.severity.raised
+                    verdict!.holdsMSIXTable = true
+                }
+                update(.peer(id), target, index, verdict, emit)
+            }
         }
     }
 
@@ -192,6 +199,8 @@ public struct Engine: Sendable {
             finding.bar = exposure.target.bar
             finding.barOffset = exposure.target.barOffset
             finding.message = rule.message(exposure, graph: graph)
+            finding.holdsMSIXTable = verdict.holdsMSIXTable
+            if verdict.holdsMSIXTable { finding.message += " It holds the MSI-X table: a stray write can raise arbitrary interrupts." }
         case .container(let id):
             guard let container = graph.container(id), let rule = rules[item.rule] as? any ContainerRule else { return nil }
             finding.container = id

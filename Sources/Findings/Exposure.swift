@@ -30,6 +30,8 @@ public struct Exposure: Sendable {
         case unbound
         /// Gone from the bus.
         case removed
+        /// Elsewhere in physical memory than the mapping leads to; or gone from the bus, and another device's BAR lies there.
+        case moved
     }
 
     /// nil for a target whose device is not known.
@@ -46,6 +48,7 @@ public struct Exposure: Sendable {
 
     private static func standing(_ peer: PeerMapping, _ index: Int, _ device: Device, _ container: ContainerID?,
                                  _ graph: borrowing Graph) -> Standing {
+        if isMoved(peer, index, device, graph) { return .moved }
         if device.isRemoved { return .removed }
         if device.isDriverKnown, !device.info.driver.isEmpty, !device.info.driver.keepsForVFIO { return .hostDriver }
         guard device.isOpen else {
@@ -58,8 +61,22 @@ public struct Exposure: Sendable {
         return container == nil ? .shared : .otherOwnerElsewhere
     }
 
-    /// Whether someone has the device open through VFIO.
-    public var isOpen: Bool { device.isOpen && !device.isRemoved }
+    private static func isMoved(_ peer: PeerMapping, _ index: Int, _ device: Device, _ graph: borrowing Graph) -> Bool {
+        if device.isRemoved { return graph.residents(peer, at: index).contains { $0.device != device.address } }
+        let then = peer.bars[index], now = device.info.bars[Int(peer.targets[index].bar)]
+        // One that has grown or shrunk in its place still is what the mapping was made for, as far as it reaches.
+        return now.address != then.address || now.size < then.size && peer.targets[index].barOffset + peer.targets[index].size > now.size
+    }
+
+    /// Whether a DMA write through the mapping would change the table of MSI-X vectors of the device that is there.
+    func holdsMSIXTable(_ graph: borrowing Graph) -> Bool {
+        guard graph.mapping(at: peer.iova, in: peer.container)?.writable ?? true else { return false }
+        if standing == .moved { return graph.residents(peer, at: index).contains { $0.holdsMSIXTable(graph) } }
+        return target.holdsMSIXTable(graph)
+    }
+
+    /// Whether someone has the device open through VFIO, and the mapping leads to it.
+    public var isOpen: Bool { device.isOpen && !device.isRemoved && standing != .moved }
 }
 
 extension DriverName {
@@ -75,5 +92,12 @@ extension DriverName {
             return true
         }
         return false
+    }
+}
+
+extension Target {
+    func holdsMSIXTable(_ graph: borrowing Graph) -> Bool {
+        guard let device, let table = graph.device(device)?.info.msix, table.bar == bar else { return false }
+        return UInt64(table.offset) < barOffset &+ size && UInt64(table.offset) + UInt64(table.size) > barOffset
     }
 }

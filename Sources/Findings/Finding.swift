@@ -6,6 +6,9 @@ public enum Severity: UInt8, Sendable, Comparable, CaseIterable {
 
     public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 
+    /// The next one; the highest stays.
+    var raised: Self { Self(rawValue: rawValue + 1) ?? self }
+
     public var name: String {
         switch self {
         case .info: "info"
@@ -56,6 +59,8 @@ public struct Finding: Sendable {
     public var message: String
     /// Records had been lost by `since`, or while it held: it may have begun earlier than that.
     public var isAfterGap = false
+    /// What the mapping leads to holds the device's MSI-X table, and the mapping may be written: one severity higher for that.
+    public var holdsMSIXTable = false
     /// How often it happened so far; only of lints.
     public var occurrences: UInt64?
 

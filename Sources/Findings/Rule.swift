@@ -10,7 +10,7 @@ public protocol Rule: Sendable {
     var slug: String { get }
     /// What is wrong, in one line without a full stop.
     var title: String { get }
-    /// Lowest and highest severity that `evaluate` gives, both inclusive.
+    /// Lowest and highest severity of its findings, both inclusive.
     var severities: ClosedRange<Severity> { get }
     /// What it means, when it is a false positive: paragraphs parted by empty lines.
     var explanation: String { get }
@@ -30,10 +30,16 @@ extension Rule {
 
 /// Judges a part of a mapping that leads to a device.
 public protocol ExposureRule: Rule {
+    /// Whether a MSI-X table in what the mapping leads to makes it worse by one severity. Not where the two have nothing to hide from each other.
+    var weighsMSIXTable: Bool { get }
     /// Whether the condition holds now. Called for every event that could change it: builds no text.
     func evaluate(_ exposure: borrowing Exposure, graph: borrowing Graph) -> Verdict?
     /// The finding's sentence; only called when a finding is emitted.
     func message(_ exposure: borrowing Exposure, graph: borrowing Graph) -> String
+}
+
+extension ExposureRule {
+    public var weighsMSIXTable: Bool { false }
 }
 
 /// Judges a container that has an IOMMU side: without one it has no mappings, and every condition is over.
@@ -68,6 +74,8 @@ public struct Verdict: Sendable, Equatable {
     public var deviceOwner: Actor?
     /// Whom a container's condition is about.
     public var actor: Actor?
+    /// Set by the engine, which has then raised the severity.
+    var holdsMSIXTable = false
 
     public init(severity: Severity, reachable: Bool? = nil, deviceOwner: Actor? = nil, actor: Actor? = nil) {
         self.severity = severity

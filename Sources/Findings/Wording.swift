@@ -6,7 +6,7 @@ extension Exposure {
     /// `BAR 0 of 0000:02:00.0`, or a part of it by its offsets, the last one included.
     var place: String {
         let name = target.bar == 6 ? "The expansion ROM of \(device.address)" : "BAR \(target.bar) of \(device.address)"
-        let size = target.bar < 7 ? device.info.bars[Int(target.bar)].size : 0
+        let size = peer.bars[index].size
         if target.barOffset == 0, target.size == size { return name }
         return "\(name) (offsets \(hex(target.barOffset))…\(hex(target.barOffset &+ (target.size &- 1))))"
     }

@@ -78,6 +78,8 @@ struct HookDefinition: Sendable {
         entry("driver-bind", "driver_bound", essential: false),
         Self(name: "driver-unbind", isEssential: false, ways: [fentry("device_unbind_cleanup"), kretprobe("__device_release_driver")]),
         entry("device-remove", "pci_stop_bus_device", essential: false),
+        entry("device-add", "pci_bus_add_device", essential: false),
+        exit("bar-assign", "pci_assign_resource", essential: false),
         Self(name: "dma-buf-export", isEssential: false, ways: [fexit("vfio_pci_core_feature_dma_buf")]),
         Self(name: "dma-buf-move", isEssential: false, ways: [fexit("vfio_pci_dma_buf_move")]),
         Self(name: "dma-buf-release", isEssential: false, ways: [fentry("vfio_pci_dma_buf_release")]),

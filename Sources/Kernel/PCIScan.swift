@@ -25,8 +25,39 @@ enum PCIScan {
                 let slots = raw.bindMemory(to: vs_bar.self)
                 for (index, bar) in bars.enumerated() { slots[index] = vs_bar(address: bar.address, size: bar.size) }
             }
+            addMSIXTable(of: address, to: &record)
             withUnsafeBytes(of: &record) { body($0.baseAddress!, $0.count) }
         }
+    }
+
+    /// A record that the kernel made, with what only config space says.
+    static func completed(_ record: UnsafeRawPointer, _ body: (UnsafeRawPointer, Int) -> Void) {
+        var copy = record.load(as: vs_driver.self)
+        addMSIXTable(of: PCIAddress(packed: copy.pci), to: &copy)
+        withUnsafeBytes(of: &copy) { body($0.baseAddress!, $0.count) }
+    }
+
+    private static func addMSIXTable(of address: PCIAddress, to record: inout vs_driver) {
+        guard let table = (Files.read("\(root)/\(address)/config", limit: 256)).flatMap(msixTable) else { return }
+        record.msix_bar = UInt32(table.bar)
+        record.msix_offset = table.offset
+        record.msix_bytes = table.size
+    }
+
+    /// The table that the MSI-X capability (id 0x11) tells of, from the first 256 bytes of config space (PCI Local Bus 3.0, 6.8.2).
+    static func msixTable(_ config: [UInt8]) -> MSIXTable? {
+        guard config.count >= 256, config[6] & 0x10 /* STATUS: capabilities */ != 0, config[0x0e] & 0x7f == 0 /* an endpoint */ else { return nil }
+        var at = Int(config[0x34] & 0xfc)
+        for _ in 0..<48 where at >= 0x40 {
+            guard config[at] != 0x11 else {
+                let control = UInt32(config[at + 2]) | UInt32(config[at + 3]) << 8
+                let table = (0..<4).reduce(UInt32(0)) { $0 | UInt32(config[at + 4 + $1]) << (8 * UInt32($1)) }
+                guard table & 7 < 6 else { return nil }
+                return MSIXTable(bar: UInt8(table & 7), offset: table & ~7, size: ((control & 0x7ff) + 1) * 16)
+            }
+            at = Int(config[at + 1] & 0xfc)
+        }
+        return nil
     }
 
     /// BAR 0–5 and the ROM: memory only, I/O ports are nothing that a mapping can lead to.

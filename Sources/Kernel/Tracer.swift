@@ -273,6 +273,7 @@ public final class Tracer {
         case VS_MAP: processes.map(record.load(as: vs_map.self)) { onRecord($0, $1) }
         case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END, VS_SNAP_CONTAINER, VS_SNAP_GROUP, VS_SNAP_DEVICE: break
         case VS_MODULE: moduleArrived = true
+        case VS_DEVICE_INFO where count >= MemoryLayout<vs_driver>.size: return PCIScan.completed(record, onRecord)
         case VS_FORK:
             let fork = record.load(as: vs_fork.self)
             commandTree.insert(ProcessKey(pid: fork.child, start: fork.child_start))

@@ -63,9 +63,11 @@ extension Graph {
     }
 
     mutating func learn(_ info: DeviceInfo) -> Applied {
-        isBarTableStale = true
-        return change(info.device) { device in
+        changePlace(info.device) { device in
+            let msix = device.info.vendorID == info.vendorID && device.info.deviceID == info.deviceID ? device.info.msix : nil
             device.info = info
+            // Only config space says where the table is, and the kernel's own word of a device does not hold it.
+            device.info.msix = info.msix ?? msix
             device.isDriverKnown = true
             device.group = info.group ?? device.group
             device.isRemoved = false
@@ -73,8 +75,7 @@ extension Graph {
     }
 
     mutating func bind(_ info: DeviceInfo) -> Applied {
-        isBarTableStale = true
-        return change(info.device) { device in
+        changePlace(info.device) { device in
             device.merge(info)
             device.info.driver = info.driver
             device.isDriverKnown = true
@@ -83,18 +84,28 @@ extension Graph {
     }
 
     mutating func unbind(_ info: DeviceInfo) -> Applied {
-        isBarTableStale = true
-        return change(info.device) { device in
+        changePlace(info.device) { device in
             device.merge(info)
             device.info.driver = DriverName()
             device.isDriverKnown = true
         }
     }
 
+    /// A rescan assigns before it adds: a device that was removed stays so until then.
+    mutating func assign(_ info: DeviceInfo) -> Applied { changePlace(info.device) { $0.merge(info) } }
+
     /// The mappings of its BARs stay: type1 does not know them for what they are.
-    mutating func remove(_ address: PCIAddress) -> Applied {
+    mutating func remove(_ address: PCIAddress) -> Applied { changePlace(address) { $0.isRemoved = true } }
+
+    /// Changes what decides where a device's BARs are. Where they are others than before, mappings of other devices may lead to it.
+    private mutating func changePlace(_ address: PCIAddress, _ body: (inout Device) -> Void) -> Applied {
+        let before = devices[address]
         isBarTableStale = true
-        return change(address) { $0.isRemoved = true }
+        var applied = change(address, body)
+        guard !peers.isEmpty, !devices[address]!.isInSamePlace(as: before) else { return applied }
+        rebuildBarTable()
+        applied.affects = .everything
+        return applied
     }
 
     /// A bus reset holds every device of the bus, whoever has it.
@@ -145,9 +156,17 @@ extension Device {
             info.deviceID = new.deviceID
         }
         if new.classCode != 0 { info.classCode = new.classCode }
+        info.msix = new.msix ?? info.msix
         for index in 0..<7 where new.bars[index].size > 0 {
             info.bars = new.bars
             break
         }
+    }
+
+    /// Whether its BARs answer where they did.
+    func isInSamePlace(as other: Device?) -> Bool {
+        guard let other, isRemoved == other.isRemoved else { return false }
+        for index in 0..<7 where info.bars[index] != other.info.bars[index] { return false }
+        return true
     }
 }

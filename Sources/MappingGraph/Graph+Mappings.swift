@@ -181,7 +181,8 @@ extension Graph {
                 return device.openGeneration
             },
             wereInSameContainer: lastTargets.map { $0.device.flatMap { containerID(of: $0) } == container },
-            wereKnownClosed: lastTargets.map { wasKnownClosed($0.device, during: map, event) })
+            wereKnownClosed: lastTargets.map { wasKnownClosed($0.device, during: map, event) },
+            bars: lastTargets.map { target in target.device.flatMap { devices[$0]?.info.bars[Int(target.bar)] } ?? Bar() })
         for target in lastTargets {
             guard let device = target.device, peersByDevice[device]?.last != id else { continue }
             peersByDevice[device, default: []].append(id)

@@ -93,6 +93,12 @@ extension Graph {
         return targets
     }
 
+    /// Whose BARs lie now where a part of a mapping leads to in physical memory, in ascending order; none for one whose device was never known.
+    public func residents(_ peer: PeerMapping, at index: Int) -> [Target] {
+        guard peer.bars[index].size > 0 else { return [] }
+        return resolve(address: peer.bars[index].address &+ peer.targets[index].barOffset, size: peer.targets[index].size).filter { $0.device != nil }
+    }
+
     // MARK: Processes
 
     /// Whether a process that used VFIO was seen to exit. O(1).

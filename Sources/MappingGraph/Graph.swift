@@ -121,6 +121,7 @@ public struct Graph: Sendable {
         case .driverBind(let info): return bind(info)
         case .driverUnbind(let info): return unbind(info)
         case .deviceRemove(let address): return remove(address)
+        case .barsAssigned(let info): return assign(info)
         case .memoryDecode(let address, let enabled, _): return change(address) { $0.memoryEnabled = enabled }
         case .reset(let address, let phase, let wholeBus): return reset(address, phase: phase, wholeBus: wholeBus)
         case .power(let address, let state, _): return state == .unknown ? Applied() : change(address) { $0.power = state }

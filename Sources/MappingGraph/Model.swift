@@ -127,6 +127,9 @@ public struct PeerMapping: Sendable {
     /// Whether a target was known not to be open through VFIO all the while it was made, by position in `targets`; never for one that a
     /// snapshot found.
     public let wereKnownClosed: [Bool]
+    /// The target's BAR as it lay when the mapping was made, by position in `targets`: what the IOMMU has, whatever is moved since. Of size 0
+    /// for a target without device.
+    public let bars: [Bar]
 }
 
 /// One mapping in force.

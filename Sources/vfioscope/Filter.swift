@@ -70,7 +70,7 @@ extension Event {
         case .deviceOpen(let use), .deviceClose(let use), .deviceFirstOpen(let use), .deviceLastClose(let use): use.device
         case .barMmap(let mmap): mmap.device
         case .dmaBuf(let buffer): buffer.device
-        case .deviceInfo(let info), .driverBind(let info), .driverUnbind(let info): info.device
+        case .deviceInfo(let info), .driverBind(let info), .driverUnbind(let info), .barsAssigned(let info): info.device
         case .deviceRemove(let device), .memoryDecode(let device, _, _), .reset(let device, _, _), .power(let device, _, _): device
         default: nil
         }

@@ -101,6 +101,41 @@ struct RecordDecoderTests {
         #expect(oldRequest.requested == nil && newRequest.requested == 0x2000)
     }
 
+    /// The first recordings end a device's record before its MSI-X table.
+    @Test func deviceRecordsOfTwoLengths() {
+        var decoder = RecordDecoder()
+        var raw = vs_driver()
+        raw.h.type = UInt16(VS_DEVICE_INFO.rawValue)
+        raw.pci = 0x0200
+        raw.bars.2 = vs_bar(address: 0xf000_0000, size: 0x1000)
+        raw.msix_bar = 3
+        raw.msix_offset = 0x800
+        raw.msix_bytes = 80
+        for (count, table) in [(240, MSIXTable(bar: 3, offset: 0x800, size: 80)), (224, nil)] {
+            raw.h.size = UInt16(count)
+            withUnsafeBytes(of: &raw) { bytes in
+                guard case .deviceInfo(let info)? = decoder.decode(bytes.baseAddress!, count: count)?.kind else {
+                    Issue.record("no device")
+                    return
+                }
+                #expect(info.device == PCIAddress("0000:02:00.0") && info.bars[2] == Bar(address: 0xf000_0000, size: 0x1000) && info.msix == table)
+            }
+        }
+        // A record that says that it is longer than it is.
+        raw.h.size = 240
+        withUnsafeBytes(of: &raw) { bytes in
+            guard case .deviceInfo(let info)? = decoder.decode(bytes.baseAddress!, count: 224)?.kind else {
+                Issue.record("no device")
+                return
+            }
+            #expect(info.msix == nil)
+        }
+        guard case .barsAssigned? = decode(&decoder, VS_BAR_MOVE, raw)?.kind else {
+            Issue.record("no assignment")
+            return
+        }
+    }
+
     @Test func whatIsNotKnownIsNil() {
         var decoder = RecordDecoder()
         var device = vs_device()

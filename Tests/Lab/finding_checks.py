@@ -25,6 +25,8 @@ def describe(history):
 
 def check(check, run, lines, expected):
     found = histories(lines)
+    for rule in expected.told:
+        check(f"{rule} is told", any(line["type"] == "finding" and line["rule"] == rule and line["severity"] == "info" for line in lines))
     for wanted in of_series(expected.findings, run.series):
         device = wanted.device and run.device(wanted.device)
         matching = [h for h in found if h[0]["rule"] == wanted.rule and h[0].get("device") == device]
@@ -46,6 +48,7 @@ def check_one(check, run, history, wanted):
           [line["severity"] for line in history])
     if wanted.reachable is not None:
         check.same(f"{wanted.rule}: reachable, as edu's DMA shows", first.get("reachable"), wanted.reachable)
+    check.same(f"{wanted.rule}: whether an MSI-X table is in it", first.get("msix_table"), wanted.msix_table)
     for key, moment in (("since", wanted.since), ("until", wanted.until)):
         line, t = moment.find(run), last.get(key)
         within = line is not None and t is not None and line["t_before"] <= t <= line["t_after"] + SLACK

@@ -28,13 +28,15 @@ class Finding:
     since: Moment
     until: Moment
     reachable: bool = None      # None: not checked
+    msix_table: bool = None     # None: it must not say so
 
 
 @dataclass
 class Expectation:
     findings: object = ()       # those that have to be there; a function of the kernel's series, or a list
     allowed: tuple = ()         # rules that may show as well, if they are resolved in the end
-    fails_audit: bool = False   # a finding at or above high
+    told: tuple = ()            # rules that must show at info
+    fails_audit: object = False # a finding at or above high; a bool, or a function of the kernel's series
     map_errors: object = ()     # what the maps that fail return, in their order; a function of the kernel's series, or a tuple
     unmaps: object = None       # bytes or -errno of the unmaps, likewise; None: each gets what it asks for
     dma_fails: object = ()      # meanings of edu DMA that must not arrive; all other DMA must
@@ -162,6 +164,19 @@ SCENARIOS = {
     "shared-memfd": Expectation([shared("low")]),
     "shared-anonymous": Expectation([shared("high")], fails_audit=True),
     "shared-not": Expectation(),
+    "msix-stale": Expectation(
+        [Finding("stale-mapping", "e1000e", ("critical",), Moment("release", "e1000e"), STALE_UNMAP, reachable=True, msix_table=True)], fails_audit=True),
+    # Up to 5.18 a group with a driver of the host's in it can be attached; later ones refuse that.
+    "split-group": Expectation(
+        lambda series: [Finding("split-group", None, ("high",), Moment("set-iommu"), Moment("group-close", "display1"))] if series == "5.10" else [],
+        told=("split-group",), fails_audit=lambda series: series == "5.10"),
+    # Nobody has the display after the rescan, and the mapping leads to it as before.
+    "rescan-in-place": Expectation(
+        [Finding("unbound-device", "display2", ("high",), Moment("unbind", "display2"), Moment("unmap", fields={"iova": "0x800000"}))],
+        allowed=("stale-mapping",), fails_audit=True),
+    "bar-moved": Expectation(
+        [Finding("bar-moved", "display2", ("critical",), Moment("rescan"), Moment("unmap", fields={"iova": "0x800000"}))],
+        allowed=("stale-mapping", "unbound-device"), fails_audit=True),
     "storm": Expectation(),
 }
 

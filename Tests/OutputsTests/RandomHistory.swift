@@ -30,6 +30,9 @@ extension History {
             if random.chance(30) { info.bars[2] = Bar(address: UInt64(index + 1) << 32 + 1 << 24, size: 8192) }
             if random.chance(10) { info.bars = InlineArray(repeating: Bar()) }
             if random.chance(10) { info.group = nil }
+            if random.chance(30) { info.msix = MSIXTable(bar: UInt8(random.below(3)), offset: UInt32(random.below(4)) << 12, size: 64) }
+            // A rescan put it elsewhere.
+            if random.chance(10) { info.bars[0].address += 1 << 40 }
             return info
         }
         for index in 0..<4 where random.chance(70) { history.devices.append(info(index, &random)) }
@@ -107,7 +110,7 @@ extension History {
             case 14: say(who, .barMmap(BarMmap(device: addresses[index], vaddr: 1, size: 4096, address: random.chance(80) ? UInt64(index + 1) << 32 : 5)))
             case 15: say(who, .deviceInfo(info(index, &random)))
             case 16: say(who, random.chance(50) ? .driverBind(info(index, &random)) : .driverUnbind(info(index, &random)))
-            case 17: say(who, .deviceRemove(addresses[index]))
+            case 17: say(who, random.chance(50) ? .deviceRemove(addresses[index]) : .barsAssigned(info(index, &random)))
             case 18: say(who, .memoryDecode(addresses[index], enabled: random.chance(60), by: random.chance(50) ? .vfio : .host))
             case 19: say(who, .reset(addresses[index], phase: random.chance(50) ? .begin : .end, wholeBus: random.chance(30)))
             case 20 where random.chance(30):

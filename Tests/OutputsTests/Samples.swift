@@ -77,6 +77,7 @@ extension History {
         say(vmA, .mappingRemoved(MappingRemoved(iommu: ia, iova: 0xb000_0000, size: 4096, cause: .failedMap)))
         say(Actor(), .deviceInfo(device(PCIAddress("10000:01:1f.7")!, group: 99, bar0: 0x40_0000_0000, size: 4096, driver: "")))
         say(Actor(), .deviceRemove(gpu))
+        say(vmB, .barsAssigned(device(gpu, group: 30, bar0: 0x39_0000_0000, size: 1 << 28)))
         say(vmA, .iommuAttach(ia, group: 31, result: -12))
         say(vmA, .mappingRemoved(MappingRemoved(iommu: ia, iova: 0, size: 1 << 30, cause: .teardown)))
         say(vmA, .deviceOpen(DeviceUse(device: nil, group: 77)))

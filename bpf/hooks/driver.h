@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Which driver a PCI device belongs to: bound, unbound, and the device taken away. */
+/* Which driver a PCI device belongs to: bound, unbound, the device taken away and added again, its BARs given other addresses. */
 #pragma once
 #include "hook.h"
 #include "pci.h"
 
-static __always_inline void driver_change(struct device *dev, uint32_t action)
+static __always_inline void emit_pci_dev(uint32_t type, struct pci_dev *pdev, uint32_t action)
 {
-	struct pci_dev *pdev = pci_of_device(dev);
-	struct device_driver *driver;
-	struct iommu_group *group;
+	struct device *dev = (void *)pdev + bpf_core_field_offset(struct pci_dev, dev);
+	struct device_driver *driver = READ(dev, driver);
+	struct iommu_group *group = READ(dev, iommu_group);
 
-	if (!pdev)
-		return;
-	driver = READ(dev, driver);
-	group = READ(dev, iommu_group);
-	EMIT(VS_DRIVER, vs_driver, r) {
+	EMIT(type, vs_driver, r) {
 		r->pci = pci_address(pdev);
 		r->action = action;
 		r->number = group_number(group);
@@ -25,6 +21,14 @@ static __always_inline void driver_change(struct device *dev, uint32_t action)
 			bpf_probe_read_kernel_str(r->driver, sizeof(r->driver), READ(driver, name));
 		fill_bars(r, pdev);
 	}
+}
+
+static __always_inline void driver_change(struct device *dev, uint32_t action)
+{
+	struct pci_dev *pdev = pci_of_device(dev);
+
+	if (pdev)
+		emit_pci_dev(VS_DRIVER, pdev, action);
 }
 
 static __always_inline void bound(uint64_t *arg, bool probed)
@@ -58,3 +62,19 @@ static __always_inline void pci_removed(uint64_t *arg, bool probed)
 		r->pci = pci_address(pdev);
 }
 HOOK_ENTRY(pci_stop_bus_device, pci_removed)
+
+/* The last step of a hot-plug or a rescan: the BARs have their addresses, and no driver has the device yet. */
+static __always_inline void pci_added(uint64_t *arg, bool probed)
+{
+	emit_pci_dev(VS_DEVICE_INFO, (void *)arg[0], 0);
+}
+HOOK_ENTRY(pci_bus_add_device, pci_added)
+
+/* (pdev, resno): one BAR got an address, in a rescan or when it or its neighbour was resized. Beyond the ROM are bridges' windows and VFs' BARs. */
+static __always_inline void bar_assigned(uint64_t *arg, long ret, bool probed)
+{
+	if ((int)ret || (int)arg[1] >= VS_BARS)
+		return;
+	emit_pci_dev(VS_BAR_MOVE, (void *)arg[0], 0);
+}
+HOOK_EXIT(pci_assign_resource, HOOK_ASSIGN, VS_BAR_MOVE, bar_assigned)

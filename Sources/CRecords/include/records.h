@@ -55,6 +55,7 @@ enum vs_type {
 	VS_EXIT = 25,
 	VS_MODULE = 26,
 	VS_FORK = 27,
+	VS_BAR_MOVE = 28,
 	VS_EXEC = 29,
 	/* The present state: answers to what user space asks. */
 	VS_SNAP_BEGIN = 30,
@@ -230,17 +231,22 @@ struct vs_bar {
 	uint64_t size;
 };
 
-/* VS_DRIVER (bind, unbind) and VS_DEVICE_INFO (found in sysfs) */
+/* VS_DRIVER (bind, unbind), VS_DEVICE_INFO (found in sysfs, or added to the bus) and VS_BAR_MOVE (a BAR was given an address) */
 struct vs_driver {
 	struct vs_header h;
 	uint64_t pci;
-	uint32_t action; /* enum vs_driver_action; 0 for VS_DEVICE_INFO */
+	uint32_t action; /* enum vs_driver_action; 0 but for VS_DRIVER */
 	uint32_t number; /* the IOMMU group's, 0xffffffff when not known here */
 	uint16_t vendor;
 	uint16_t device;
 	uint32_t class_code;
 	char driver[VS_DRIVER_BYTES];
 	struct vs_bar bars[VS_BARS];
+	/* Where the MSI-X table is, from config space: bytes 0 where that is not known here, or there is none. A shorter record has none of it. */
+	uint32_t msix_bar;
+	uint32_t msix_offset;
+	uint32_t msix_bytes;
+	uint32_t reserved;
 };
 
 struct vs_exit {
@@ -392,7 +398,7 @@ VS_ASSERT(sizeof(struct vs_extent) == 88);
 VS_ASSERT(sizeof(struct vs_remove) == 96);
 VS_ASSERT(sizeof(struct vs_unmap) == 96);
 VS_ASSERT(sizeof(struct vs_pci) == 80);
-VS_ASSERT(sizeof(struct vs_driver) == 224);
+VS_ASSERT(sizeof(struct vs_driver) == 240);
 VS_ASSERT(sizeof(struct vs_module) == 112);
 VS_ASSERT(sizeof(struct vs_fork) == 72);
 VS_ASSERT(sizeof(struct vs_dma_buf) == 112);

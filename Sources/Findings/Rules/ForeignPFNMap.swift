@@ -5,7 +5,8 @@ import MappingGraph
 struct ForeignPFNMap: ExposureRule {
     let slug = "foreign-pfnmap"
     let title = "A mapping of device memory that the device's VFIO file did not give"
-    let severities = Severity.high...Severity.high
+    let severities = Severity.high...Severity.critical
+    let weighsMSIXTable = true
 
     let explanation = """
         A container mapped a BAR while nobody had the device open through VFIO. The pages came to the

@@ -6,6 +6,7 @@ struct IsolationBreak: ExposureRule {
     let slug = "isolation-break"
     let title = "A mapping reaches a device that belongs to someone else now"
     let severities = Severity.critical...Severity.critical
+    let weighsMSIXTable = true
 
     let explanation = """
         A container maps a BAR of a device; the device was then released and given to another user, in

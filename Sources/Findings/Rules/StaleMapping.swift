@@ -5,7 +5,8 @@ import MappingGraph
 struct StaleMapping: ExposureRule {
     let slug = "stale-mapping"
     let title = "A mapping outlives the release of the device that it leads to"
-    let severities = Severity.medium...Severity.high
+    let severities = Severity.medium...Severity.critical
+    let weighsMSIXTable = true
 
     let explanation = """
         A container maps a BAR of a device for peer-to-peer DMA; then the device's last descriptor is
@@ -19,7 +20,7 @@ struct StaleMapping: ExposureRule {
 
         It is high while a DMA would reach the device, and medium (latent) while the device is in D3hot
         or deeper, in reset, or has memory decode off: opening the device, which anyone with its group
-        may do, wakes it. If someone else opens it, this finding ends and isolation-break begins.
+        may do, wakes it. Each is one higher if what is mapped holds the device's MSI-X table. If someone else opens it, this finding ends and isolation-break begins.
 
         Every ordinary teardown releases the device before its mappings, within milliseconds; only a
         mapping that outlives the debounce is reported. False positive: a program that closes a device

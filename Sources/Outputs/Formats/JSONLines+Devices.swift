@@ -34,6 +34,10 @@ extension JSONLines {
         case .deviceRemove(let address):
             open(.device, #"{"type":"device","action":"remove","t":"#, event, &out)
             device(address, &out)
+        case .barsAssigned(let info):
+            open(.device, #"{"type":"device","action":"assign","t":"#, event, &out)
+            device(info.device, &out)
+            deviceFields(info, &out)
         case .dmaBuf(let buffer): write(buffer, event, applied, graph, &out)
         default: return
         }
@@ -107,6 +111,13 @@ extension JSONLines {
             out.append(byte: 0x7d)
         }
         out.append(byte: 0x5d)
+        guard let msix = info.msix else { return }
+        out.append(#","msix_bar":"#)
+        out.append(UInt64(msix.bar))
+        out.append(#","msix_offset":"#)
+        out.append(msix.offset)
+        out.append(#","msix_size":"#)
+        out.append(msix.size)
     }
 
     // MARK: What happens to a device's memory

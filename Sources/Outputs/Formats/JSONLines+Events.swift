@@ -32,7 +32,7 @@ extension JSONLines {
         case .memoryDecode, .reset, .power: writeMemory(event, &out)
         case .processInfo, .processExit, .processExec, .loss: writeOther(event, &out)
         case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .deviceInfo, .driverBind, .driverUnbind, .deviceRemove,
-             .dmaBuf:
+             .barsAssigned, .dmaBuf:
             writeDevice(event, applied, graph, &out)
         case .snapshotBegin, .snapshotEnd, .snapshotContainer, .snapshotGroup, .snapshotDevice, .snapshotHolder, .walkBegin, .walkEnd:
             writeSnapshot(event, applied, graph, &out)

@@ -250,6 +250,7 @@ public struct JSONLines: EventOutput {
             out.append(#","occurrences":"#)
             out.append(occurrences)
         }
+        if finding.holdsMSIXTable { out.append(#","msix_table":true"#) }
         if finding.isAfterGap { out.append(#","after_gap":true"#) }
         if let reason {
             out.append(#","suppressed":"#)

@@ -56,7 +56,7 @@ extension TextLines {
                 out.append(state.timelineName)
                 if origin == .host { out.append("  by the host") }
             }
-        case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .driverBind, .driverUnbind, .deviceRemove:
+        case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .driverBind, .driverUnbind, .deviceRemove, .barsAssigned:
             writeDevice(event, graph, &out)
         case .snapshotBegin, .snapshotEnd, .snapshotContainer, .snapshotGroup, .snapshotDevice, .snapshotHolder, .walkBegin, .walkEnd:
             writeSnapshot(event, graph, &out)
@@ -230,6 +230,7 @@ extension TextLines {
                 out.append("  ")
                 if info.driver.isEmpty { out.append("no driver") } else { out.append(plain: info.driver) }
             }
+        case .barsAssigned(let info): line("bars assigned", event, graph, &out) { $0.append(info.device) }
         case .deviceRemove(let device): line("removed", event, graph, &out, .warning) { $0.append(device) }
         default: return
         }

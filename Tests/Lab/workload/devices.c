@@ -142,3 +142,106 @@ unsigned power_state(struct device *d)
 			return config[at + 4] & 3;
 	return 0;
 }
+
+static int by_address(const void *a, const void *b)
+{
+	return strcmp(((const struct device *)a)->bdf, ((const struct device *)b)->bdf);
+}
+
+void devices_by_id(unsigned id, const char *name, struct device *found, unsigned count)
+{
+	DIR *directory = opendir("/sys/bus/pci/devices");
+	struct dirent *entry;
+	unsigned seen = 0;
+
+	while (directory && (entry = readdir(directory))) {
+		if (entry->d_name[0] == '.' || (read_number(entry->d_name, "vendor") << 16 | read_number(entry->d_name, "device")) != id)
+			continue;
+		if (seen < count) {
+			found[seen] = (struct device){ .name = name, .fd = -1, .group_fd = -1, .group = link_number(entry->d_name, "iommu_group") };
+			snprintf(found[seen].bdf, sizeof(found[seen].bdf), "%.15s", entry->d_name);
+		}
+		seen++;
+	}
+	if (directory)
+		closedir(directory);
+	if (seen != count)
+		give_up(name, ENODEV);
+	qsort(found, count, sizeof(*found), by_address);
+	for (unsigned i = 0; i < count; i++)
+		oracle("device", "\"device\":\"%s\",\"name\":\"%s%u\",\"group\":%d", found[i].bdf, name, i + 1, found[i].group);
+}
+
+uint64_t bar_address(struct device *d, unsigned bar, const char *when)
+{
+	char path[96], line[128];
+	unsigned long start = 0, end = 0;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", d->bdf);
+	FILE *file = fopen(path, "r");
+
+	for (unsigned i = 0; file && i <= bar && fgets(line, sizeof(line), file); i++)
+		if (i == bar)
+			sscanf(line, "%lx %lx", &start, &end);
+	if (file)
+		fclose(file);
+	oracle("bar-address", "\"device\":\"%s\",\"bar\":%u,\"address\":\"0x%lx\",\"last\":\"0x%lx\",\"when\":\"%s\"", d->bdf, bar, start, end, when);
+	return start;
+}
+
+/* Writes "1", or `text`, to a file of sysfs that belongs to a device, and says so. */
+static void tell(const char *op, struct device *d, const char *path, const char *text)
+{
+	uint64_t before = boot_ns();
+	int result = write_file(path, text);
+
+	oracle_call(op, before, result, "\"device\":\"%s\"", d ? d->bdf : "");
+	if (result)
+		give_up(path, -result);
+}
+
+void device_remove(struct device *d)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/remove", d->bdf);
+	tell("remove", d, path, "1");
+}
+
+void device_enable(struct device *d)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/enable", d->bdf);
+	tell("enable", d, path, "1");
+}
+
+void bus_rescan(void)
+{
+	tell("rescan", NULL, "/sys/bus/pci/rescan", "1");
+}
+
+void device_eject(struct device *d)
+{
+	DIR *directory = opendir("/sys/bus/pci/slots");
+	char path[96], address[32];
+	struct dirent *entry;
+
+	while (directory && (entry = readdir(directory))) {
+		snprintf(path, sizeof(path), "/sys/bus/pci/slots/%.32s/address", entry->d_name);
+		FILE *file = fopen(path, "r");
+
+		if (!file)
+			continue;
+		int same = fgets(address, sizeof(address), file) && !strncmp(address, d->bdf, strlen("0000:00:00"));
+
+		fclose(file);
+		if (!same)
+			continue;
+		closedir(directory);
+		snprintf(path, sizeof(path), "/sys/bus/pci/slots/%.32s/power", entry->d_name);
+		tell("eject", d, path, "0");
+		return;
+	}
+	give_up("no slot to eject from", ENODEV);
+}

@@ -1,0 +1,66 @@
+import Events
+import MappingGraph
+
+/// D6: the host gave a BAR another physical address under a mapping, which goes on leading to the old one.
+struct BarMoved: ExposureRule {
+    let slug = "bar-moved"
+    let title = "The host moved a BAR away from under a mapping of it"
+    let severities = Severity.critical...Severity.critical
+    let weighsMSIXTable = true
+
+    let explanation = """
+        A container maps a BAR, and then the host gives the BAR another physical address: the device is
+        removed and found again by a rescan, or a BAR of it, or of a neighbour behind the same bridge, is
+        resized. The IOMMU's tables hold the physical addresses of the time at which the mapping was made,
+        so devices of the container reach whatever lies there now. The message says whose BAR that is, as
+        far as it is known. It is said, too, of a device that is gone from the bus, once another device's
+        BAR lies at its old address.
+
+        While this holds, no other rule judges who has the device: the mapping does not lead to it any more.
+        A BAR that changes its size in its place is not moved, unless it shrinks to less than is mapped.
+
+        What moves a BAR behind the kernel's back (setpci on the BAR registers) is not seen.
+
+        False positive: none is known, but nothing bad has happened yet where nothing lies at the old address.
+        """
+
+    let kernelFacts = [
+        "vfio_pci virtualises the BAR registers: a user's write moves nothing, only the host can (vfio_config.c, 5.10 to 7.3).",
+        "A rescan assigns the BARs of a device that was removed anew, first fit in the bridge's window (pci_assign_resource, 5.10 to 7.3).",
+        "Removing a device waits for VFIO's open descriptors, never for mappings of its BARs (vfio_unregister_group_dev, 5.10 to 7.3).",
+    ]
+
+    let advice = """
+        Unmap the range, or stop the mapping's owner, before the device at the old address is used; treat what
+        that held meanwhile as disclosed and changed. Before a rescan or a resize, look with `vfioscope snapshot`
+        for mappings of the devices behind that bridge.
+        """
+
+    func evaluate(_ exposure: borrowing Exposure, graph: borrowing Graph) -> Verdict? {
+        guard exposure.standing == .moved else { return nil }
+        let resident = resident(exposure, graph)
+        return Verdict(severity: .critical, reachable: resident?.isReachable ?? false, deviceOwner: resident.flatMap { $0.isOpen ? $0.opener : nil })
+    }
+
+    private func resident(_ exposure: borrowing Exposure, _ graph: borrowing Graph) -> Device? {
+        graph.residents(exposure.peer, at: exposure.index).first?.device.flatMap { graph.device($0) }
+    }
+
+    func message(_ exposure: borrowing Exposure, graph: borrowing Graph) -> String {
+        let then = exposure.peer.bars[exposure.index], now = exposure.device.info.bars[Int(exposure.target.bar)]
+        let moved = exposure.device.isRemoved ? "that device is gone from \(hex(then.address))"
+            : now.size == 0 ? "that BAR, which lay at \(hex(then.address)), has no address now"
+            : now.address == then.address ? "that BAR was cut from \(amount(then.size)) to \(amount(now.size))"
+            : "that BAR was moved from \(hex(then.address)) to \(hex(now.address))"
+        let reach: String
+        if let there = graph.residents(exposure.peer, at: exposure.index).first, let address = there.device, let resident = graph.device(address) {
+            let user = resident.isOpen ? resident.opener.map { ", which \(graph.displayName(for: $0)) has open" } ?? ""
+                : resident.info.driver.isEmpty ? "" : ", which the driver \(resident.info.driver.string) has"
+            reach = "devices of \(exposure.peer.container) can \(exposure.access(graph)) \(there.bar == 6 ? "the expansion ROM" : "BAR \(there.bar)") of \(address) "
+                + "there now\(user)."
+        } else {
+            reach = "nothing that is known lies there now, and whatever gets these addresses next is open to devices of \(exposure.peer.container)."
+        }
+        return "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), but \(moved): \(reach)"
+    }
+}

@@ -1,0 +1,71 @@
+import Events
+import MappingGraph
+
+/// D18: a group of several functions is in a container, and not all of them are in its user's hands.
+struct SplitGroup: ContainerRule {
+    let slug = "split-group"
+    let title = "A group in a container has functions that its user does not have open"
+    let severities = Severity.info...Severity.high
+
+    let explanation = """
+        An IOMMU group is what the IOMMU can tell apart: behind a conventional bridge, or a switch without
+        ACS, that is several functions. Attaching the group puts all of them under the container's
+        mappings, and between themselves they can reach each other past the IOMMU. Here at least one
+        function of such a group (bridges do not count) is not open through VFIO: nobody resets it or
+        looks after it, and what DMA it still does goes into the container's memory.
+
+        It is info, and ordinary, while no driver or one of VFIO's (or pci-stub) has the others. It is high
+        once a driver of the host runs one of them: that driver's DMA and the container's then share
+        one address space, each open to the other.
+
+        False positive: a function that does no DMA, such as a serial port.
+        """
+
+    let kernelFacts = [
+        "From 5.19 on a host driver's probe fails with -EBUSY while VFIO owns the group (iommu_device_use_default_domain), and attaching a group with "
+            + "one fails (iommu_group_claim_dma_owner).",
+        "Up to 5.18 SET_CONTAINER asks nothing of the siblings' drivers: only opening a device is refused then, with -EINVAL (vfio_group_viable).",
+        "A bridge's driver is allowed in a group (vfio_dev_driver_allowed; driver_managed_dma from 5.19 on).",
+    ]
+
+    let advice = """
+        Give all functions of the group to the same user, or bind the rest to vfio-pci or pci-stub; a slot of
+        its own for the device, or ACS on the way to it, makes groups smaller.
+        """
+
+    func evaluate(_ container: Container, isHolding: Bool, graph: borrowing Graph) -> Verdict? {
+        guard !container.groups.isEmpty, !container.isTearingDown else { return nil }
+        var severity: Severity?
+        for functions in groups(container, graph) where functions.contains(where: { !$0.isOpen }) {
+            severity = max(severity ?? .info, functions.contains { $0.hasHostDriver } ? .high : .info)
+        }
+        return severity.map { Verdict(severity: $0, actor: container.owner(graph)) }
+    }
+
+    /// The functions of each group with more than one.
+    private func groups(_ container: Container, _ graph: borrowing Graph) -> [[Device]] {
+        var functions: [UInt32: [Device]] = [:]
+        for device in graph.devices(in: container) where !device.isRemoved && !device.isBridge { functions[device.group!, default: []].append(device) }
+        return functions.filter { $0.value.count > 1 }.sorted { $0.key < $1.key }.map(\.value)
+    }
+
+    func message(_ container: Container, graph: borrowing Graph) -> String {
+        let groups = groups(container, graph)
+        let split = groups.filter { $0.contains { !$0.isOpen } }
+        let worst = split.first { $0.contains { $0.hasHostDriver } } ?? split.first ?? groups.first ?? []
+        let others = worst.filter { !$0.isOpen }.prefix(4).map { device in
+            "\(device.address) (\(device.info.driver.isEmpty ? device.isDriverKnown ? "no driver" : "driver not known" : device.info.driver.string))"
+        }
+        let more = worst.count { !$0.isOpen } - others.count
+        return "\(container.holder(graph)) has group \(worst.first?.group ?? 0) of \(worst.count) functions, which the IOMMU cannot tell apart; "
+            + "not open are \(others.joined(separator: ", "))\(more > 0 ? " and \(more) more" : ""): their DMA goes into the container's memory."
+    }
+}
+
+extension Device {
+    /// PCI base class 6: it does no DMA of its own that matters here, and VFIO allows its driver.
+    var isBridge: Bool { info.classCode >> 16 == 0x06 }
+
+    /// A driver that is neither VFIO's nor pci-stub has it.
+    var hasHostDriver: Bool { isDriverKnown && !info.driver.isEmpty && !info.driver.keepsForVFIO }
+}
