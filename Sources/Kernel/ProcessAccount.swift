@@ -12,6 +12,7 @@ final class ProcessAccount {
     /// Calls `body` with a VS_PROCESS_INFO record if the process is new or, `again`, if anything has changed since the last one.
     func look(_ header: vs_header, again: Bool, _ body: (UnsafeRawPointer, Int) -> Void) {
         let process = ProcessKey(pid: header.tgid, start: header.start)
+        if !again, process == last { return }
         last = process
         let before = said[process]
         guard again || before == nil else { return }

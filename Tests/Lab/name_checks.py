@@ -1,7 +1,9 @@
 """Whether processes are known by the names that they were given, and who counts as one owner."""
 
 import json
+import subprocess
 
+import schema_check
 from steps import difference, ends, frame
 
 UUID = "9e4a1c52-0c0f-4b7e-9d39-3f1f2f6a7b1"
@@ -46,12 +48,24 @@ def names(steps):
             check("the finding names both owners", f"({called[0]})" in found[0]["message"] and called[1] in found[0]["message"], found[0]["message"])
             owner = found[0]["device_owner"]
             check.same("its device's owner has its names", {key: owner[key] for key in NAMES if key in owner}, list(roles.values())[-1])
+            graph = steps.host("export", "--format", "json", "--at", str(found[0]["t"]), f"{name}.vfs").stdout
+            known = [{key: process[key] for key in NAMES if key in process} for process in json.loads(graph)["processes"]]
+            # Of a process that has become another program, the latter is known.
+            wanted = list(roles.values())[-1:] if label == "reexec" else list(roles.values())
+            check("the graph's processes have their names", all(names in known for names in wanted) and len(known) == len(wanted), known)
+            valid(check, "the graph is valid by the schema", "validate_graph.py", graph)
         secrets = ("letmein", "hunter2")
         check("no secret is told", not any(secret in steps.text(f"{name}.jsonl") for secret in secrets))
         live = steps.path(f"{name}.jsonl").read_bytes()
+        valid(check, "the timeline is valid by the schema", "validate_timeline.py", live)
         for source in (f"{name}.vfs", f"{name}.jsonl"):
             result = steps.host("export", "--format", "jsonl", source)
             check(f"export of {source} is the live timeline, byte for byte", result.stdout == live, difference(result.stdout, live))
+
+
+def valid(check, what, validator, text):
+    result = subprocess.run([schema_check.python() or "python3", schema_check.VALIDATORS / validator, "/dev/stdin"], input=text, capture_output=True)
+    check(what, result.returncode == 0, (result.stdout + result.stderr).decode()[-300:])
 
 
 def without_secrets(command):

@@ -14,7 +14,8 @@ struct MappingBudget: ContainerRule, RuleWithThreshold {
         The kernel limits how many mappings a container may have: dma_entry_limit of vfio_iommu_type1,
         65,535 unless it was told otherwise. At the limit VFIO_IOMMU_MAP_DMA fails with ENOSPC, in a
         virtual machine as I/O errors of its devices. This is said at 95 % (a policy may set
-        another threshold) and is over 5 % below that.
+        another threshold) and is over 5 % below that. Where the number grows, the message says how long it
+        takes to the limit at the rate of the last four seconds.
 
         Many small mappings are ordinary behind a virtual IOMMU; otherwise they are a leak, of a program
         that maps buffers and does not unmap them. The timeline shows which.

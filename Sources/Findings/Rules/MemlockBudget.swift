@@ -14,7 +14,8 @@ struct MemlockBudget: ContainerRule, RuleWithThreshold {
         VFIO pins the pages of a mapping and charges them to the process that made it. Together with what
         else it has locked they must not exceed its RLIMIT_MEMLOCK: beyond, VFIO_IOMMU_MAP_DMA fails with
         ENOMEM, in a virtual machine that gets memory or a device added as a failed hot-plug. This is
-        said at 95 % (a policy may set another threshold) and is over 5 % below that.
+        said at 95 % (a policy may set another threshold) and is over 5 % below that. Where the memory
+        grows, the message says how long it takes to the limit at the rate of the last four seconds.
 
         Each container counts for itself: a page that a process maps in two of them is charged twice. All
         of a process's containers are added up here; the finding names the one whose mapping reached the
