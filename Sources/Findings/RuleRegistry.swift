@@ -14,6 +14,7 @@ public enum RuleRegistry {
         VaddrInvalid(),
         MappingBudget(),
         SplitGroup(),
+        UnsafeInterrupts(),
         UnmapMismatch(),
         UnmapBisects(),
         MapExists(),
