@@ -65,6 +65,8 @@ extension Session {
         lines.add("clock_offset", clockOffset)
         lines.add("began", began)
         if let mappingLimit { lines.add("dma_entry_limit", mappingLimit) }
+        if let remapsInterrupts { lines.add("irq_remapping", remapsInterrupts) }
+        if let allowsUnsafeInterrupts { lines.add("unsafe_irqs", allowsUnsafeInterrupts) }
         for hook in hooks { lines.add("hook", "\(hook.name) \(hook.function) \(hook.how)") }
         return lines
     }
@@ -76,7 +78,8 @@ extension Session {
                       let words = line.split(separator: " ", maxSplits: 2).map(String.init)
                       return words.count == 3 ? Hook(name: words[0], function: words[1], how: words[2]) : nil
                   },
-                  mappingLimit: UInt32(lines["dma_entry_limit"]))
+                  mappingLimit: UInt32(lines["dma_entry_limit"]), remapsInterrupts: Bool(lines["irq_remapping"]),
+                  allowsUnsafeInterrupts: Bool(lines["unsafe_irqs"]))
     }
 }
 

@@ -11,6 +11,10 @@ public struct Session: Sendable, Equatable {
     public var hooks: [Hook]
     /// How many mappings a container may have (`dma_entry_limit` of vfio_iommu_type1); nil where it is not known.
     public var mappingLimit: UInt32?
+    /// Whether the host remaps interrupts, so that a device raises only its own; nil where it is not known.
+    public var remapsInterrupts: Bool?
+    /// `allow_unsafe_interrupts` of vfio_iommu_type1; nil where it is not loaded.
+    public var allowsUnsafeInterrupts: Bool?
 
     public struct Hook: Sendable, Equatable {
         public var name: String
@@ -26,7 +30,7 @@ public struct Session: Sendable, Equatable {
     }
 
     public init(toolVersion: String, kernel: String, machine: String, bootID: String, clockOffset: Int64, began: UInt64, hooks: [Hook],
-                mappingLimit: UInt32? = nil) {
+                mappingLimit: UInt32? = nil, remapsInterrupts: Bool? = nil, allowsUnsafeInterrupts: Bool? = nil) {
         self.toolVersion = toolVersion
         self.kernel = kernel
         self.machine = machine
@@ -35,6 +39,8 @@ public struct Session: Sendable, Equatable {
         self.began = began
         self.hooks = hooks
         self.mappingLimit = mappingLimit
+        self.remapsInterrupts = remapsInterrupts
+        self.allowsUnsafeInterrupts = allowsUnsafeInterrupts
     }
 }
 

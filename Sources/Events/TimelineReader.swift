@@ -161,7 +161,8 @@ public struct TimelineReader {
         let found = Session(
             toolVersion: try fields.string(.tool) ?? "", kernel: try fields.string(.kernel) ?? "", machine: try fields.string(.machine) ?? "",
             bootID: try fields.string(.bootID) ?? "", clockOffset: try fields.signed(.clockOffset) ?? 0, began: began, hooks: try readHooks(),
-            mappingLimit: try fields.unsigned32(.mappingLimit))
+            mappingLimit: try fields.unsigned32(.mappingLimit), remapsInterrupts: try fields.bool(.remapsInterrupts),
+            allowsUnsafeInterrupts: try fields.bool(.allowsUnsafeInterrupts))
         devices = try readDevices()
         for device in devices { bars[device.device] = device.bars }
         session = found

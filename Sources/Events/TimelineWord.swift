@@ -35,6 +35,8 @@ enum TimelineWord: String, CaseIterable {
     case bootID = "boot_id"
     case clockOffset = "clock_offset"
     case mappingLimit = "dma_entry_limit"
+    case remapsInterrupts = "irq_remapping"
+    case allowsUnsafeInterrupts = "unsafe_irqs"
     // Types that are not keys as well.
     case header, map, unmap, memory, process, gap, finding, summary
     // Of dma-bufs.

@@ -30,6 +30,7 @@ public struct Engine: Sendable {
     let exposureRules: [(index: Int, rule: any ExposureRule)]
     let containerRules: [(index: Int, rule: any ContainerRule)]
     let eventRules: [(index: Int, rule: any EventRule)]
+    private let movedRule: Int?
     /// How long each rule's condition must hold, nanoseconds, by position in `rules`.
     let durations: [UInt64]
 
@@ -47,6 +48,7 @@ public struct Engine: Sendable {
         self.rules = rules
         self.debounce = debounce
         self.durations = rules.map { durations[$0.slug] ?? max(debounce, $0.patienceNanoseconds) }
+        movedRule = rules.firstIndex { $0 is BarMoved }
         exposureRules = rules.enumerated().compactMap { index, rule in (rule as? any ExposureRule).map { (index, $0) } }
         containerRules = rules.enumerated().compactMap { index, rule in (rule as? any ContainerRule).map { (index, $0) } }
         eventRules = rules.enumerated().compactMap { index, rule in (rule as? any EventRule).map { (index, $0) } }
@@ -82,7 +84,10 @@ public struct Engine: Sendable {
         switch applied.affects {
         case .nothing: break
         case .mapping: if let id = applied.peer { judge(id, graph, emit) }
-        case .device(let address): for id in graph.peerIDs(targeting: address) { judge(id, graph, emit) }
+        case .device(let address):
+            for id in graph.peerIDs(targeting: address) { judge(id, graph, emit) }
+            // What lies where a BAR was may be this device's.
+            for id in movedPeers { judge(id, graph, emit) }
         case .bus, .group, .process, .everything: for id in affectedPeers(applied.affects, graph) { judge(id, graph, emit) }
         }
         if applied.containerChange != .nothing { judgeContainers(event, applied, graph, emit) }
@@ -95,6 +100,14 @@ public struct Engine: Sendable {
         var gone: [UInt32] = []
         for case .peer(let id) in tracks.keys where graph.peer(id) == nil { gone.append(id) }
         for id in gone.sorted() { drop(.peer(id), emit) }
+    }
+
+    /// Those of which `bar-moved` holds, ascending. O(subjects of which some condition holds).
+    private var movedPeers: [UInt32] {
+        guard let rule = movedRule, !tracks.isEmpty else { return [] }
+        var ids: [UInt32] = []
+        for case (.peer(let id), let held) in tracks where held.contains(where: { $0.rule == rule }) { ids.append(id) }
+        return ids.sorted()
     }
 
     /// Ascending, each once. O(targeted devices + their mappings): for events that are rare.

@@ -18,6 +18,7 @@ public enum RuleRegistry {
         MemlockBudget(),
         DMABufRevoked(),
         SplitGroup(),
+        UnsafeInterrupts(),
         UnmapMismatch(),
         UnmapBisects(),
         MapExists(),

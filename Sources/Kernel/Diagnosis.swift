@@ -35,6 +35,7 @@ public struct Diagnosis {
         }
         add(!PCIScan.windows().isEmpty, PCIScan.windows().isEmpty ? "/proc/iomem hides its addresses: every pinned page is looked at, not only device memory"
             : "\(PCIScan.windows().count) PCI windows tell device memory from RAM")
+        addInterrupts()
         for hook in HookDefinition.all where !hook.followsCommand && !hook.watchesForVFIO {
             if let way = facts.way(for: hook) {
                 hooks.append(Session.Hook(name: hook.name, function: way.function, how: way.how))
@@ -46,6 +47,17 @@ public struct Diagnosis {
         let essential = Set(HookDefinition.all.filter(\.isEssential).map(\.name))
         if hasVFIO, facts.hasVFIOPCI, missing.contains(where: { essential.contains($0.name) }) {
             add(false, "hooks that tracing rests on are missing: \(missing.filter { essential.contains($0.name) }.map(\.name).joined(separator: ", "))", fatal: true)
+        }
+    }
+
+    private mutating func addInterrupts() {
+        guard let remaps = InterruptScan.remaps() else { return }
+        if remaps {
+            add(true, "interrupts are remapped: a device raises only its own")
+        } else if InterruptScan.allowsUnsafe == true {
+            add(false, "interrupts are not remapped, and allow_unsafe_interrupts of vfio_iommu_type1 is set: a device given away can raise any interrupt of the host")
+        } else {
+            add(false, "interrupts are not remapped: VFIO attaches no group unless allow_unsafe_interrupts of vfio_iommu_type1 is set")
         }
     }
 

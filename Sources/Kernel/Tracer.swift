@@ -92,7 +92,7 @@ public final class Tracer {
     public var session: Session {
         Session(toolVersion: toolVersion, kernel: facts.release, machine: facts.machine, bootID: Files.text("/proc/sys/kernel/random/boot_id") ?? "",
                 clockOffset: clockOffset, began: began, hooks: hooks,
-                mappingLimit: KernelFacts.mappingLimit)
+                mappingLimit: KernelFacts.mappingLimit, remapsInterrupts: InterruptScan.remaps(), allowsUnsafeInterrupts: InterruptScan.allowsUnsafe)
     }
 
     /// Every hook and how it is attached; `missing` with the function that would be preferred.

@@ -56,6 +56,8 @@ public struct Graph: Sendable {
     var emptyUnmaps = EmptyUnmaps()
     /// How many mappings a container may have, the kernel's `dma_entry_limit`: a parameter of vfio_iommu_type1.
     public var mappingLimit = 65_535
+    /// Whether the host remaps interrupts; nil where it is not known.
+    public var remapsInterrupts: Bool?
     /// Of `mappingLimit`, 10…100: the mark at which rules are asked about a container's number of mappings.
     public var mappingMarkPercent = 95
     /// Of RLIMIT_MEMLOCK, 10…100: the mark at which rules are asked about a process's pinned memory. Before the first event.

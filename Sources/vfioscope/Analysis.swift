@@ -39,6 +39,7 @@ final class Analysis {
     func begin(_ session: Session) {
         self.session = session
         if let limit = session.mappingLimit { graph.mappingLimit = Int(limit) }
+        graph.remapsInterrupts = session.remapsInterrupts
         judge?.clockOffset = session.clockOffset
     }
 

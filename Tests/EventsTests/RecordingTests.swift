@@ -21,7 +21,8 @@ private func record(_ body: (RecordingWriter) throws -> Void) throws -> [UInt8] 
 
 private let session = Session(toolVersion: "9.9", kernel: "6.12.1-test", machine: "x86_64", bootID: "b007", clockOffset: -5, began: 77,
                               hooks: [.init(name: "dma-remove", function: "vfio_remove_dma", how: "fentry"),
-                                      .init(name: "power", function: "pci_power_up", how: "missing (no such device)")], mappingLimit: 70_000)
+                                      .init(name: "power", function: "pci_power_up", how: "missing (no such device)")], mappingLimit: 70_000, remapsInterrupts: false,
+                              allowsUnsafeInterrupts: true)
 
 private func mapRecord(_ index: UInt64, ret: Int32 = 0) -> vs_map {
     var map = vs_map()

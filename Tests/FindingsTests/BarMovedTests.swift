@@ -35,6 +35,19 @@ import Testing
         #expect(it.said == ["bar-moved critical open", "bar-moved critical resolved"] && it.findings[1].until == 10_000)
     }
 
+    /// The device that lies there now answers or not, whatever becomes of the one that was mapped.
+    @Test func whetherADMAArrivesIsTheOthersMatter() {
+        var it = removed()
+        it.at(1100, .deviceInfo(info(nic, group: nicGroup, bar: elsewhere, driver: "")), by: host)
+        it.at(1110, .deviceInfo(sibling(at: nicBar)), by: host)
+        it.at(1120, .power(nic, state: .d3hot, by: .host), by: host)
+        it.advance(to: 5000)
+        it.at(6000, .memoryDecode(nicSibling, enabled: false, by: .host), by: host)
+        it.advance(to: 9000)
+        #expect(it.said == ["bar-moved critical open", "bar-moved critical open"])
+        #expect(it.findings.map(\.reachable) == [true, false] && it.findings.map(\.id) == [1, 1])
+    }
+
     @Test func nothingLiesThereYet() {
         var it = removed()
         it.at(1100, .deviceInfo(info(nic, group: nicGroup, bar: elsewhere, driver: "")), by: host)

@@ -39,7 +39,7 @@ import Testing
     }
 
     @Test func aBusResetOfASibling() {
-        var it = Host.peerToPeer()
+        var it = Host.peerToPeer(rules: Host.placeRules)
         it.at(900, .deviceInfo(info(nicSibling, group: nicGroup, bar: 0xf800_0000)), by: host)
         it.at(1000, .reset(nicSibling, phase: .begin, wholeBus: true))
         it.at(2000, .reset(nicSibling, phase: .end, wholeBus: true))

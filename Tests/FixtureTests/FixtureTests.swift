@@ -84,6 +84,7 @@ struct FixtureTests {
         "clean-p2p": [], "sigkill": [], "partial-windows": [], "unmap-all": ["unmap-bisects"],
         "stale-same": ["stale-mapping"], "stale-cross": ["stale-mapping"], "reopen": ["stale-mapping"], "dup-outlives": ["stale-mapping"],
         "given-away": ["stale-mapping", "isolation-break"], "memory-off-on": ["memory-disabled"], "power": ["memory-disabled"],
+        "msix-stale": ["stale-mapping"],
         "no-open-device": ["no-open-device"], "no-container-fd": ["no-container-fd"], "creator-gone": ["creator-gone"],
     ]
 
@@ -101,6 +102,9 @@ struct FixtureTests {
         if fixture.scenario == "failing-maps" { #expect(Set(replay.findings.map(\.rule)) == ["map-exists", "map-failed"]) }
         if fixture.scenario == "mistakes" { #expect(replay.findings.map(\.rule).sorted() == ["map-exists", "unmap-bisects"]) }
         if fixture.scenario == "foreign-pfnmap" { #expect(Set(replay.findings.map(\.rule)) == ["foreign-pfnmap", "stale-mapping"]) }
+        if fixture.scenario == "bar-moved" { #expect(replay.findings.contains { $0.rule == "bar-moved" && $0.severity == .critical }) }
+        if fixture.scenario == "rescan-in-place" { #expect(!replay.findings.contains { $0.rule == "bar-moved" }) }
+        if fixture.scenario == "msix-stale" { #expect(replay.findings.map(\.severity) == [.critical]) }
         for finding in replay.findings { #expect(finding.state == .resolved, "\(finding.rule)") }
         // The workload leaves nothing behind, so neither may the graph.
         #expect(replay.graph.containers.isEmpty)

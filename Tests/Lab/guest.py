@@ -8,6 +8,11 @@ import time
 
 RESULTS_BYTES = 1 << 30  # sparse
 
+VARIANTS = {
+    # A machine that does not remap interrupts: what VFIO does then.
+    "no-intremap": {"iommu": "intel-iommu,intremap=off,caching-mode=on", "scenarios": ["unsafe-interrupts"]},
+}
+
 running = set()  # the emulators of this process, so that an interrupted lab leaves none behind
 
 stopping = threading.Event()
@@ -19,12 +24,12 @@ def stop_all():
         emulator.kill()
 
 
-def command(kernel, initramfs, results, console, disk=None):
+def command(kernel, initramfs, results, console, disk=None, variant=None):
     """Four devices, each behind a root port of its own, so that each is an IOMMU group of its own."""
     devices = ["ivshmem-plain,memdev=shared", "edu", "pci-testdev,membar=2M", "e1000e"]
     line = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "1536",
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", f"file:{console}",
-            "-device", "intel-iommu,intremap=on,caching-mode=on",
+            "-device", VARIANTS[variant]["iommu"] if variant else "intel-iommu,intremap=on,caching-mode=on",
             "-object", "memory-backend-ram,id=shared,size=2M,share=on"]
     for number, device in enumerate(devices, 1):
         line += ["-device", f"pcie-root-port,id=port{number},chassis={number},slot={number}",
@@ -51,7 +56,7 @@ def shared_group():
     return line + ["-device", "pci-serial,bus=conventional,addr=4"]
 
 
-def boot(kernel, initramfs, directory, timeout, show=None, disk=None):
+def boot(kernel, initramfs, directory, timeout, show=None, disk=None, variant=None):
     """One try: the seconds it took, or None when no results came back. `show` is called with what the console says, as it says it."""
     results, console = directory / "results.tar", directory / "console.log"
     console.unlink(missing_ok=True)
@@ -59,7 +64,7 @@ def boot(kernel, initramfs, directory, timeout, show=None, disk=None):
         file.truncate(RESULTS_BYTES)
     begun = time.monotonic()
     with open(directory / "qemu.log", "w") as log:
-        emulator = subprocess.Popen(command(kernel, initramfs, results, console, disk), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        emulator = subprocess.Popen(command(kernel, initramfs, results, console, disk, variant), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     running.add(emulator)
     try:
         if show:
@@ -99,7 +104,7 @@ def follow(emulator, console, deadline, show):
         time.sleep(0.1)
 
 
-def run(kernel, initramfs, directory, timeout, disk=None):
+def run(kernel, initramfs, directory, timeout, disk=None, variant=None):
     """Boots, a second time if the first one fails: (seconds or None, tries).
 
     QEMU emulates both CPUs in one thread: with a thread each, a kernel that patches its own code (tracepoints, kprobes,
@@ -108,7 +113,7 @@ def run(kernel, initramfs, directory, timeout, disk=None):
     for attempt in (1, 2):
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        seconds = boot(kernel, initramfs, directory, timeout, disk=disk)
+        seconds = boot(kernel, initramfs, directory, timeout, disk=disk, variant=variant)
         if seconds is not None:
             return seconds, attempt
         if stopping.is_set():

@@ -42,6 +42,7 @@ def arguments():
     parser.add_argument("--commands", choices=["none", "ends", "all"],
                         help="on which kernels to try the tool's commands: `ends` is the oldest and the newest of the matrix, the default when all scenarios run")
     parser.add_argument("--step", action="append", help="only this step of guest/commands; may repeat; implies --commands all")
+    parser.add_argument("--variant", choices=guest.VARIANTS, help="only the scenarios of another machine; a full run boots it with the oldest and the newest kernel")
     parser.add_argument("--random", metavar="SEED[,SEED…]", help="only random runs with these seeds; a full run does those of random.seeds")
     parser.add_argument("--random-ops", type=int, help="operations of a random run; default: 200")
     parser.add_argument("--random-points", type=int, default=random_runs.POINTS, help="a quiet point each so many operations; default: 10")
@@ -67,6 +68,8 @@ def chosen_series(options):
 
 def chosen_scenarios(options):
     known = workload.names(HERE)
+    if options.variant:
+        return guest.VARIANTS[options.variant]["scenarios"]
     if (options.exec or options.step or options.random or options.shrink) and not options.scenario:
         return []
     wanted = options.scenario or ["all"]
@@ -85,8 +88,12 @@ def steps_of(options, scenarios, series):
     which = options.commands
     if which is None:
         which = "ends" if scenarios == workload.names(HERE) and not options.exec and not options.fixtures else "none"
-    ends = (list(kernels.MATRIX)[0], list(kernels.MATRIX)[-1])
-    return [] if which == "all" or which == "ends" and series in ends else None
+    return [] if which == "all" or which == "ends" and series in ends() else None
+
+
+def ends():
+    """The oldest and the newest kernel of the matrix."""
+    return list(kernels.MATRIX)[0], list(kernels.MATRIX)[-1]
 
 
 def chosen_runs(options, scenarios):
@@ -108,14 +115,14 @@ def one_at_a_time():
     return lock
 
 
-def boot(kernel, options, scenarios, steps, directory, runs=()):
+def boot(kernel, options, scenarios, steps, directory, runs=(), variant=None):
     """Boots one kernel with the scenarios; None when no results came back, else what to say about it."""
-    image = LAB / f"initramfs-{kernel.series}.cpio"
+    image = LAB / f"initramfs-{directory.name}.cpio"
     tool = None if options.no_tool else options.tool
     try:
         initramfs.build(image, kernel, HERE, workload.build(HERE, LAB), tool, scenarios, steps, options.exec, options.include, runs)
         disk = clients.build(LAB) if steps == [] or "clients" in (steps or []) else None
-        seconds, tries = guest.run(kernel, image, directory, options.timeout, disk)
+        seconds, tries = guest.run(kernel, image, directory, options.timeout, disk, variant)
     finally:
         image.unlink(missing_ok=True)
     if seconds is None:
@@ -123,8 +130,12 @@ def boot(kernel, options, scenarios, steps, directory, runs=()):
     about = {"series": kernel.series, "release": kernel.release, "package": kernel.package, "seconds": round(seconds, 1),
              "tries": tries, "tool": bool(tool)}
     (directory / "boot.json").write_text(json.dumps(about, indent=1) + "\n")
-    what = f"{len(scenarios)} scenarios" + (f", {len(runs)} random run{'s' * (len(runs) > 1)}" if runs else "") + ("" if steps is None else " and the commands")
+    what = (f"{variant}, " if variant else "") + f"{len(scenarios)} scenario{'s' * (len(scenarios) != 1)}" + (f", {len(runs)} random run{'s' * (len(runs) > 1)}" if runs else "") + ("" if steps is None else " and the commands")
     return f"Linux {kernel.release} ran {what} in {seconds:.0f} s" + (" at the second try" if tries > 1 else "")
+
+
+def directory_of(options, series):
+    return options.out / (f"{series}-{options.variant}" if options.variant else series)
 
 
 def boot_all(available, options, scenarios, runs):
@@ -133,13 +144,26 @@ def boot_all(available, options, scenarios, runs):
     workload.build(HERE, LAB)
     pool = ThreadPoolExecutor(max(1, options.jobs))
     try:
-        futures = {pool.submit(boot, kernel, options, scenarios, steps[kernel.series], options.out / kernel.series, runs): kernel.series
+        futures = {pool.submit(boot, kernel, options, scenarios, steps[kernel.series], directory_of(options, kernel.series), runs, options.variant): kernel.series
                    for kernel in sorted(available, key=lambda kernel: steps[kernel.series] is None)}
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         guest.stop_all()
+
+
+def check_variants(tally, options, scenarios, kernel, tool):
+    """The scenarios that need another machine, on the oldest and the newest kernel of a full run. With --recheck, `kernel` is only its series."""
+    series = getattr(kernel, "series", kernel)
+    if scenarios != workload.names(HERE) or options.exec or options.step or options.fixtures or series not in ends():
+        return
+    for variant, machine in guest.VARIANTS.items():
+        directory, name = options.out / f"{series}-{variant}", f"{series} {variant}"
+        said = "" if options.recheck else boot(kernel, options, machine["scenarios"], None, directory, variant=variant)
+        if tally.check(name, "boots and brings results", said is not None and (directory / "boot.json").exists()):
+            print(f"lab: {said}", flush=True)
+            checks.check_boot(tally, series, directory, machine["scenarios"], tool)
 
 
 def shrink(options, kernel, tool):
@@ -180,7 +204,7 @@ def main():
     tally = checks.Tally()
     begun = time.monotonic()
     if options.recheck:
-        available, problems = [name for name in series if (options.out / name / "boot.json").exists()], []
+        available, problems = [name for name in series if (directory_of(options, name) / "boot.json").exists()], []
     else:
         available, problems = kernels.prepare_all(LAB, series)
     for problem in problems:
@@ -196,13 +220,15 @@ def main():
     if not options.recheck:
         print(f"lab: booting {', '.join(kernel.release for kernel in available)}, {options.jobs} at a time", flush=True)
     for name, said in ((name, "") for name in available) if options.recheck else boot_all(available, options, scenarios, runs):
-        directory = options.out / name
+        directory = directory_of(options, name)
         if said is None:
             tally.check(name, "boots and brings results", False)
             continue
         if said:
             print(f"lab: {said}", flush=True)
         checks.check_boot(tally, name, directory, scenarios, tool)
+        if not options.variant:
+            check_variants(tally, options, scenarios, next((kernel for kernel in available if getattr(kernel, "series", kernel) == name)), tool)
         for run in runs:
             random_checks.check(checks.Check(tally, f"{name} random {run.seed}"), name, run, directory / "out/random", tool)
         whole = bool(tool) and steps_of(options, scenarios, name) == []

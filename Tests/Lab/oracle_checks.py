@@ -1,7 +1,7 @@
 """Without the tool: did the scenario do what it says, and do the tracepoints agree with the ioctls?"""
 
 from records import traced_bytes
-from scenarios import CPU_READS, SCENARIOS, of_series
+from scenarios import CPU_READS, REFUSALS, SCENARIOS, of_series
 
 
 def check(check, run):
@@ -29,6 +29,8 @@ def check_returns(check, run, expected):
     answers = [line["ret"] or line["unmapped"] for line in run.lines("unmap")]
     wanted = [line["size"] for line in run.lines("unmap")] if expected.unmaps is None else of_series(expected.unmaps, run.series)
     check.same("unmaps return what was mapped", answers, wanted)
+    for line in run.lines("refused"):
+        check.same("what the kernel must refuse, it refuses", line["ret"], REFUSALS[run.name])
     for line in run.lines("map-many") + run.lines("unmap-many"):
         done = line["failed"] == 0 if line["op"] == "map-many" else line["unmapped"] == line["count"] * 4096
         check(f"{line['op']}: {line['count']} times", done, line)

@@ -178,6 +178,9 @@ SCENARIOS = {
         [Finding("bar-moved", "display2", ("critical",), Moment("rescan"), Moment("unmap", fields={"iova": "0x800000"}))],
         allowed=("stale-mapping", "unbound-device"), fails_audit=True),
     "storm": Expectation(),
+    # Of another machine: guest.VARIANTS.
+    "unsafe-interrupts": Expectation(
+        [Finding("unsafe-interrupts", None, ("high",), Moment("set-iommu", nth=1), Moment("group-close", "edu"))], fails_audit=True),
 }
 
 
@@ -188,4 +191,10 @@ BACKINGS = {"shared-memfd": "memfd", "shared-anonymous": "anonymous", "shared-no
 CPU_READS = {
     "memory off": lambda series: "sigbus",
     "D3hot": lambda series: "ok" if series == "5.10" else "sigbus",
+}
+
+# What a call gets that the scenario tells as `refused`.
+REFUSALS = {
+    "split-group": -22,        # a device of a group that has a host driver in it, up to 5.18
+    "unsafe-interrupts": -1,
 }

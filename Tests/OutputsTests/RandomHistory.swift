@@ -23,6 +23,8 @@ extension History {
     /// An orderly one opens and links containers as the kernel does, now and then missing an event.
     static func random(_ random: inout Random, count: Int, isOrderly: Bool) -> History {
         var history = History()
+        history.session.remapsInterrupts = [true, false, nil][random.below(3)]
+        history.session.allowsUnsafeInterrupts = [true, false, nil][random.below(3)]
         var time: UInt64 = 2_000_000_000
         let addresses = (0..<4).map { PCIAddress(packed: UInt64(0x0200 + $0 * 0x80)) }
         func info(_ index: Int, _ random: inout Random) -> DeviceInfo {

@@ -22,8 +22,8 @@ struct SplitGroup: ContainerRule {
         """
 
     let kernelFacts = [
-        "From 5.19 on a host driver's probe fails with -EBUSY while VFIO owns the group (iommu_device_use_default_domain), and attaching a group with "
-            + "one fails (iommu_group_claim_dma_owner).",
+        "From 5.19 on VFIO owns an attached group: a host driver's probe fails then with -EBUSY (iommu_device_use_default_domain), and SET_CONTAINER of a "
+            + "group that has one with -EPERM (iommu_group_claim_dma_owner).",
         "Up to 5.18 SET_CONTAINER asks nothing of the siblings' drivers: only opening a device is refused then, with -EINVAL (vfio_group_viable).",
         "A bridge's driver is allowed in a group (vfio_dev_driver_allowed; driver_managed_dma from 5.19 on).",
     ]

@@ -20,7 +20,9 @@ struct StaleMapping: ExposureRule {
 
         It is high while a DMA would reach the device, and medium (latent) while the device is in D3hot
         or deeper, in reset, or has memory decode off: opening the device, which anyone with its group
-        may do, wakes it. Each is one higher if what is mapped holds the device's MSI-X table. If someone else opens it, this finding ends and isolation-break begins.
+        may do, wakes it. If someone else opens it, this finding ends and isolation-break begins.
+        If what is mapped for writing holds the device's MSI-X table, it is one severity higher: a stray
+        write there chooses which interrupt the device raises.
 
         Every ordinary teardown releases the device before its mappings, within milliseconds; only a
         mapping that outlives the debounce is reported. False positive: a program that closes a device

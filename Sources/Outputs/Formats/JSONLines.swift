@@ -134,6 +134,8 @@ public struct JSONLines: EventOutput {
             out.append(#","dma_entry_limit":"#)
             out.append(limit)
         }
+        if let remaps = session.remapsInterrupts { out.append(remaps ? #","irq_remapping":true"# : #","irq_remapping":false"#) }
+        if let allows = session.allowsUnsafeInterrupts { out.append(allows ? #","unsafe_irqs":true"# : #","unsafe_irqs":false"#) }
         out.append(#","hooks":["#)
         for (index, hook) in session.hooks.enumerated() {
             out.append(index == 0 ? #"{"name":"# : #",{"name":"#)

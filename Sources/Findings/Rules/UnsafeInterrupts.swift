@@ -1,0 +1,50 @@
+import Events
+import MappingGraph
+
+/// D16: devices are given away on a host that does not remap interrupts.
+struct UnsafeInterrupts: ContainerRule {
+    let slug = "unsafe-interrupts"
+    let title = "Devices of a container can raise any interrupt of the host"
+    let severities = Severity.high...Severity.high
+
+    let explanation = """
+        A message-signalled interrupt is a DMA write to an address range that no IOMMU page table covers.
+        Only interrupt remapping confines a device to the interrupts that are its own. Without it, whoever
+        controls a device can have it write any vector to any CPU of the host, however well its memory is
+        isolated. VFIO refuses to attach a group then, unless the administrator has set
+        allow_unsafe_interrupts of vfio_iommu_type1.
+
+        This is said of each container that has a PCI device's group attached while the host does not remap
+        interrupts: that it could be attached shows that the parameter was set then, whatever it is now.
+        It is about the host's configuration, and holds as long as the container does.
+
+        It is known on x86 only, from the names of the interrupt chips in /proc/interrupts.
+
+        False positive: a host all of whose guests are trusted; say so in a policy.
+        """
+
+    let kernelFacts = [
+        "vfio_iommu_type1_attach_group fails with -EPERM unless interrupts are isolated or allow_unsafe_interrupts is set (5.10 to 7.3).",
+        "Isolated: irq_domain_check_msi_remap or IOMMU_CAP_INTR_REMAP up to 6.2, iommu_group_has_isolated_msi from 6.3 on.",
+        "Remapped chips are called IR-IO-APIC and IR-PCI-MSI (arch/x86 and drivers/iommu, 5.10 to 7.3).",
+    ]
+
+    let advice = """
+        Turn interrupt remapping on in the firmware (VT-d or AMD-Vi with interrupt remapping), remove intremap=off
+        from the kernel's command line, and allow_unsafe_interrupts from the module's options.
+        """
+
+    func evaluate(_ container: Container, isHolding: Bool, graph: borrowing Graph) -> Verdict? {
+        guard graph.remapsInterrupts == false, !container.groups.isEmpty, !container.isTearingDown else { return nil }
+        // Groups of emulated devices only (mdev) are attached without being asked.
+        guard graph.devices(in: container).contains(where: { !$0.isRemoved }) else { return nil }
+        return Verdict(severity: .high, actor: container.owner(graph))
+    }
+
+    func message(_ container: Container, graph: borrowing Graph) -> String {
+        let devices = graph.devices(in: container).filter { !$0.isBridge }.map(\.address.description)
+        let names = devices.prefix(4).joined(separator: ", ") + (devices.count > 4 ? " and \(devices.count - 4) more" : "")
+        return "\(container.holder(graph)) has \(names) on a host that does not remap interrupts, by leave of allow_unsafe_interrupts: "
+            + "they can raise any interrupt of the host."
+    }
+}
