@@ -275,6 +275,12 @@ public final class Tracer {
         case VS_FORK:
             let fork = record.load(as: vs_fork.self)
             commandTree.insert(ProcessKey(pid: fork.child, start: fork.child_start))
+        case VS_EXEC:
+            // Another program, and a QEMU that updates itself may have another name.
+            onRecord(record, count)
+            knownProcesses.insert(ProcessKey(pid: header.tgid, start: header.start))
+            ProcessScan.record(for: header) { onRecord($0, $1) }
+            return
         default:
             let process = ProcessKey(pid: header.tgid, start: header.start)
             if knownProcesses.insert(process).inserted { ProcessScan.record(for: header) { onRecord($0, $1) } }
