@@ -277,6 +277,11 @@ public final class Tracer {
         case VS_FORK:
             let fork = record.load(as: vs_fork.self)
             commandTree.insert(ProcessKey(pid: fork.child, start: fork.child_start))
+        case VS_EXEC:
+            // Another program, and a QEMU that updates itself may have another name.
+            onRecord(record, count)
+            processes.look(header, again: true) { onRecord($0, $1) }
+            return
         case VS_IOMMU_ATTACH, VS_DEVICE_ENABLE: processes.look(header, again: true) { onRecord($0, $1) }
         default: processes.look(header, again: false) { onRecord($0, $1) }
         }

@@ -41,7 +41,7 @@ struct ActorTable: Sendable {
 
     /// Whether a process that has exited from now on had made any mapping.
     mutating func exit(_ process: ProcessKey) -> Bool {
-        var indices = former.removeValue(forKey: process) ?? []
+        var indices = former[process] ?? []
         if let index = byProcess[process] { indices.append(index) }
         for index in indices { set(.exited, index) }
         return !indices.isEmpty
@@ -49,7 +49,8 @@ struct ActorTable: Sendable {
 
     /// Whether a process that has left its address space had made any mapping from it.
     mutating func exec(_ process: ProcessKey) -> Bool {
-        guard let index = byProcess.removeValue(forKey: process) else { return false }
+        guard let index = byProcess[process], state(index) == .alive else { return false }
+        byProcess[process] = nil
         leave(index, process)
         return true
     }

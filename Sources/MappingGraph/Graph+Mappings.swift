@@ -27,7 +27,7 @@ extension Graph {
             applied.peer = addPeer(map, slot, event)
             applied.affects = .mapping
         }
-        let owner = map.isMemoryGone ? actors.formerIndex(of: event.actor) : owner(of: event)
+        let owner = map.isMemoryGone ? formerIndex(of: event.actor) : owner(of: event)
         let mapping = Mapping(iova: map.iova, size: map.size, readable: map.readable, writable: map.writable, provenance: map.provenance,
                               owner: owner, peer: applied.peer)
         slots[slot].bytes &+= map.size
@@ -115,6 +115,13 @@ extension Graph {
             slots[slot].container.withoutMemory += change
             if change > 0 || slots[slot].container.withoutMemory == 0 { applied.containerChange = .state }
         }
+    }
+
+    /// The index of an address space that is gone; its process may have been seen to exit.
+    mutating func formerIndex(of actor: Actor) -> UInt32 {
+        let index = actors.formerIndex(of: actor)
+        if exited.contains(actor.process) { _ = actors.exit(actor.process) }
+        return index
     }
 
     /// A mapping that has another maker from now on, for the kernel as well.

@@ -56,7 +56,7 @@ extension Graph {
         if walk?.iommu == map.iommu { passBy(upTo: map.iova) }
         if let old = slots[slot].index.find(map.iova) {
             applied.known = true
-            if map.isMemoryGone, actors.state(old.owner) == .alive { give(old, to: actors.formerIndex(of: actor), slot, &applied) }
+            if map.isMemoryGone, actors.state(old.owner) == .alive { give(old, to: formerIndex(of: actor), slot, &applied) }
             // A map under way is found with the size that it has so far; its event will say the rest.
             if old.size == map.size, old.readable == map.readable, old.writable == map.writable { return false }
             if walk?.mapped.contains(map.iova) == true { return false }

@@ -40,22 +40,9 @@ struct SharedMemory: Sendable {
     /// A container has mapped a part of a file; says whether it is news to those who share it. O(1) but for files in many containers.
     mutating func add(_ backing: Backing, size: UInt64, owner: UInt32, slot: Int) -> (file: UInt32, isNews: Bool) {
         let number = self.number(of: backing)
-        guard var file = files.removeValue(forKey: number) else { return (number, false) }
-        defer { files[number] = file }
-        var at = file.holders.firstIndex { $0.slot == slot } ?? file.holders.count
-        if at == file.holders.count {
-            file.holders.append(Holder(slot: slot, owner: owner))
-            if file.holders.count == 2 { shared.insert(number, at: shared.firstIndex { $0 > number } ?? shared.count) }
-            at = file.holders.count - 1
-        }
-        let before = file.holders[at]
-        let (end, overflow) = backing.offset.addingReportingOverflow(size)
-        file.holders[at].mappings += 1
-        file.holders[at].first = min(before.first, backing.offset)
-        file.holders[at].end = max(before.end, overflow ? .max : end)
-        guard file.holders.count > 1 else { return (number, false) }
-        let after = file.holders[at]
-        return (number, file.holders.contains { $0.slot != slot && $0.overlaps(after) && !$0.overlaps(before) })
+        let (isNews, makesShared) = files[number]!.add(backing.offset, size, owner: owner, slot: slot)
+        if makesShared { shared.insert(number, at: shared.firstIndex { $0 > number } ?? shared.count) }
+        return (number, isNews)
     }
 
     /// A mapping of a part of a file is gone; says whether that is news to those who share it.
@@ -89,6 +76,27 @@ struct SharedMemory: Sendable {
         }
         last = (key, number)
         return number
+    }
+}
+
+extension SharedMemory.File {
+    /// Whether the part now has something in common with another's that it had not, and whether a second container has the file by that.
+    fileprivate mutating func add(_ offset: UInt64, _ size: UInt64, owner: UInt32, slot: Int) -> (isNews: Bool, makesShared: Bool) {
+        var at = holders.count - 1
+        while at >= 0, holders[at].slot != slot { at -= 1 }
+        let isNew = at < 0
+        if isNew {
+            at = holders.count
+            holders.append(SharedMemory.Holder(slot: slot, owner: owner))
+        }
+        let before = holders[at]
+        let (end, overflow) = offset.addingReportingOverflow(size)
+        holders[at].mappings += 1
+        holders[at].first = min(before.first, offset)
+        holders[at].end = max(before.end, overflow ? .max : end)
+        guard holders.count > 1 else { return (false, false) }
+        let after = holders[at]
+        return (holders.contains { $0.slot != slot && $0.overlaps(after) && !$0.overlaps(before) }, isNew && holders.count == 2)
     }
 }
 

@@ -108,6 +108,42 @@ import Testing
         #expect(it.said.last == "dead-mm low resolved")
     }
 
+    /// What a container counts of its mappings' makers is what its mappings say, whatever happens in whatever order.
+    @Test(arguments: UInt64(1)...20) func makersAreCountedRight(seed: UInt64) {
+        var state = seed
+        func below(_ bound: UInt64) -> UInt64 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return (state >> 33) % bound
+        }
+        var it = plain("dead-mm", "creator-gone")
+        let sides = [i1, IOMMUKey(0x2000)]
+        for step in UInt64(0)..<400 {
+            let who = actor(UInt32(100 + below(6)), "p"), side = sides[Int(below(2))], iova = below(12) << 20
+            let kind = below(12)
+            // Nobody acts any more who has exited; a snapshot can find what is left of him.
+            if kind < 11, it.graph.hasExited(who.process) { continue }
+            switch kind {
+            case 0..<4: it.at(10 + step, .map(Map(iommu: side, iova: iova, size: 0x10_0000)), by: who)
+            case 4..<7: it.at(10 + step, .mappingRemoved(MappingRemoved(iommu: side, iova: iova, size: 0x10_0000, cause: .request)), by: who)
+            case 7: it.at(10 + step, .map(Map(iommu: side, iova: iova, size: 0x10_0000, vaddrOnly: true)), by: who)
+            case 8: it.at(10 + step, .processExec, by: who)
+            case 9: if below(8) == 0 { it.at(10 + step, .processExit, by: who) }
+            case 10: if below(20) == 0 { it.at(10 + step, .iommuRelease(side)) }
+            default:
+                var map = Map(iommu: side, iova: iova, size: 0x10_0000, provenance: .snapshot)
+                map.isMemoryGone = it.graph.hasExited(who.process) || below(2) == 0
+                it.at(10 + step, .map(map), by: who)
+            }
+            for container in it.graph.containers {
+                var exited = 0, withoutMemory = 0
+                for mapping in it.graph.mappings(in: container.id) {
+                    if it.graph.isWithoutMemory(mapping) { withoutMemory += 1 } else if it.graph.hasExited(it.graph.actor(at: mapping.owner).process) { exited += 1 }
+                }
+                #expect(container.withoutMemory == withoutMemory && container.abandoned == exited, "step \(step)")
+            }
+        }
+    }
+
     // MARK: shared-ram
 
     private let i2 = IOMMUKey(0x2000)

@@ -86,6 +86,8 @@ struct FixtureTests {
         "given-away": ["stale-mapping", "isolation-break"], "memory-off-on": ["memory-disabled"], "power": ["memory-disabled"],
         "msix-stale": ["stale-mapping"],
         "no-open-device": ["no-open-device"], "no-container-fd": ["no-container-fd"], "creator-gone": ["creator-gone"],
+        "unmap-holes": [], "unmap-more": ["unmap-mismatch"], "live-update": [], "live-update-forgotten": [], "exec-keeps": ["dead-mm"],
+        "shared-memfd": ["shared-ram"], "shared-anonymous": ["shared-ram"], "shared-not": [],
     ]
 
     @Test func everyKernelOfTheMatrixIsThere() {

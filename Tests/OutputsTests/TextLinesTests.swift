@@ -32,6 +32,17 @@ import Testing
         #expect(found[0].contains("hit nothing") && found[2].contains("said to be removed; seen: 4 KiB") && found[3].contains("unmap FAILED"))
     }
 
+    @Test func unmapsOfMoreOrLessThanWasAskedForAreShown() {
+        let found = lines(of: [
+            (vmA, .mappingRemoved(MappingRemoved(iommu: side, iova: 0x1000, size: 4096, cause: .request))),
+            (vmA, .unmapRequest(UnmapRequest(iommu: side, iova: 0x1000, size: 4096, flags: 0, result: 0, requested: 16384))),
+            (vmA, .map(Map(iommu: side, iova: 0x8000, size: 4096))),
+            (vmB, .unmapRequest(UnmapRequest(iommu: side, iova: 0x7000, size: 0, flags: 0, result: 0, requested: 8192))),
+        ])
+        #expect(found.contains { $0.contains("16 KiB  asked for; removed: 4 KiB") })
+        #expect(found.contains { $0.contains("at 0x7000  removed nothing, but a mapping is there") })
+    }
+
     /// A removal by one thread does not excuse the request of another.
     @Test func foldingIsByThread() {
         let found = lines(of: [

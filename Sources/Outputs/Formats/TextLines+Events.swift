@@ -173,7 +173,7 @@ extension TextLines {
         let gone = removed.removeValue(forKey: event.actor.tid) ?? 0
         // VFIO_DMA_UNMAP_FLAG_ALL: kernels differ in whether they return the bytes; VFIO_DMA_UNMAP_FLAG_VADDR removes nothing.
         let isAll = request.flags & 2 != 0, isVaddr = request.flags & 4 != 0
-        if request.result == 0, isVaddr || (isAll && gone > 0) || (gone == request.size && gone > 0) { return }
+        if request.result == 0, isVaddr || (isAll && gone > 0) || (gone == request.size && gone > 0 && !request.differs) { return }
         line(request.result != 0 ? "unmap FAILED" : "unmap", event, graph, &out, .warning) { out in
             container(applied.container, &out)
             if request.result != 0 {
@@ -183,7 +183,12 @@ extension TextLines {
             } else if request.size == 0, gone == 0 {
                 out.append(isAll ? "all" : "at ")
                 if !isAll { out.append(hex: request.iova) }
-                out.append("  hit nothing: no mapping was there")
+                let isThere = applied.container.flatMap { graph.mapping(overlapping: request.iova, request.last, in: $0) } != nil
+                out.append(isThere && !isAll ? "  removed nothing, but a mapping is there" : "  hit nothing: no mapping was there")
+            } else if gone == request.size, let requested = request.requested {
+                range(request.iova, requested, &out)
+                out.append("  asked for; removed: ")
+                out.append(size: gone)
             } else {
                 range(request.iova, request.size, &out)
                 out.append("  said to be removed; seen: ")

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MEMORY 0x1000000ull
@@ -123,6 +124,21 @@ void exec_kept_next(void)
 	oracle("stopped", "\"where\":\"after exec\",\"t_after\":%lu", boot_ns());
 	raise(SIGSTOP);
 	dma_unmap(&c, MEMORY, SIZE);
+	end(&c);
+}
+
+/* Mapped by a child that has exited before the tool comes. */
+void exit_kept(void)
+{
+	struct container c = container_with("c1", &edu);
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(dma_map(&c, ram_new(SIZE), MEMORY, SIZE) != 0);
+	waitpid(child, &status, 0);
+	oracle("stopped", "\"where\":\"after the child's exit\",\"child\":%d,\"t_after\":%lu", child, boot_ns());
+	raise(SIGSTOP);
 	end(&c);
 }
 
