@@ -6,7 +6,7 @@ import Testing
 struct ProcessInfoTests {
     /// Copying an event is what every stage does with it.
     @Test func eventsAreSmall() {
-        #expect(MemoryLayout<Event>.size <= 144)
+        #expect(MemoryLayout<Event>.size <= 128)
     }
 
     private func decode(_ record: vs_process_info, count: Int) -> ProcessInfo? {
