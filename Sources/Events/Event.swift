@@ -35,7 +35,7 @@ public struct Event: Sendable {
         indirect case driverUnbind(DeviceInfo)
         case deviceRemove(PCIAddress)
         /// The kernel gave BARs of it other addresses, or the same anew.
-        case barsAssigned(DeviceInfo)
+        indirect case barsAssigned(DeviceInfo)
         case map(Map)
         /// One run of device memory of the mapping that its thread is making; its `map` follows.
         case extent(Extent)

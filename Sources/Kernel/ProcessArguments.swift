@@ -75,9 +75,15 @@ struct ProcessArguments {
         return secretWords.contains { lower.contains($0) }
     }
 
-    /// Cuts values: of `key=value` up to the next comma, ampersand or blank, of `"key":"value"` up to the next quote, and of `user:password@`
-    /// in a URL. An object of QEMU's that is a secret has it in `data`.
+    /// Cuts values: of `key=value` up to the next comma (not a doubled one, which is QEMU's comma in a value) or ampersand, of `"key":"value"` up to
+    /// the closing quote, and of `user:password@` in a URL. An object of QEMU's that is a secret has it in `data`. What has blanks in it
+    /// may be a shell's script or JSON for people: all is cut behind the first word that looks like a secret's.
     private static func withoutSecrets(_ argument: String) -> String {
+        if argument.contains(where: \.isWhitespace) {
+            let lower = argument.lowercased()
+            let found = secretWords.compactMap { word in firstEnd(of: word, in: lower) }.min()
+            if let found { return argument.prefix(found) + "***" }
+        }
         let isSecretObject = argument.hasPrefix("secret,") || (argument.hasPrefix("{") && argument.contains("\"secret\""))
         func isSecretKey(_ key: Substring) -> Bool { isSecret(key) || (isSecretObject && key == "data") }
         var result = ""
@@ -103,16 +109,45 @@ struct ProcessArguments {
             } else if isSecretKey(name) {
                 result += rest[...sign]
                 let isQuoted = after.hasPrefix("\"")
-                let body = isQuoted ? after.dropFirst() : after
-                let end = body.firstIndex { isQuoted ? $0 == "\"" : $0 == "," || $0 == "&" || $0 == " " } ?? body.endIndex
                 result += isQuoted ? "\"***" : "***"
-                rest = body[end...]
+                rest = isQuoted ? behindText(after.dropFirst()) : behindValue(after)
             } else {
                 result += rest[...sign]
                 rest = after
             }
         }
         return result + rest
+    }
+
+    /// How many characters there are up to the end of the first `word`; nil if it is not in there.
+    private static func firstEnd(of word: String, in text: String) -> Int? {
+        var rest = text[...], passed = 0
+        while !rest.isEmpty {
+            if rest.hasPrefix(word) { return passed + word.count }
+            rest = rest.dropFirst()
+            passed += 1
+        }
+        return nil
+    }
+
+    /// From the comma or ampersand that ends a value on.
+    private static func behindValue(_ text: Substring) -> Substring {
+        var rest = text
+        while let end = rest.firstIndex(where: { $0 == "," || $0 == "&" }) {
+            guard rest[end...].hasPrefix(",,") else { return rest[end...] }
+            rest = rest[end...].dropFirst(2)
+        }
+        return rest.suffix(0)
+    }
+
+    /// From the quote that ends a text of JSON on.
+    private static func behindText(_ text: Substring) -> Substring {
+        var rest = text
+        while let end = rest.firstIndex(where: { $0 == "\"" || $0 == "\\" }) {
+            guard rest[end] == "\\" else { return rest[end...] }
+            rest = rest[end...].dropFirst(2)
+        }
+        return rest.suffix(0)
     }
 }
 

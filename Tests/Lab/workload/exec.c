@@ -35,7 +35,7 @@ static void tell_locked(const char *when)
 	}
 	if (status)
 		fclose(status);
-	oracle("locked", "\"when\":\"%s\",\"kib\":%lu,\"pinned_kib\":%lu", when, locked, pinned);
+	oracle("locked-memory", "\"when\":\"%s\",\"kib\":%lu,\"pinned_kib\":%lu", when, locked, pinned);
 }
 
 static void keep(int from, int to)
