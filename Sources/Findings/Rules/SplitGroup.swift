@@ -25,6 +25,7 @@ struct SplitGroup: ContainerRule {
         "From 5.19 on VFIO owns an attached group: a host driver's probe fails then with -EBUSY (iommu_device_use_default_domain), and SET_CONTAINER of a "
             + "group that has one with -EPERM (iommu_group_claim_dma_owner).",
         "Up to 5.18 SET_CONTAINER asks nothing of the siblings' drivers: only opening a device is refused then, with -EINVAL (vfio_group_viable).",
+        "On 5.10 a host driver that binds while the group is in a container ends in a kernel BUG (vfio_iommu_group_notifier).",
         "A bridge's driver is allowed in a group (vfio_dev_driver_allowed; driver_managed_dma from 5.19 on).",
     ]
 
