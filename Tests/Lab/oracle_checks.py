@@ -17,6 +17,11 @@ def check(check, run):
         check.same(f"a CPU's read, {line['meaning']}", line["result"], CPU_READS.get(line["meaning"], lambda series: "ok")(run.series))
     for line in run.lines("cpu-sees"):
         check("the other process sees what the device wrote" if line["same"] else "the other process sees nothing of it", line["ok"], line["word"])
+    for line in run.lines("extension"):
+        check.same(f"{line['name']} is there", line["there"], run.series != "5.10")
+    for line in run.lines("locked"):
+        # Of 64 KiB, in the present mm: what another program had mapped is pinned, and counted nowhere.
+        check.same(f"locked memory, {line['when']}", line["kib"], 0 if line["when"] == "after exec" else 64)
     for line in run.lines("vaddr-take") + run.lines("vaddr-give"):
         check.same(f"{line['op']} succeeds", line["ret"], 0)
     check_returns(check, run, expected)

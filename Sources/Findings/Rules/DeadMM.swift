@@ -27,6 +27,7 @@ struct DeadMM: ContainerRule {
 
     let kernelFacts = [
         "vfio_dma.mm is taken with mmgrab, which keeps the struct but neither its users nor its pages (5.10 to 7.3).",
+        "The pages stay locked in the old mm: VmLck of the new program does not have them (5.10 to 7.3).",
         "VFIO_DMA_MAP_FLAG_VADDR makes the caller the owner: vfio_change_dma_owner (6.1 to 7.3; 5.10 has no such flag).",
         "Accounting against a dead mm was wrong more than once: CVE-2019-3882, CVE-2022-48700, CVE-2023-53171.",
     ]

@@ -33,7 +33,7 @@ struct SharedRAM: ContainerRule {
     ]
 
     let advice = """
-        Where it is by design, let a policy allow it: rules = ["shared-ram"]. Else map memory of one's own
+        Where it is by design, let a policy allow it for these commands or VMs. Else map memory of one's own
         (MAP_PRIVATE, or a memfd that is not passed on), and unmap what a child should not have.
         """
 

@@ -22,6 +22,7 @@ struct VaddrInvalid: ContainerRule {
         """
 
     let kernelFacts = [
+        "VFIO_CHECK_EXTENSION has VFIO_UPDATE_VADDR if the container has no mediated device (6.1 to 7.3), and not at all in 5.10.",
         "The flags are not in 5.10; vfio_dma.vaddr_invalid changes nothing in the IOMMU (6.1 to 7.3).",
         "6.1 and later: attaching a group fails with EBUSY while an address is missing (vfio_iommu_type1_attach_group).",
     ]
