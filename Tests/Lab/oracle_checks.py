@@ -17,7 +17,7 @@ def check(check, run):
         check.same(f"a CPU's read, {line['meaning']}", line["result"], CPU_READS.get(line["meaning"], lambda series: "ok")(run.series))
     for line in run.lines("cpu-sees"):
         check("the other process sees what the device wrote" if line["same"] else "the other process sees nothing of it", line["ok"], line["word"])
-    for line in run.lines("extension"):
+    for line in run.lines("can-update"):
         check.same(f"{line['name']} is there", line["there"], run.series != "5.10")
     for line in run.lines("locked"):
         # Of 64 KiB, in the present mm: what another program had mapped is pinned, and counted nowhere.

@@ -147,7 +147,7 @@ static int can_update(struct container *c)
 {
 	int can = ioctl(c->fd, VFIO_CHECK_EXTENSION, VFIO_UPDATE_VADDR) == 1;
 
-	oracle("extension", "\"name\":\"VFIO_UPDATE_VADDR\",\"there\":%s", can ? "true" : "false");
+	oracle("can-update", "\"name\":\"VFIO_UPDATE_VADDR\",\"there\":%s", can ? "true" : "false");
 	return can;
 }
 
