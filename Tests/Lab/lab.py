@@ -52,7 +52,7 @@ def arguments():
     parser.add_argument("--exec", help="run a shell command in the guest and print its output; no scenarios unless --scenario is given")
     parser.add_argument("--include", type=Path, action="append", default=[], help="put FILE in the guest as /extra/NAME")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="guests at a time; default: 2, or 1 on a single CPU")
-    parser.add_argument("--timeout", type=int, default=1800, help="seconds for one boot")
+    parser.add_argument("--timeout", type=int, default=3600, help="seconds for one boot")
     parser.add_argument("--recheck", action="store_true", help="boot nothing: check what the last run left in --out")
     parser.add_argument("--list", action="store_true", help="list kernels and scenarios")
     return parser.parse_args()
