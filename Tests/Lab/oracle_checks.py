@@ -19,7 +19,7 @@ def check(check, run):
         check("the other process sees what the device wrote" if line["same"] else "the other process sees nothing of it", line["ok"], line["word"])
     for line in run.lines("can-update"):
         check.same(f"{line['name']} is there", line["there"], run.series != "5.10")
-    for line in run.lines("locked"):
+    for line in run.lines("locked-memory"):
         # Of 64 KiB, in the present mm: what another program had mapped is pinned, and counted nowhere.
         check.same(f"locked memory, {line['when']}", line["kib"], 0 if line["when"] == "after exec" else 64)
     for line in run.lines("vaddr-take") + run.lines("vaddr-give"):
