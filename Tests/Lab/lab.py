@@ -160,6 +160,8 @@ def check_variants(tally, options, scenarios, kernel, tool):
         return
     for variant, machine in guest.VARIANTS.items():
         directory, name = options.out / f"{series}-{variant}", f"{series} {variant}"
+        if options.recheck and not (directory / "boot.json").exists():
+            continue
         said = "" if options.recheck else boot(kernel, options, machine["scenarios"], None, directory, variant=variant)
         if tally.check(name, "boots and brings results", said is not None and (directory / "boot.json").exists()):
             print(f"lab: {said}", flush=True)
