@@ -277,6 +277,7 @@ struct phys_vec {
 };
 
 struct vfio_pci_dma_buf {
+	struct vfio_pci_core_device *vdev;
 	unsigned long size;
 	struct phys_vec *phys_vec;
 	uint32_t nr_ranges;

@@ -163,13 +163,20 @@ extension Graph {
         guard let address = found.device else { return Applied() }
         snapshot?.devices.insert(address)
         let isOpen = devices[address]?.isOpen ?? false
+        // Of a reset the end may have been lost; one that is under way is over in no time.
+        let isResync = snapshot?.isResync == true
         if found.openCount == 0 {
-            guard isOpen, snapshot?.isResync == true else { return Applied() }
-            close(address, at: event.time)
-            snapshot!.result.changed += 1
-            var applied = Applied()
-            applied.affects = .device(address)
-            return applied
+            if isOpen {
+                guard isResync else { return Applied() }
+                close(address, at: event.time)
+                snapshot!.result.changed += 1
+            }
+            guard let known = devices[address], isOpen || isResync && known.resetDepth > 0 || found.power != .unknown && found.power != known.power
+            else { return Applied() }
+            return change(address) { device in
+                if isResync { device.resetDepth = 0 }
+                if found.power != .unknown { device.power = found.power }
+            }
         }
         if !isOpen { snapshot?.result.changed += 1 }
         return change(address) { device in
@@ -178,6 +185,7 @@ extension Graph {
             // By whom, its holder tells.
             if !isOpen { device.open(by: Actor(), at: event.time, .snapshot) }
             device.openDescriptors = found.openCount
+            if isResync { device.resetDepth = 0 }
             if let memory = found.memoryEnabled { device.memoryEnabled = memory }
             if found.power != .unknown { device.power = found.power }
         }

@@ -141,6 +141,23 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
         #expect(graph.device(gpu)?.isOpen == true && graph.groups[gpuGroup]?.container == k1)
     }
 
+    /// The end of a reset was lost, and that the device went to sleep: its mappings are neither unreachable for ever nor reachable meanwhile.
+    @Test(arguments: [true, false]) func aResetWithoutEnd(isOpen: Bool) {
+        var graph = Graph.traced()
+        graph.apply(9, .reset(gpu, phase: .begin, wholeBus: false))
+        if !isOpen { graph.apply(9, .deviceLastClose(DeviceUse(device: gpu, group: gpuGroup))) }
+        let found = SnapshotDevice(device: gpu, group: gpuGroup, openCount: isOpen ? 1 : 0, memoryEnabled: isOpen ? true : nil, power: .d3hot)
+        graph.apply(20, .snapshotBegin, by: host)
+        graph.apply(21, .snapshotDevice(found), by: host)
+        graph.apply(22, .snapshotEnd, by: host)
+        // As long as nothing was lost its end is still to come.
+        #expect(graph.device(gpu)?.resetDepth == 1 && graph.device(gpu)?.power == .d3hot)
+        graph.apply(30, .loss(since: 25, lost: 3), by: host)
+        graph.apply(40, .snapshotBegin, by: host)
+        #expect(graph.apply(41, .snapshotDevice(found), by: host).affects == .device(gpu))
+        #expect(graph.device(gpu)?.resetDepth == 0 && graph.device(gpu)?.power == .d3hot)
+    }
+
     @Test func whatWasOpenedDuringTheSnapshotStays() {
         var graph = Graph.traced()
         graph.apply(10, .loss(since: 9, lost: 3), by: host)

@@ -20,13 +20,13 @@ static __always_inline void dma_buf_exported(uint64_t *arg, long ret, bool probe
 	if ((int)ret < 0 || (uint32_t)arg[1] & VFIO_DEVICE_FEATURE_PROBE)
 		return;
 	file = file_of_descriptor(ret);
-	if (!file) {
-		/* Another thread closed it at once. */
+	dmabuf = file ? READ(file, private_data) : 0;
+	buffer = dmabuf ? READ(dmabuf, priv) : 0;
+	/* Another thread can close the descriptor at once, and get it for another file. */
+	if (!buffer || READ(buffer, vdev) != vdev) {
 		count_failure(VS_DMA_BUF);
 		return;
 	}
-	dmabuf = READ(file, private_data);
-	buffer = READ(dmabuf, priv);
 	ranges = READ(buffer, phys_vec);
 	EMIT(VS_DMA_BUF, vs_dma_buf, r) {
 		struct inode *inode = READ(file, f_inode);
