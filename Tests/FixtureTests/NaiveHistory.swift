@@ -55,6 +55,8 @@ struct NaiveHistory {
         case .mappingRemoved(let removal): if removal.cause != .failedMap { rows[removal.iommu]?[removal.iova] = nil }
         case .deviceFirstOpen(let use): open.insert(use.device!.description)
         case .deviceLastClose(let use): open.remove(use.device!.description)
+        // One that is just being opened: the snapshot may be there before the event.
+        case .snapshotDevice(let found) where found.openCount > 0: if let device = found.device { open.insert(device.description) }
         default: break
         }
     }
