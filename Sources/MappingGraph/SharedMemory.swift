@@ -28,33 +28,37 @@ struct SharedMemory: Sendable {
     }
 
     private var numbers: [FileKey: UInt32] = [:]
-    private var files: [UInt32: File] = [:]
-    private var next: UInt32 = 0
+    /// By number: no hash for a mapping of the file that the one before had.
+    private var files: [File] = []
+    /// Numbers of files that nobody has any more.
+    private var free: [UInt32] = []
     /// The file of the mapping before: neighbours mostly have the same.
     private var last: (key: FileKey, number: UInt32)?
     /// Files in more than one container, ascending.
     private(set) var shared: [UInt32] = []
 
-    subscript(number: UInt32) -> File? { files[number] }
+    subscript(number: UInt32) -> File { files[Int(number)] }
 
     /// A container has mapped a part of a file; says whether it is news to those who share it. O(1) but for files in many containers.
     mutating func add(_ backing: Backing, size: UInt64, owner: UInt32, slot: Int) -> (file: UInt32, isNews: Bool) {
         let number = self.number(of: backing)
-        let (isNews, makesShared) = files[number]!.add(backing.offset, size, owner: owner, slot: slot)
+        let (isNews, makesShared) = files[Int(number)].add(backing.offset, size, owner: owner, slot: slot)
         if makesShared { shared.insert(number, at: shared.firstIndex { $0 > number } ?? shared.count) }
         return (number, isNews)
     }
 
     /// A mapping of a part of a file is gone; says whether that is news to those who share it.
     mutating func remove(_ number: UInt32, slot: Int, mappings: Int = 1) -> Bool {
-        guard let at = files[number]?.holders.firstIndex(where: { $0.slot == slot }) else { return false }
-        files[number]!.holders[at].mappings -= mappings
-        guard files[number]!.holders[at].mappings <= 0 else { return false }
-        files[number]!.holders.remove(at: at)
-        let left = files[number]!.holders.count
+        let index = Int(number)
+        guard let at = files[index].holders.firstIndex(where: { $0.slot == slot }) else { return false }
+        files[index].holders[at].mappings -= mappings
+        guard files[index].holders[at].mappings <= 0 else { return false }
+        files[index].holders.remove(at: at)
+        let left = files[index].holders.count
         if left == 1 { shared.removeAll { $0 == number } }
-        if left == 0, let file = files.removeValue(forKey: number) {
-            numbers[file.key] = nil
+        if left == 0 {
+            numbers[files[index].key] = nil
+            free.append(number)
             if last?.number == number { last = nil }
         }
         return left > 0
@@ -68,13 +72,15 @@ struct SharedMemory: Sendable {
     private mutating func number(of backing: Backing) -> UInt32 {
         let key = FileKey(device: backing.device, inode: backing.inode)
         if let last, last.key == key { return last.number }
-        let number = numbers[key] ?? next
-        if number == next {
-            numbers[key] = number
-            files[number] = File(key: key, kind: backing.kind)
-            next += 1
-        }
+        let number = numbers[key] ?? open(File(key: key, kind: backing.kind))
         last = (key, number)
+        return number
+    }
+
+    private mutating func open(_ file: File) -> UInt32 {
+        let number = free.popLast() ?? UInt32(files.count)
+        if Int(number) == files.count { files.append(file) } else { files[Int(number)] = file }
+        numbers[file.key] = number
         return number
     }
 }
@@ -157,7 +163,8 @@ extension Graph {
     public func commonMemory(of id: ContainerID) -> [CommonMemory] {
         var found: [CommonMemory] = []
         for number in sharedMemory.shared {
-            guard let file = sharedMemory[number], let at = file.holders.firstIndex(where: { $0.slot == Int(id.number) - 1 }) else { continue }
+            let file = sharedMemory[number]
+            guard let at = file.holders.firstIndex(where: { $0.slot == Int(id.number) - 1 }) else { continue }
             let own = file.holders[at]
             for other in file.holders[..<at] where other.overlaps(own) {
                 let maker = actor(at: own.owner), otherMaker = actor(at: other.owner)

@@ -1,6 +1,7 @@
 /* Programs whose stale mapping is held by a process that its parent does not wait for. */
 #include "edu.h"
 #include "oracle.h"
+#include "pipes.h"
 #include "scenarios.h"
 
 #include <errno.h>
@@ -9,20 +10,6 @@
 
 #define WINDOW 0x200000ull
 #define SIZE 0x200000ull
-
-static void say(int fd)
-{
-	if (write(fd, "x", 1) != 1)
-		give_up("write to pipe", errno);
-}
-
-static void hear(int fd)
-{
-	char byte;
-
-	if (read(fd, &byte, 1) != 1)
-		give_up("the other process is gone", EPIPE);
-}
 
 /* Makes a mapping stale, says so on `ready`, holds it for longer than any debounce, and cleans up. */
 static void hold_stale_mapping(int ready)

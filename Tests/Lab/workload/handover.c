@@ -2,6 +2,7 @@
 #include "devices.h"
 #include "edu.h"
 #include "oracle.h"
+#include "pipes.h"
 #include "scenarios.h"
 
 #include <errno.h>
@@ -21,20 +22,6 @@
 /* Descriptors of the pipes between given-away and its victim, which is a program of its own. */
 #define TO_VICTIM 60
 #define FROM_VICTIM 61
-
-static void say(int fd)
-{
-	if (write(fd, "x", 1) != 1)
-		give_up("write to pipe", errno);
-}
-
-static void hear(int fd)
-{
-	char byte;
-
-	if (read(fd, &byte, 1) != 1)
-		give_up("the other process is gone", EPIPE);
-}
 
 /* The new owner: opens the device in its own container, keeps a secret in it, and looks at what becomes of it. */
 void given_away_victim(void)

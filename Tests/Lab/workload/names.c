@@ -1,6 +1,7 @@
 /* Who a process is: by what its command line and its control group say. The step `names` gives both. */
 #include "edu.h"
 #include "oracle.h"
+#include "pipes.h"
 #include "scenarios.h"
 
 #include <errno.h>
@@ -17,20 +18,6 @@
 /* Descriptors of the pipes between a process and its heir, which is a program of its own. */
 #define TO_HEIR 60
 #define FROM_HEIR 61
-
-static void say(int fd)
-{
-	if (write(fd, "x", 1) != 1)
-		give_up("write to pipe", errno);
-}
-
-static void hear(int fd)
-{
-	char byte;
-
-	if (read(fd, &byte, 1) != 1)
-		give_up("the other process is gone", EPIPE);
-}
 
 /* What /proc says of this process, read by itself. */
 static void who_am_i(const char *role)

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "edu.h"
 #include "oracle.h"
+#include "pipes.h"
 #include "scenarios.h"
 
 #include <errno.h>
@@ -15,20 +16,6 @@
 #define SIZE 0x4000ull
 #define WORD 0x5eed000bu
 #define NOBODY 65534
-
-static void say(int fd)
-{
-	if (write(fd, "x", 1) != 1)
-		give_up("write to pipe", errno);
-}
-
-static void hear(int fd)
-{
-	char byte;
-
-	if (read(fd, &byte, 1) != 1)
-		give_up("the other process is gone", EPIPE);
-}
 
 static int memory_file(const char *name)
 {

@@ -62,24 +62,30 @@ static void put(struct device *display, uint32_t word)
 	bar_free((void *)bar, SIZE);
 }
 
+/* The three displays, and a mapping of the second one's BAR, which has left VFIO; where that BAR lies. */
+static uint64_t begin(struct device display[3], struct container *c, struct engine *e)
+{
+	struct device serial;
+
+	devices_by_id(BOCHS_DISPLAY, "display", display, 3);
+	devices_by_id(PCI_SERIAL, "serial", &serial, 1);
+	take(&display[1], &serial);
+	*c = container_with("c1", &edu);
+	*e = edu_start(c);
+	leave_mapping(e, &display[1]);
+	return bar_address(&display[1], 0, "before");
+}
+
 /*
  * The first of three displays is ejected, the others are removed and found again: both move down by one place, and where the second was
  * the third is.
  */
 void bar_moved(void)
 {
-	struct device display[3], serial;
+	struct device display[3];
 	struct container c;
 	struct engine e;
-
-	devices_by_id(BOCHS_DISPLAY, "display", display, 3);
-	devices_by_id(PCI_SERIAL, "serial", &serial, 1);
-	take(&display[1], &serial);
-	c = container_with("c1", &edu);
-	e = edu_start(&c);
-	leave_mapping(&e, &display[1]);
-
-	uint64_t mapped = bar_address(&display[1], 0, "before");
+	uint64_t mapped = begin(display, &c, &e);
 
 	bar_address(&display[2], 0, "before");
 	device_eject(&display[0]);
@@ -100,18 +106,10 @@ void bar_moved(void)
 /* Removed and found again at the same place: the mapping leads to the same memory. */
 void rescan_in_place(void)
 {
-	struct device display[3], serial;
+	struct device display[3];
 	struct container c;
 	struct engine e;
-
-	devices_by_id(BOCHS_DISPLAY, "display", display, 3);
-	devices_by_id(PCI_SERIAL, "serial", &serial, 1);
-	take(&display[1], &serial);
-	c = container_with("c1", &edu);
-	e = edu_start(&c);
-	leave_mapping(&e, &display[1]);
-
-	uint64_t mapped = bar_address(&display[1], 0, "before");
+	uint64_t mapped = begin(display, &c, &e);
 
 	device_remove(&display[1]);
 	bus_rescan();
