@@ -1,10 +1,11 @@
-# demo · build · test · lab · clean: the names that CI uses. `make lab KERNEL=6.12 SCENARIO=stale-cross` runs one of many.
+# demo · build · test · lab · clean: the names that CI uses. `make lab KERNEL=6.12 SCENARIO=stale-cross` runs one of many, `make bench SUITE=replay` one suite.
 TOOL := .build/release/vfioscope
 KERNEL ?= all
 SCENARIO ?= all
+SUITE ?=
 swift_flags := -c release -Xswiftc -static-executable --product vfioscope
 
-.PHONY: demo build test unit lab fixtures dependencies lab-dependencies clean
+.PHONY: demo build test unit lab fixtures bench dependencies lab-dependencies clean
 
 build: dependencies
 	swift build $(swift_flags)
@@ -25,6 +26,10 @@ lab: lab-dependencies build
 
 fixtures: lab-dependencies build
 	Tests/Lab/lab.py --kernel all --scenario all --fixtures Tests/Fixtures
+
+bench: lab-dependencies build
+	@.ci/install-dependencies bench
+	Benchmarks/bench $(SUITE)
 
 dependencies:
 	@.ci/install-dependencies build
