@@ -28,6 +28,8 @@ let package = Package(
             name: "vfioscope",
             dependencies: ["Kernel", "CShim", "Outputs", "Policies", "Findings", "MappingGraph", "Events", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: settings),
+        .executableTarget(
+            name: "ring-bench", dependencies: ["Kernel", "Findings", "MappingGraph", "Events", "CLibbpf"], path: "Benchmarks/Ring", swiftSettings: settings),
         .testTarget(name: "EventsTests", dependencies: ["Events", "CRecords"]),
         .testTarget(name: "MappingGraphTests", dependencies: ["MappingGraph", "Events"]),
         .testTarget(name: "FindingsTests", dependencies: ["Policies", "Findings", "MappingGraph", "Events"]),

@@ -4,7 +4,7 @@ import Events
 ///
 /// A pure value: no I/O and no clock. The same events in the same order give the same graph, live or replayed. A RAM-only map or unmap
 /// allocates nothing (a new leaf of the index apart) and hashes nothing while events stay with one container and one process.
-public struct Graph: Sendable {
+public struct Graph: ~Copyable, Sendable {
     /// A container with its mappings; at index `ContainerID.number - 1`, for ever.
     struct Slot: Sendable {
         var container: Container

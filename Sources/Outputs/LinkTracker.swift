@@ -54,7 +54,7 @@ struct LinkTracker: Sendable {
     func isLinked(_ container: ContainerID, to iommu: IOMMUKey) -> Bool { sides[iommu].map { $0.isLive && $0.container == container } ?? false }
 
     /// Forgets what the graph has no more: a snapshot ended, and what it did not show is gone. O(all there ever was).
-    mutating func settle(_ graph: Graph) {
+    mutating func settle(_ graph: borrowing Graph) {
         for (iommu, side) in sides where side.isLive && graph.container(side.container)?.iommu != iommu { forget(iommu) }
         byKey = byKey.filter { graph.container(for: $0.key)?.id == $0.value }
     }

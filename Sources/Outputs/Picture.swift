@@ -55,7 +55,7 @@ struct Picture {
     var findings: [Finding]
 
     /// O(containers + peer mappings + devices), and a sort of each.
-    init(_ graph: Graph, findings: [Finding]) {
+    init(_ graph: borrowing Graph, findings: [Finding]) {
         self.findings = findings.sorted { ($1.severity, $0.id) < ($0.severity, $1.id) }
         let peers = graph.peerMappings
         addContainers(graph, peers)
@@ -63,7 +63,7 @@ struct Picture {
         addEdges(peers)
     }
 
-    private mutating func addContainers(_ graph: Graph, _ peers: [PeerMapping]) {
+    private mutating func addContainers(_ graph: borrowing Graph, _ peers: [PeerMapping]) {
         var deviceBytes: [ContainerID: UInt64] = [:]
         for peer in peers { deviceBytes[peer.container, default: 0] &+= peer.targets.reduce(0) { $0 &+ $1.size } }
         var positions: [ProcessKey: Int] = [:]
@@ -86,7 +86,7 @@ struct Picture {
     }
 
     /// Devices that are open, in a container, or mapped; others have no part in this.
-    private mutating func addDevices(_ graph: Graph, _ peers: [PeerMapping]) {
+    private mutating func addDevices(_ graph: borrowing Graph, _ peers: [PeerMapping]) {
         let targeted = Set(peers.flatMap { $0.targets.map(\.device) })
         for device in graph.devices.values.sorted(by: { $0.address < $1.address }) {
             let id = graph.containerID(of: device.address)

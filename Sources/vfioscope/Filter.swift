@@ -20,7 +20,7 @@ struct FilterOptions: ParsableArguments {
         }
     }
 
-    func shows(_ event: Event, _ applied: Applied, _ graph: Graph) -> Bool {
+    func shows(_ event: Event, _ applied: Applied, _ graph: borrowing Graph) -> Bool {
         if isEmpty { return true }
         if let pid, event.actor.process.pid != pid { return false }
         if let comm, event.actor.comm.string != comm, graph.displayName(for: event.actor) != comm { return false }
@@ -33,7 +33,7 @@ struct FilterOptions: ParsableArguments {
         return true
     }
 
-    func shows(_ finding: FindingSubject, _ graph: Graph) -> Bool {
+    func shows(_ finding: FindingSubject, _ graph: borrowing Graph) -> Bool {
         if isEmpty { return true }
         if let pid, finding.actor.process.pid != pid, finding.deviceOwner?.process.pid != pid { return false }
         if let comm, graph.displayName(for: finding.actor) != comm, finding.actor.comm.string != comm { return false }
@@ -76,7 +76,7 @@ extension Event {
         }
     }
 
-    func concerns(group wanted: UInt32, _ graph: Graph) -> Bool {
+    func concerns(group wanted: UInt32, _ graph: borrowing Graph) -> Bool {
         switch kind {
         case .groupOpen(let group), .groupClose(let group), .groupAttach(let group, _), .groupDetach(let group, _), .iommuAttach(_, let group, _): group == wanted
         default: device.map { graph.device($0)?.group == wanted } ?? false

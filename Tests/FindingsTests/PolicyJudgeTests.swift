@@ -10,14 +10,14 @@ import Testing
     private static let second: Int64 = 1_000_000_000
 
     /// `rule severity state`, and the reason for which one is suppressed.
-    private func said(_ host: Host, _ judge: inout PolicyJudge) -> [String] {
+    private func said(_ host: borrowing Host, _ judge: inout PolicyJudge) -> [String] {
         host.findings.compactMap { judge.judge($0, graph: host.graph) }.map { judged in
             let finding = judged.finding
             return "\(finding.rule) \(finding.severity.name) \(finding.state == .open ? "open" : "resolved")" + (judged.suppressed.map { ": " + $0 } ?? "")
         }
     }
 
-    private func said(_ host: Host, _ text: String, clockOffset: Int64? = newYear) throws -> [String] {
+    private func said(_ host: borrowing Host, _ text: String, clockOffset: Int64? = newYear) throws -> [String] {
         var judge = PolicyJudge(try policy("version = 1\n" + text), clockOffset: clockOffset)
         return said(host, &judge)
     }

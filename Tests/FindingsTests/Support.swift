@@ -3,7 +3,7 @@ import Findings
 import MappingGraph
 
 /// A graph and an engine fed as the tool feeds them, and what was found on the way.
-struct Host {
+struct Host: ~Copyable {
     var graph = Graph()
     var engine: Engine
     var findings: [Finding] = []

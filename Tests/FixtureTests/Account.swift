@@ -56,7 +56,7 @@ extension [Account.Place] {
 }
 
 extension Account {
-    init(_ graph: Graph) {
+    init(_ graph: borrowing Graph) {
         for container in graph.containers {
             add(container.groups, graph.mappings(in: container.id).map { mapping in
                 var places: [Place] = []

@@ -42,7 +42,7 @@ struct Fixture: CustomTestStringConvertible, Sendable {
 }
 
 /// What a recording says once it went through graph and rules.
-struct Replay {
+struct Replay: ~Copyable {
     var graph = Graph()
     var evidence = Evidence()
     /// The rules of findings above info, in order of opening, with how each ended.

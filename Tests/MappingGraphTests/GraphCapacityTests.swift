@@ -12,7 +12,7 @@ struct GraphCapacityTests {
         graph.apply(time, .map(Map(iommu: iommu, iova: iova, size: size, provenance: provenance)), by: actor)
     }
 
-    private func pinned(_ graph: Graph, _ actor: Actor) -> UInt64? { graph.memoryCapacity(of: actor.process, at: .max)?.pinnedBytes }
+    private func pinned(_ graph: borrowing Graph, _ actor: Actor) -> UInt64? { graph.memoryCapacity(of: actor.process, at: .max)?.pinnedBytes }
 
     private func limit(_ graph: inout Graph, _ bytes: UInt64?, isLifted: Bool = false, by actor: Actor = vmA) {
         graph.apply(10, .processInfo(ProcessInfo(exe: ShortText("/x"), memoryLock: MemoryLock(limit: bytes, isLifted: isLifted))), by: actor)

@@ -102,9 +102,9 @@ import Testing
         #expect(graph.displayName(for: vmB) == "qemu-b")
         #expect(graph.displayName(for: actor(7, "")) == "pid 7")
         #expect(graph.processInfo(for: vmA.process)?.exe.string == "/usr/bin/qemu")
-        #expect(!graph.isSamePrincipal(vmA, vmB))
+        #expect(graph.isSamePrincipal(vmA, vmB) == false)
         graph.apply(2, .processInfo(ProcessInfo(exe: ShortText(), vm: ShortText("web-1"))), by: vmB)
-        #expect(graph.isSamePrincipal(vmA, vmB))
+        #expect(graph.isSamePrincipal(vmA, vmB) == true)
         graph.apply(3, .loss(since: 2, lost: 9))
         #expect(graph.lastGap == Gap(since: 2, until: 3, lost: 9))
     }

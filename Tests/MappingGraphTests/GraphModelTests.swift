@@ -61,7 +61,7 @@ import Testing
         }
     }
 
-    private func compare(_ graph: Graph, _ naive: NaiveGraph, _ context: Comment) {
+    private func compare(_ graph: borrowing Graph, _ naive: NaiveGraph, _ context: Comment) {
         for iommu in [i1, i2] {
             guard let id = graph.container(for: iommu)?.id else {
                 Issue.record("\(context): no container")

@@ -1,3 +1,4 @@
+import Testing
 import Events
 import MappingGraph
 
@@ -71,3 +72,6 @@ extension Graph {
         return graph
     }
 }
+
+/// `#require` of a call on a graph, which cannot be copied as the macro would.
+func unwrapped<T>(_ value: T?, sourceLocation: SourceLocation = #_sourceLocation) throws -> T { try #require(value, sourceLocation: sourceLocation) }

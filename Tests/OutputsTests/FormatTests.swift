@@ -20,8 +20,8 @@ import Musl
         case .graph(let make):
             var history = History.small()
             history.events.removeLast(2)
-            let (graph, findings) = history.final()
-            return ByteWriter.gather { make(OutputOptions()).write(graph, findings: findings, at: 4_000_000_000, session: history.session, into: &$0) }
+            let ending = history.final()
+            return ByteWriter.gather { make(OutputOptions()).write(ending.graph, findings: ending.findings, at: 4_000_000_000, session: history.session, into: &$0) }
         }
     }
 
@@ -60,8 +60,8 @@ import Musl
         history.session.kernel = "6.1<\"&'>"
         let nasty = ShortText("<script>&\"'>")
         history.events.insert(Event(time: 1, actor: vmA, kind: .processInfo(ProcessInfo(exe: nasty, vm: nasty))), at: 0)
-        let (graph, findings) = history.final()
-        let output = text(ByteWriter.gather { FormatRegistry.graph(format)!.write(graph, findings: findings, at: 0, session: history.session, into: &$0) })
+        let ending = history.final()
+        let output = text(ByteWriter.gather { FormatRegistry.graph(format)!.write(ending.graph, findings: ending.findings, at: 0, session: history.session, into: &$0) })
         #expect(!output.contains("<script") && output.contains("&lt;script&gt;&amp;&quot;&#39;&gt;"))
         #expect(!output.contains("6.1<"))
     }
@@ -69,8 +69,8 @@ import Musl
     @Test(arguments: FormatRegistry.graphNames, 0..<40) func anyGraphCanBeDrawn(format: String, seed: Int) {
         var random = Random(seed: UInt64(seed))
         let history = History.random(&random, count: 150, isOrderly: seed % 2 == 0)
-        let (graph, findings) = history.final()
-        let output = text(ByteWriter.gather { FormatRegistry.graph(format)!.write(graph, findings: findings, at: 0, session: history.session, into: &$0) })
+        let ending = history.final()
+        let output = text(ByteWriter.gather { FormatRegistry.graph(format)!.write(ending.graph, findings: ending.findings, at: 0, session: history.session, into: &$0) })
         let open = output.count { $0 == "<" }, close = output.count { $0 == ">" }
         switch format {
         case "dot": #expect(output.hasSuffix("}\n"))
@@ -82,8 +82,8 @@ import Musl
     @Test func boxesDoNotOverlap() {
         for seed in 0..<40 as Range<UInt64> {
             var random = Random(seed: seed)
-            let (graph, findings) = History.random(&random, count: 150, isOrderly: true).final()
-            let layout = SVGLayout(Picture(graph, findings: findings))
+            let ending = History.random(&random, count: 150, isOrderly: true).final()
+            let layout = SVGLayout(Picture(ending.graph, findings: ending.findings))
             for column in [layout.owners, layout.containers, layout.devices] {
                 let sorted = column.sorted { $0.y < $1.y }
                 for (above, below) in zip(sorted, sorted.dropFirst()) { #expect(above.y + above.height < below.y, "seed \(seed)") }
@@ -94,9 +94,9 @@ import Musl
     @Test func edgesCarryTheirFindings() throws {
         var history = History.small()
         history.events.removeLast(2)
-        let (graph, findings) = history.final()
-        let picture = Picture(graph, findings: findings)
-        #expect(findings.map(\.rule) == ["stale-mapping", "no-open-device"])
+        let ending = history.final()
+        let picture = Picture(ending.graph, findings: ending.findings)
+        #expect(ending.findings.map(\.rule) == ["stale-mapping", "no-open-device"])
         #expect(picture.containers.map { $0.findings.map(\.rule) } == [["no-open-device"]])
         let edge = try #require(picture.edges.first)
         #expect(picture.edges.count == 1 && edge.findings.map(\.rule) == ["stale-mapping"] && edge.iova == 0x8000_0000 && edge.size == 1 << 20)

@@ -34,7 +34,7 @@ struct History {
     func timeline(showVaddr: Bool = false) -> [UInt8] { run(JSONLines(options: OutputOptions(showVaddr: showVaddr))) }
 
     /// The state at the end, with its open findings.
-    func final() -> (graph: Graph, findings: [Finding]) {
+    func final() -> Ending {
         var graph = Graph()
         var engine = Engine()
         for device in devices { _ = graph.apply(Event(time: session.began, kind: .deviceInfo(device))) }
@@ -44,7 +44,7 @@ struct History {
             engine.apply(event, applied: applied, graph: graph) { _ in }
         }
         engine.finish(at: evidence.ended, graph: graph) { _ in }
-        return (graph, engine.openFindings)
+        return Ending(graph: graph, findings: engine.openFindings)
     }
 
     /// Reads a timeline back, in chunks of `chunk` bytes.
@@ -82,4 +82,9 @@ func difference(_ a: [UInt8], _ b: [UInt8]) -> String? {
         if first != second { return "line \(index + 1):\n  \(first)\n  \(second)" }
     }
     return nil
+}
+
+struct Ending: ~Copyable {
+    let graph: Graph
+    let findings: [Finding]
 }

@@ -17,3 +17,8 @@ void vs_catch_signals(void);
 int vs_caught_signal(void);
 /* How many times SIGUSR1 came: each asks for a snapshot. */
 int vs_snapshot_requests(void);
+
+/* Positions and headers of a BPF ring, which the kernel writes on other CPUs. */
+static inline unsigned long vs_load_acquire(const void *at) { return __atomic_load_n((const unsigned long *)at, __ATOMIC_ACQUIRE); }
+static inline uint32_t vs_load_acquire_32(const void *at) { return __atomic_load_n((const uint32_t *)at, __ATOMIC_ACQUIRE); }
+static inline void vs_store_release(void *at, unsigned long value) { __atomic_store_n((unsigned long *)at, value, __ATOMIC_RELEASE); }

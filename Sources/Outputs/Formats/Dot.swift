@@ -6,7 +6,7 @@ import MappingGraph
 public struct Dot: GraphOutput {
     public init() {}
 
-    public func write(_ graph: Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter) {
+    public func write(_ graph: borrowing Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter) {
         let picture = Picture(graph, findings: findings)
         out.append("digraph vfioscope {")
         out.endLine()

@@ -9,15 +9,15 @@ import MappingGraph
 public protocol EventOutput: Sendable {
     /// - Parameter devices: those known before the first event; the graph has learnt them already.
     mutating func begin(_ session: Session, devices: [DeviceInfo], into out: inout ByteWriter)
-    mutating func event(_ event: Event, applied: Applied, graph: Graph, into out: inout ByteWriter)
+    mutating func event(_ event: Event, applied: Applied, graph: borrowing Graph, into out: inout ByteWriter)
     /// - Parameter suppressed: the reason for which a policy does not count it.
-    mutating func finding(_ finding: Finding, suppressed: String?, graph: Graph, into out: inout ByteWriter)
-    mutating func end(_ evidence: Evidence, graph: Graph, into out: inout ByteWriter)
+    mutating func finding(_ finding: Finding, suppressed: String?, graph: borrowing Graph, into out: inout ByteWriter)
+    mutating func end(_ evidence: Evidence, graph: borrowing Graph, into out: inout ByteWriter)
 }
 
 extension EventOutput {
     /// One that counts.
-    public mutating func finding(_ finding: Finding, graph: Graph, into out: inout ByteWriter) {
+    public mutating func finding(_ finding: Finding, graph: borrowing Graph, into out: inout ByteWriter) {
         self.finding(finding, suppressed: nil, graph: graph, into: &out)
     }
 }
@@ -27,7 +27,7 @@ public protocol GraphOutput: Sendable {
     /// - Parameters:
     ///   - findings: those open at that moment.
     ///   - time: the moment, nanoseconds since boot.
-    func write(_ graph: Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter)
+    func write(_ graph: borrowing Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter)
 }
 
 /// What a user may ask of a format; each takes what concerns it.

@@ -9,7 +9,7 @@ public struct GraphJSON: GraphOutput {
 
     public init() {}
 
-    public func write(_ graph: Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter) {
+    public func write(_ graph: borrowing Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter) {
         out.append(#"{"schema":""#)
         out.append(Self.schema)
         out.append(#"","t":"#)
@@ -43,7 +43,7 @@ public struct GraphJSON: GraphOutput {
         out.append(byte: 0x5d)
     }
 
-    private func write(_ container: Container, _ graph: Graph, at time: UInt64, _ out: inout ByteWriter) {
+    private func write(_ container: Container, _ graph: borrowing Graph, at time: UInt64, _ out: inout ByteWriter) {
         out.append(#"{"container":"c"#)
         out.append(container.id.number)
         out.append(#"","provenance":""#)
@@ -71,7 +71,7 @@ public struct GraphJSON: GraphOutput {
         out.append(byte: 0x7d)
     }
 
-    private func write(_ process: Actor, _ graph: Graph, at time: UInt64, _ out: inout ByteWriter) {
+    private func write(_ process: Actor, _ graph: borrowing Graph, at time: UInt64, _ out: inout ByteWriter) {
         out.append(#"{"pid":"#)
         out.append(process.process.pid)
         out.append(#","start":"#)
@@ -99,7 +99,7 @@ public struct GraphJSON: GraphOutput {
         out.append(nanoseconds / 100_000_000 % 10)
     }
 
-    private func write(_ mapping: Mapping, _ graph: Graph, _ out: inout ByteWriter) {
+    private func write(_ mapping: Mapping, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         let targets = mapping.peer.flatMap { graph.peer($0) }?.targets ?? []
         out.append(#"{"iova":""#)
         out.append(hex: mapping.iova)
@@ -130,7 +130,7 @@ public struct GraphJSON: GraphOutput {
         out.append(#""}"#)
     }
 
-    private func write(_ device: Device, _ graph: Graph, _ out: inout ByteWriter) {
+    private func write(_ device: Device, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         out.append(#"{"device":""#)
         out.append(device.address)
         out.append(#"","group":"#)
@@ -192,7 +192,7 @@ public struct GraphJSON: GraphOutput {
     }
 
     /// `pid`, `start`, `comm` and, where known, `vm`; nothing when it is not known who.
-    private func actor(_ actor: Actor?, _ graph: Graph, _ out: inout ByteWriter) {
+    private func actor(_ actor: Actor?, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         guard let actor, actor != Actor() else { return }
         out.append(#","pid":"#)
         out.append(actor.process.pid)

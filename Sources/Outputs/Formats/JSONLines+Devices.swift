@@ -2,7 +2,7 @@ import Events
 import MappingGraph
 
 extension JSONLines {
-    mutating func writeDevice(_ event: Event, _ applied: Applied, _ graph: Graph, _ out: inout ByteWriter) {
+    mutating func writeDevice(_ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         switch event.kind {
         case .deviceOpen(let use):
             open(.device, #"{"type":"device","action":"open","t":"#, event, &out)
@@ -64,7 +64,7 @@ extension JSONLines {
         if let enabled = use.memoryEnabled { out.append(enabled ? #","memory_enabled":true"# : #","memory_enabled":false"#) }
     }
 
-    private func write(_ mmap: BarMmap, _ graph: Graph, _ out: inout ByteWriter) {
+    private func write(_ mmap: BarMmap, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         device(mmap.device, &out)
         bar(at: mmap.address, of: mmap.device, graph, &out)
         out.append(#","size":"#)
@@ -76,7 +76,7 @@ extension JSONLines {
     }
 
     /// Where in the device's BARs a physical address lies, if it does.
-    func bar(at address: UInt64, of device: PCIAddress?, _ graph: Graph, _ out: inout ByteWriter) {
+    func bar(at address: UInt64, of device: PCIAddress?, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         guard address != 0, let target = graph.resolve(address: address, size: 1).first, target.device == device else { return }
         out.append(#","bar":"#)
         out.append(UInt64(target.bar))

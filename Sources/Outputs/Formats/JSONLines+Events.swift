@@ -2,7 +2,7 @@ import Events
 import MappingGraph
 
 extension JSONLines {
-    public mutating func event(_ event: Event, applied: Applied, graph: Graph, into out: inout ByteWriter) {
+    public mutating func event(_ event: Event, applied: Applied, graph: borrowing Graph, into out: inout ByteWriter) {
         switch event.kind {
         case .map(let map):
             if applied.newContainer { infer(applied.container, map.iommu, event, graph, &out) }
@@ -53,7 +53,7 @@ extension JSONLines {
     }
 
     @inline(__always)
-    private mutating func write(_ map: Map, _ event: Event, _ applied: Applied, _ graph: Graph,
+    private mutating func write(_ map: Map, _ event: Event, _ applied: Applied, _ graph: borrowing Graph,
                                 _ out: inout ByteWriter) {
         open(.map, #"{"type":"map","t":"#, event, &out)
         // One whose container is gone by now: name it as it was, for its removal stands under that name.
@@ -103,7 +103,7 @@ extension JSONLines {
     // MARK: Containers and groups
 
     /// The line of a container that no event has named; its type stands on it where an earlier event told it.
-    private mutating func infer(_ id: ContainerID?, _ iommu: IOMMUKey?, _ event: Event, _ graph: Graph,
+    private mutating func infer(_ id: ContainerID?, _ iommu: IOMMUKey?, _ event: Event, _ graph: borrowing Graph,
                                 _ out: inout ByteWriter) {
         guard let id else { return }
         open(.container, #"{"type":"container","action":"open","t":"#, event, &out)
@@ -116,7 +116,7 @@ extension JSONLines {
         close(&out)
     }
 
-    private func iommuType(_ id: ContainerID, _ graph: Graph, _ out: inout ByteWriter) {
+    private func iommuType(_ id: ContainerID, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         guard let type = graph.container(id)?.iommuType, type != 0 else { return }
         out.append(#","iommu_type":"#)
         out.append(type)
@@ -130,7 +130,7 @@ extension JSONLines {
     }
 
     /// The other container of a link, if there is one: see docs/timeline.md, "After a loss".
-    private mutating func link(_ id: ContainerID?, _ graph: Graph, _ out: inout ByteWriter) {
+    private mutating func link(_ id: ContainerID?, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         guard let id, let found = graph.container(id) else { return }
         iommuType(id, graph, &out)
         let link = links.link(found)
@@ -138,7 +138,7 @@ extension JSONLines {
         other(#","replaces":"c"#, link.replaces, &out)
     }
 
-    private mutating func writeContainer(_ event: Event, _ applied: Applied, _ graph: Graph,
+    private mutating func writeContainer(_ event: Event, _ applied: Applied, _ graph: borrowing Graph,
                                          _ out: inout ByteWriter) {
         let id = applied.container
         switch event.kind {
@@ -208,7 +208,7 @@ extension JSONLines {
         if let id, let found = graph.container(id) { links.retire(found) }
     }
 
-    private mutating func setIOMMU(_ id: ContainerID?, _ event: Event, _ graph: Graph, _ out: inout ByteWriter) {
+    private mutating func setIOMMU(_ id: ContainerID?, _ event: Event, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         open(.container, #"{"type":"container","action":"set-iommu","t":"#, event, &out)
         container(id, &out)
         if case .iommuAttach(_, let number, _) = event.kind, id.flatMap({ graph.container($0)?.iommuType }) ?? 0 == 0 { group(number, &out) }

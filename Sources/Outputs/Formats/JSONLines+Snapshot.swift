@@ -3,7 +3,7 @@ import MappingGraph
 
 /// What a snapshot finds. But for holders and mappings, nobody did it: the tool looked.
 extension JSONLines {
-    mutating func writeSnapshot(_ event: Event, _ applied: Applied, _ graph: Graph, _ out: inout ByteWriter) {
+    mutating func writeSnapshot(_ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         switch event.kind {
         case .snapshotBegin: openUnattributed(.gap, #"{"type":"gap","action":"snapshot-begin","t":"#, event, &out)
         case .snapshotEnd:
@@ -57,7 +57,7 @@ extension JSONLines {
     }
 
     /// `iommu_type` where there is an IOMMU side, and what a reader needs to know of it if it is another than the lines so far say.
-    private mutating func link(_ id: ContainerID, _ key: ContainerKey, _ iommu: IOMMUKey?, type: UInt32, _ graph: Graph, _ out: inout ByteWriter) {
+    private mutating func link(_ id: ContainerID, _ key: ContainerKey, _ iommu: IOMMUKey?, type: UInt32, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         _ = links.open(id, key)
         guard let iommu else { return }
         out.append(#","iommu_type":"#)
@@ -83,7 +83,7 @@ extension JSONLines {
     }
 
     /// The mappings that this event of a snapshot showed to be gone.
-    mutating func writeRemoved(_ event: Event, _ applied: Applied, _ graph: Graph, _ out: inout ByteWriter) {
+    mutating func writeRemoved(_ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         for mapping in graph.lastRemoved {
             openUnattributed(.unmap, #"{"type":"unmap","action":"removed","t":"#, event, &out)
             container(applied.container, &out)

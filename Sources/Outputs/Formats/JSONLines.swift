@@ -158,7 +158,7 @@ public struct JSONLines: EventOutput {
         close(&out)
     }
 
-    public mutating func end(_ evidence: Evidence, graph: Graph, into out: inout ByteWriter) {
+    public mutating func end(_ evidence: Evidence, graph: borrowing Graph, into out: inout ByteWriter) {
         out.append(#"{"type":"summary","t":"#)
         times(evidence.ended, &out)
         out.append(#","events":{"#)
@@ -215,7 +215,7 @@ public struct JSONLines: EventOutput {
 
     // MARK: Findings
 
-    public mutating func finding(_ finding: Finding, suppressed reason: String?, graph: Graph, into out: inout ByteWriter) {
+    public mutating func finding(_ finding: Finding, suppressed reason: String?, graph: borrowing Graph, into out: inout ByteWriter) {
         if reason == nil {
             suppressed.remove(finding.id)
             severities[finding.id] = max(severities[finding.id] ?? .info, finding.severity)

@@ -9,7 +9,7 @@ public struct SVG: GraphOutput {
     /// Findings whose sentences are written out below the picture.
     static let listed = 12
 
-    public func write(_ graph: Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter) {
+    public func write(_ graph: borrowing Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter) {
         let picture = Picture(graph, findings: findings)
         let layout = SVGLayout(picture)
         let sentences = picture.findings.prefix(Self.listed).flatMap { finding in

@@ -2,7 +2,7 @@ import Events
 import MappingGraph
 
 extension TextLines {
-    mutating func write(_ buffer: DMABuf, _ event: Event, _ applied: Applied, _ graph: Graph, _ out: inout ByteWriter) {
+    mutating func write(_ buffer: DMABuf, _ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         let verb: StaticString = switch buffer.action {
         case .export: "dma-buf export"
         case .revoke: "dma-buf revoke"

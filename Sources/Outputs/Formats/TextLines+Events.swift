@@ -7,7 +7,7 @@ extension TextLines {
     private static let pidWidth = 7
     private static let verbWidth = 15
 
-    public mutating func event(_ event: Event, applied: Applied, graph: Graph, into out: inout ByteWriter) {
+    public mutating func event(_ event: Event, applied: Applied, graph: borrowing Graph, into out: inout ByteWriter) {
         if applied.resynced { gone = (applied.container, gone.count &+ UInt64(graph.lastRemoved.count)) }
         switch event.kind {
         case .extent, .deviceInfo, .processInfo: return
@@ -72,7 +72,7 @@ extension TextLines {
     }
 
     /// Writes time, who and verb in their columns, then what `body` says.
-    func line(_ verb: StaticString, _ event: Event, _ graph: Graph, _ out: inout ByteWriter, _ tint: Paint = .plain,
+    func line(_ verb: StaticString, _ event: Event, _ graph: borrowing Graph, _ out: inout ByteWriter, _ tint: Paint = .plain,
                       _ body: (inout ByteWriter) -> Void) {
         dim(&out) { $0.append(timeOfDay: Int64(truncatingIfNeeded: event.time) &+ clockOffset) }
         out.append("  ")
@@ -127,7 +127,7 @@ extension TextLines {
 
     // MARK: Mappings
 
-    private mutating func write(_ map: Map, _ event: Event, _ applied: Applied, _ graph: Graph, _ out: inout ByteWriter) {
+    private mutating func write(_ map: Map, _ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         if map.provenance == .snapshot {
             if !applied.raced { found.mappings &+= 1 }
             // Of RAM there can be a great many, and what was known has been told.
@@ -168,7 +168,7 @@ extension TextLines {
     }
 
     /// Shows a request only where the removals before it do not tell the same.
-    private mutating func write(_ request: UnmapRequest, _ event: Event, _ applied: Applied, _ graph: Graph,
+    private mutating func write(_ request: UnmapRequest, _ event: Event, _ applied: Applied, _ graph: borrowing Graph,
                                 _ out: inout ByteWriter) {
         let gone = removed.removeValue(forKey: event.actor.tid) ?? 0
         // VFIO_DMA_UNMAP_FLAG_ALL: kernels differ in whether they return the bytes; VFIO_DMA_UNMAP_FLAG_VADDR removes nothing.
@@ -199,7 +199,7 @@ extension TextLines {
 
     // MARK: Devices
 
-    private func writeDevice(_ event: Event, _ graph: Graph, _ out: inout ByteWriter) {
+    private func writeDevice(_ event: Event, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         func use(_ verb: StaticString, _ use: DeviceUse, _ out: inout ByteWriter) {
             line(verb, event, graph, &out) { out in
                 if let device = use.device { out.append(device) } else { out.append("a device not on PCI") }
@@ -243,7 +243,7 @@ extension TextLines {
 
     // MARK: Containers and groups
 
-    private func writeContainer(_ event: Event, _ applied: Applied, _ graph: Graph, _ out: inout ByteWriter) {
+    private func writeContainer(_ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         func iommu(_ out: inout ByteWriter) {
             guard applied.linked else { return }
             line("set iommu", event, graph, &out) { out in

@@ -3,7 +3,7 @@ import MappingGraph
 
 /// A snapshot in one line, and one more for each container of which mappings turn out to be gone.
 extension TextLines {
-    mutating func writeSnapshot(_ event: Event, _ graph: Graph, _ out: inout ByteWriter) {
+    mutating func writeSnapshot(_ event: Event, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         switch event.kind {
         case .snapshotBegin: found = Found()
         case .snapshotContainer(let key, _, _): found.containers.insert(key)
@@ -31,7 +31,7 @@ extension TextLines {
         }
     }
 
-    private mutating func writeGone(_ event: Event, _ graph: Graph, _ out: inout ByteWriter) {
+    private mutating func writeGone(_ event: Event, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         let gone = self.gone
         guard gone.count > 0 else { return }
         self.gone = (nil, 0)

@@ -59,7 +59,7 @@ public struct TextLines: EventOutput {
         }
     }
 
-    public mutating func end(_ evidence: Evidence, graph: Graph, into out: inout ByteWriter) {
+    public mutating func end(_ evidence: Evidence, graph: borrowing Graph, into out: inout ByteWriter) {
         if opened.isEmpty {
             out.append("No findings; ")
         } else {
@@ -94,7 +94,7 @@ public struct TextLines: EventOutput {
 
     // MARK: Findings
 
-    public mutating func finding(_ finding: Finding, suppressed reason: String?, graph: Graph, into out: inout ByteWriter) {
+    public mutating func finding(_ finding: Finding, suppressed reason: String?, graph: borrowing Graph, into out: inout ByteWriter) {
         let isKnown = opened[finding.id] != nil || suppressed.contains(finding.id)
         if reason == nil {
             suppressed.remove(finding.id)
@@ -144,7 +144,7 @@ public struct TextLines: EventOutput {
     }
 
     /// `c1 (qemu, pid 17) 0x80000000-0x800fffff → 0000:02:00.0 BAR 0, reachable`, or as much of it as there is.
-    private func place(_ finding: Finding, _ graph: Graph, _ out: inout ByteWriter) {
+    private func place(_ finding: Finding, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         if let container = finding.container { out.append(string: container.description) } else { out.append("no container") }
         if finding.actor != Actor() {
             out.append(" (")
