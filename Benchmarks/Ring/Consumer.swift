@@ -45,17 +45,21 @@ struct Consumer: ~Copyable {
         case .count: return ring.consume { _, _ in true }
         case .decode:
             return ring.consume { record, count in
-                if let event = decoder.decode(record, count: count) { check &+= event.time }
+                decoder.decode(record, count: count) { check &+= $0.time }
                 return true
             }
         case .graph:
             return ring.consume { record, count in
-                if let event = decoder.decode(record, count: count) { _ = graph.apply(event) }
+                decoder.decode(record, count: count) { _ = graph.apply($0) }
                 return true
             }
         case .rules:
             return ring.consume { record, count in
-                if let event = decoder.decode(record, count: count) { apply(event) }
+                decoder.decode(record, count: count) { event in
+                    engine.advance(to: event.time, graph: graph) { check &+= UInt64($0.id) }
+                    let applied = graph.apply(event)
+                    engine.apply(event, applied: applied, graph: graph) { check &+= UInt64($0.id) }
+                }
                 return true
             }
         }

@@ -55,6 +55,5 @@ extension InlineText: Hashable {
     }
 }
 
-public typealias Comm = InlineText<16>
 public typealias DriverName = InlineText<32>
 public typealias ShortText = InlineText<128>

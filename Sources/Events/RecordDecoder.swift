@@ -11,6 +11,26 @@ public struct RecordDecoder: Sendable {
 
     public init() {}
 
+    /// Calls `body` with the event that `record` stands for, if it stands for one. O(1), without allocation.
+    ///
+    /// - Precondition: `record` points to `count` readable bytes, aligned to 8.
+    @inline(__always)
+    public mutating func decode(_ record: UnsafeRawPointer, count: Int, _ body: (borrowing Event) -> Void) {
+        // What nearly all records are is put together in place: an event is too large to be handed from function to function.
+        if count >= MemoryLayout<vs_remove>.size {
+            switch vs_type(UInt32(record.load(as: UInt16.self))) {
+            case VS_MAP where count >= MemoryLayout<vs_map>.size:
+                return body(Event(time: Self.time(record), actor: Actor(at: record), kind: .map(Map(at: record))))
+            case VS_REMOVE:
+                return body(Event(time: Self.time(record), actor: Actor(at: record), kind: .mappingRemoved(removal(record))))
+            case VS_UNMAP where count >= MemoryLayout<vs_unmap>.size:
+                return body(Event(time: Self.time(record), actor: Actor(at: record), kind: .unmapRequest(UnmapRequest(at: record))))
+            default: break
+            }
+        }
+        if let event = decode(record, count: count) { body(event) }
+    }
+
     /// The event that `record` stands for, or nil when it stands for none. O(1), without allocation.
     ///
     /// - Precondition: `record` points to `count` readable bytes, aligned to 8.
@@ -27,20 +47,14 @@ public struct RecordDecoder: Sendable {
             return nil
         }
         guard let kind = kind(of: record, header, count) else { return nil }
-        return Event(time: header.time, actor: Actor(header, comm: record + MemoryLayout<vs_header>.offset(of: \.comm)!), kind: kind)
+        return Event(time: header.time, actor: Actor(at: record), kind: kind)
     }
 
     private mutating func kind(of record: UnsafeRawPointer, _ header: vs_header, _ size: Int) -> Event.Kind? {
         switch vs_type(UInt32(header.type)) {
-        case VS_MAP: return .map(Map(padded(record, size, vs_map())))
-        case VS_REMOVE:
-            let raw = record.load(as: vs_remove.self)
-            let cause: RemovalCause = raw.flags & VS_REMOVE_FAILED_MAP.rawValue != 0 ? .failedMap : isDetaching(header.tid, raw.iommu) ? .teardown : .request
-            return .mappingRemoved(MappingRemoved(iommu: IOMMUKey(raw.iommu), iova: raw.iova, size: raw.size, cause: cause))
-        case VS_UNMAP:
-            let raw = padded(record, size, vs_unmap())
-            return .unmapRequest(UnmapRequest(iommu: IOMMUKey(raw.iommu), iova: raw.iova, size: raw.size, flags: raw.flags, result: raw.ret,
-                                              requested: raw.requested == 0 ? nil : raw.requested))
+        case VS_MAP: return withUnsafeBytes(of: padded(record, size, vs_map())) { .map(Map(at: $0.baseAddress!)) }
+        case VS_REMOVE: return .mappingRemoved(removal(record))
+        case VS_UNMAP: return withUnsafeBytes(of: padded(record, size, vs_unmap())) { .unmapRequest(UnmapRequest(at: $0.baseAddress!)) }
         case VS_EXTENT:
             let raw = record.load(as: vs_extent.self)
             return .extent(Extent(iova: raw.iova, address: raw.phys, size: raw.bytes))
@@ -81,6 +95,17 @@ public struct RecordDecoder: Sendable {
             return snapshotKind(of: record, header, size)
         default: return nil
         }
+    }
+
+    @inline(__always)
+    private static func time(_ record: UnsafeRawPointer) -> UInt64 { record.load(fromByteOffset: MemoryLayout<vs_header>.offset(of: \.time)!, as: UInt64.self) }
+
+    @inline(__always)
+    private func removal(_ record: UnsafeRawPointer) -> MappingRemoved {
+        let raw = record.assumingMemoryBound(to: vs_remove.self)
+        let cause: RemovalCause = raw.pointee.flags & VS_REMOVE_FAILED_MAP.rawValue != 0 ? .failedMap
+            : isDetaching(raw.pointee.h.tid, raw.pointee.iommu) ? .teardown : .request
+        return MappingRemoved(iommu: IOMMUKey(raw.pointee.iommu), iova: raw.pointee.iova, size: raw.pointee.size, cause: cause)
     }
 
     private mutating func iommuKind(_ raw: vs_iommu, _ header: vs_header) -> Event.Kind? {
@@ -170,13 +195,31 @@ extension RecordDecoder {
 }
 
 extension Actor {
-    init(_ header: vs_header, comm: UnsafeRawPointer) {
-        self.init(process: ProcessKey(pid: header.tgid, start: header.start), tid: header.tid, uid: header.uid, cgroup: header.cgroup,
-                  comm: Comm(copying: comm, count: Int(VS_COMM_BYTES)))
+    /// Reads the header of a record.
+    @inline(__always)
+    init(at record: UnsafeRawPointer) {
+        let header = record.assumingMemoryBound(to: vs_header.self)
+        self.init(process: ProcessKey(pid: header.pointee.tgid, start: header.pointee.start), tid: header.pointee.tid, uid: header.pointee.uid,
+                  cgroup: header.pointee.cgroup, comm: Comm(copying: record + MemoryLayout<vs_header>.offset(of: \.comm)!))
+    }
+}
+
+extension UnmapRequest {
+    /// Reads a `vs_unmap` record that is whole.
+    @inline(__always)
+    init(at record: UnsafeRawPointer) {
+        let raw = record.assumingMemoryBound(to: vs_unmap.self).pointee
+        self.init(iommu: IOMMUKey(raw.iommu), iova: raw.iova, size: raw.size, flags: raw.flags, result: raw.ret,
+                  requested: raw.requested == 0 ? nil : raw.requested)
     }
 }
 
 extension Map {
+    /// Reads a `vs_map` record that is whole.
+    @inline(__always)
+    init(at record: UnsafeRawPointer) { self.init(record.assumingMemoryBound(to: vs_map.self).pointee) }
+
+    @inline(__always)
     init(_ raw: vs_map) {
         self.init(iommu: IOMMUKey(raw.iommu), iova: raw.iova, vaddr: raw.vaddr, size: raw.size, readable: raw.prot & 1 != 0, writable: raw.prot & 2 != 0,
                   result: raw.ret, deviceBytes: raw.device_bytes, extentCount: raw.extents,

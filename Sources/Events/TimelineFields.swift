@@ -203,6 +203,8 @@ final class TimelineFields {
         }
     }
 
+    func comm(_ key: TimelineWord) throws(TimelineFault) -> Comm? { (try text(key) as InlineText<16>?).map { Comm($0) } }
+
     func string(_ key: TimelineWord) throws(TimelineFault) -> String? {
         guard let value = value(key) else { return nil }
         guard value.kind == .string || value.kind == .escapedString else { throw TimelineFault(offset: value.start, expected: "a string") }

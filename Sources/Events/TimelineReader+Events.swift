@@ -17,7 +17,7 @@ extension TimelineReader {
     private func readActor() throws(TimelineFault) -> Actor {
         guard let pid = try fields.unsigned32(.pid) else { return Actor() }
         return Actor(process: ProcessKey(pid: pid, start: try fields.unsigned(.start) ?? 0), tid: try fields.unsigned32(.tid) ?? pid,
-                     uid: try fields.unsigned32(.uid) ?? 0, cgroup: try fields.unsigned(.cgroup) ?? 0, comm: try fields.text(.comm) ?? Comm())
+                     uid: try fields.unsigned32(.uid) ?? 0, cgroup: try fields.unsigned(.cgroup) ?? 0, comm: try fields.comm(.comm) ?? Comm())
     }
 
     @inline(__always)

@@ -15,6 +15,8 @@ extension ByteWriter {
         withUnsafeBytes(of: text.bytes) { append(json: UnsafeRawBufferPointer(rebasing: $0[0..<length]), limit: capacity) }
     }
 
+    public mutating func append(json comm: Comm) { append(json: comm.text) }
+
     private mutating func append(json bytes: UnsafeRawBufferPointer, limit: Int) {
         append(byte: 0x22)
         appendRepaired(bytes, limit: limit, escaped: true)
@@ -26,6 +28,8 @@ extension ByteWriter {
         let length = text.count
         withUnsafeBytes(of: text.bytes) { appendRepaired(UnsafeRawBufferPointer(rebasing: $0[0..<length]), limit: .max, escaped: false) }
     }
+
+    public mutating func append(plain comm: Comm) { append(plain: comm.text) }
 
     /// Appends text for people, see `append(plain:)` for `InlineText`.
     public mutating func append(plain text: String) {
