@@ -45,16 +45,28 @@ struct Consumer: ~Copyable {
         case .count: return ring.consume { _, _ in true }
         case .decode:
             return ring.consume { record, count in
-                decoder.decode(record, count: count) { check &+= $0.time }
+                if let plain = decoder.plain(record, count: count) {
+                    check &+= plain.iova
+                } else {
+                    decoder.decode(record, count: count) { check &+= $0.time }
+                }
                 return true
             }
         case .graph:
             return ring.consume { record, count in
+                if let plain = decoder.plain(record, count: count), graph.apply(plain) != nil { return true }
                 decoder.decode(record, count: count) { _ = graph.apply($0) }
                 return true
             }
         case .rules:
             return ring.consume { record, count in
+                if let plain = decoder.plain(record, count: count) {
+                    engine.advance(to: plain.time, graph: graph) { check &+= UInt64($0.id) }
+                    if let change = graph.apply(plain) {
+                        engine.apply(plain, change: change, graph: graph) { check &+= UInt64($0.id) }
+                        return true
+                    }
+                }
                 decoder.decode(record, count: count) { event in
                     engine.advance(to: event.time, graph: graph) { check &+= UInt64($0.id) }
                     let applied = graph.apply(event)

@@ -5,7 +5,11 @@ import CRecords
 /// A pure state machine: what it remembers is which threads are taking a group out of an IOMMU, because what
 /// `vfio_remove_dma` removes meanwhile is teardown and not a request.
 public struct RecordDecoder: Sendable {
-    private var detaching: [(tid: UInt32, iommu: UInt64)] = []
+    private var detaching: [(tid: UInt32, iommu: UInt64)] = [] {
+        didSet { isTakingDown = !detaching.isEmpty }
+    }
+    /// Whether any thread is taking a group out of an IOMMU.
+    @usableFromInline private(set) var isTakingDown = false
     /// Records that were too short or of no known type: a newer recording, or a damaged one.
     public private(set) var unknownRecords: UInt64 = 0
 

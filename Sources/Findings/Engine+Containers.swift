@@ -4,7 +4,7 @@ import MappingGraph
 extension Engine {
     /// Asks the rules about the containers that an event may have changed, and about those of which some condition holds. For events that are
     /// rare: O(containers) at worst.
-    mutating func judgeContainers(_ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
+    mutating func judgeContainers(_ applied: Applied, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
         if applied.containerChange == .count {
             if let id = applied.container { judge(id, onlyCount: true, graph, emit) }
             return

@@ -90,8 +90,19 @@ public struct Engine: Sendable {
             for id in movedPeers { judge(id, graph, emit) }
         case .bus, .group, .process, .everything: for id in affectedPeers(applied.affects, graph) { judge(id, graph, emit) }
         }
-        if applied.containerChange != .nothing { judgeContainers(event, applied, graph, emit) }
+        if applied.containerChange != .nothing { judgeContainers(applied, graph, emit) }
         if applied.isUnusual { lint(event, applied, graph, emit) }
+    }
+
+    /// The same for a plain record that the graph has taken in, with what of its container may have changed.
+    @inline(__always)
+    public mutating func apply(_ record: PlainRecord, change: Applied.ContainerChange, graph: borrowing Graph, emit: (Finding) -> Void) {
+        if record.time > now { now = record.time }
+        guard change != .nothing else { return }
+        var applied = Applied()
+        applied.container = graph.latestContainer
+        applied.containerChange = change
+        judgeContainers(applied, graph, emit)
     }
 
     // MARK: Exposures

@@ -36,6 +36,13 @@ struct ActorTable: Sendable {
         return last
     }
 
+    /// The index of the process that came last, if it is this one's.
+    @inline(__always)
+    func latest(_ process: ProcessKey) -> UInt32? { Int(last) < actors.count && actors[Int(last)].process == process ? last : nil }
+
+    /// Whether no maker is known to be gone.
+    var areAlive: Bool { states.isEmpty }
+
     /// O(1); one comparison as long as everybody is alive.
     func state(_ index: UInt32) -> State { Int(index) < states.count ? states[Int(index)] : .alive }
 

@@ -7,6 +7,8 @@ struct ExtentBuffer: Sendable {
 
     private var byThread: [UInt32: [Extent]] = [:]
 
+    var isEmpty: Bool { byThread.isEmpty }
+
     mutating func append(_ extent: Extent, thread: UInt32) {
         if byThread.count >= Self.maxThreads, byThread[thread] == nil { byThread.removeAll() }
         byThread[thread, default: []].append(extent)

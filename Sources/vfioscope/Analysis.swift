@@ -43,7 +43,24 @@ final class Analysis {
         judge?.clockOffset = session.clockOffset
     }
 
-    func consume(_ event: Event) {
+    /// Takes in a record as the ring delivers and a recording stores it, unless it is later than `limit`.
+    func consume(_ record: UnsafeRawPointer, count: Int, _ decoder: inout RecordDecoder, until limit: UInt64 = .max) {
+        if output == nil, hasBegun, let plain = decoder.plain(record, count: count), plain.time <= limit, take(plain) { return }
+        decoder.decode(record, count: count) { if $0.time <= limit { consume($0) } }
+    }
+
+    /// Graph and rules need no event of a plain record; whoever prints it does.
+    @inline(__always)
+    private func take(_ plain: PlainRecord) -> Bool {
+        engine.advance(to: plain.time, graph: graph) { report($0) }
+        guard let change = graph.apply(plain) else { return false }
+        lastTime = max(lastTime, plain.time)
+        tally.count(plain)
+        engine.apply(plain, change: change, graph: graph) { report($0) }
+        return true
+    }
+
+    func consume(_ event: borrowing Event) {
         if !hasBegun {
             // Devices found before anything happened belong to the header.
             if case .deviceInfo(let info) = event.kind {
@@ -122,6 +139,11 @@ struct Tally {
     mutating func count(_ event: Event) {
         events += 1
         if case .map(let map) = event.kind, map.result == 0, map.provenance == .observed, !map.vaddrOnly { maps += 1 }
+    }
+
+    mutating func count(_ plain: PlainRecord) {
+        events += 1
+        if plain.kind == .map { maps += 1 }
     }
 
     mutating func count(_ judged: JudgedFinding) {

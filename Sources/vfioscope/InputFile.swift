@@ -49,7 +49,7 @@ struct InputFile {
             if let session = reader.session { analysis.begin(session) }
             var decoder = RecordDecoder()
             reader.forEach { record, count in
-                if let event = decoder.decode(record, count: count), event.time <= limit { analysis.consume(event) }
+                analysis.consume(record, count: count, &decoder, until: limit)
             }
             var evidence = reader.evidence
             if reader.session == nil { evidence.defects.append("the recording has no session block: kernel, clock and hooks are not known") }

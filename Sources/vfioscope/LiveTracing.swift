@@ -127,7 +127,7 @@ final class LiveTracing {
 
     private func take(_ record: UnsafeRawPointer, _ count: Int) {
         attempt { try recording?.append(record, count: count) }
-        if let event = decoder.decode(record, count: count) { analysis.consume(event) }
+        analysis.consume(record, count: count, &decoder)
     }
 
     /// Does something to the recording; the first failure ends the tracing.

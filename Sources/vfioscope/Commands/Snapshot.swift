@@ -23,7 +23,7 @@ struct Snapshot: ParsableCommand {
         let tracer = Tracer(toolVersion: toolVersion)
         var decoder = RecordDecoder()
         tracer.onRecord = { record, count in
-            if let event = decoder.decode(record, count: count) { analysis.consume(event) }
+            analysis.consume(record, count: count, &decoder)
         }
         // Hooks first, present state second: what happens in between is seen by one of them at least.
         do { try tracer.start() } catch { throw Failure(.cannot, error.description) }

@@ -1,0 +1,52 @@
+/// The kernel's name of a thread, at most 16 bytes, as two words: it is in every event, and two words are copied and compared as such.
+///
+/// Bytes after the first NUL are zero. Byte *n* is bits 8*n* to 8*n* + 7 of `low`, then of `high`.
+public struct Comm: Hashable, Sendable {
+    public private(set) var low: UInt64 = 0
+    public private(set) var high: UInt64 = 0
+
+    public init() {}
+
+    /// Keeps the first 16 bytes of `text`.
+    public init(_ text: some StringProtocol) { self.init(InlineText<16>(text)) }
+
+    public init(_ text: InlineText<16>) {
+        for index in 0..<16 { insert(text.bytes[index], at: index) }
+    }
+
+    /// Copies 16 bytes up to the first NUL, from any address.
+    @inline(__always)
+    public init(copying source: UnsafeRawPointer) {
+        low = UInt64(littleEndian: source.loadUnaligned(as: UInt64.self))
+        high = UInt64(littleEndian: source.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        let (lowMask, highMask) = (Self.maskBeforeNUL(low), Self.maskBeforeNUL(high))
+        low &= lowMask
+        high &= lowMask == .max ? highMask : 0
+    }
+
+    public init(copying source: UnsafeRawPointer, count: Int) { self.init(InlineText<16>(copying: source, count: count)) }
+
+    public var isEmpty: Bool { low == 0 }
+    public var count: Int { text.count }
+    public var string: String { text.string }
+
+    public var text: InlineText<16> {
+        var text = InlineText<16>()
+        for index in 0..<8 {
+            text.bytes[index] = UInt8(truncatingIfNeeded: low >> UInt64(8 * index))
+            text.bytes[index + 8] = UInt8(truncatingIfNeeded: high >> UInt64(8 * index))
+        }
+        return text
+    }
+
+    private mutating func insert(_ byte: UInt8, at index: Int) {
+        if index < 8 { low |= UInt64(byte) << UInt64(8 * index) } else { high |= UInt64(byte) << UInt64(8 * index - 64) }
+    }
+
+    /// All bits below the lowest byte that is zero. Higher bytes may be found by mistake, never a lower one (Mycroft).
+    @inline(__always)
+    private static func maskBeforeNUL(_ word: UInt64) -> UInt64 {
+        let found = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
+        return found == 0 ? .max : ((found & (0 &- found)) >> 7) &- 1
+    }
+}
