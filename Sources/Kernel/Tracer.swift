@@ -29,7 +29,7 @@ public final class Tracer {
     private let options: Options
     private var facts: KernelFacts
     private var loaders: [BPFLoader] = []
-    private var ring: OpaquePointer?
+    private var ring: RingReader?
     private var delivered: UInt64 = 0
     /// Records of a later time are left for the next round. Later by some slack than what is waited for, because a CPU may stamp a record late.
     private var consumeUntil: UInt64 = .max
@@ -72,10 +72,7 @@ public final class Tracer {
         guard facts.canUseFexit || facts.hasKnownOffsets else { throw .unknownLayout(release: facts.release) }
         try attachPending()
         guard let descriptor = loaders.first?.mapDescriptor("ring") else { throw .loadFailed(release: facts.release, log: "the ring was not made") }
-        ring = ring_buffer__new(descriptor, { context, data, size in
-            guard let context, let data else { return 0 }
-            return Unmanaged<Tracer>.fromOpaque(context).takeUnretainedValue().deliver(UnsafeRawPointer(data), Int(size))
-        }, Unmanaged.passUnretained(self).toOpaque(), nil)
+        ring = RingReader(descriptor: descriptor, bytes: Int(options.ringBytes))
         guard ring != nil else { throw .loadFailed(release: facts.release, log: "cannot map the ring: \(String(cString: strerror(errno)))") }
         lastLossCheck = began
         account.begin(counters: loaders[0].mapDescriptor("counters") ?? -1, saved: facts.canUseFexit ? nil : loaders[0].mapDescriptor("saved"))
@@ -128,7 +125,9 @@ public final class Tracer {
     public func drain(milliseconds: Int32) {
         guard let ring else { return }
         consumeUntil = UInt64(vs_boot_time()) + UInt64(max(milliseconds, 0)) * 1_000_000 + Self.consumeSlack
-        if ring_buffer__poll(ring, milliseconds) == 0 { ring_buffer__consume(ring) }
+        // Below its mark the ring wakes nobody: what is there is taken in any case.
+        ring.wait(milliseconds: milliseconds)
+        ring.consume { deliver($0, $1) }
         if moduleArrived {
             moduleArrived = false
             attachLate()
@@ -139,7 +138,7 @@ public final class Tracer {
 
     /// Delivers what is there and looks for losses at once.
     public func settle() {
-        if let ring { ring_buffer__consume(ring) }
+        ring?.consume { deliver($0, $1) }
         checkLoss(now: UInt64(vs_boot_time()))
     }
 
@@ -149,7 +148,7 @@ public final class Tracer {
         account.countAbandoned()
         for loader in loaders { loader.detach() }
         consumeUntil = .max
-        if let ring { ring_buffer__consume(ring) }
+        ring?.consume { deliver($0, $1) }
         checkLoss(now: ended)
         let counts = account.read()
         var evidence = Evidence(attempted: counts.attempted, delivered: delivered, lost: counts.dropped, ended: ended)
@@ -162,7 +161,6 @@ public final class Tracer {
     }
 
     private func close() {
-        if let ring { ring_buffer__free(ring) }
         ring = nil
         snapshotter = nil
         for loader in loaders { loader.close() }
@@ -255,15 +253,15 @@ public final class Tracer {
     private func consume() {
         guard let ring else { return }
         consumeUntil = UInt64(vs_boot_time()) + Self.consumeSlack
-        ring_buffer__consume(ring)
+        ring.consume { deliver($0, $1) }
     }
 
-    /// Whether to go on: negative, and libbpf leaves the rest in the ring for the next time.
-    private func deliver(_ record: UnsafeRawPointer, _ count: Int) -> Int32 {
+    /// Whether to go on; else the rest stays in the ring for the next time.
+    private func deliver(_ record: UnsafeRawPointer, _ count: Int) -> Bool {
         delivered += 1
-        guard count >= MemoryLayout<vs_header>.size else { return 0 }
+        guard count >= MemoryLayout<vs_header>.size else { return true }
         if isTakingSnapshot { snapshotter!.intercept(record, count) { forward($0, $1) } } else { forward(record, count) }
-        return record.load(as: vs_header.self).time > consumeUntil ? -1 : 0
+        return record.load(as: vs_header.self).time <= consumeUntil
     }
 
     private func forward(_ record: UnsafeRawPointer, _ count: Int) {
