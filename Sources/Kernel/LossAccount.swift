@@ -118,6 +118,7 @@ final class LossAccount {
         case VS_EXEC: "process exec"
         case VS_MODULE: "module load"
         case VS_FORK: "process fork"
+        case VS_KEPT_BAR: "kept BAR"
         case VS_SNAP_MAP: "snapshot mapping"
         default: "snapshot"
         }

@@ -49,6 +49,8 @@ public final class Tracer {
     /// Why there is no snapshotter, when the kernel refused its programs and only them.
     private var snapshotRefusal: TracerError?
     private var isTakingSnapshot = false
+    /// nil where the kernel's zap reaches every area of a BAR, or where that cannot be told.
+    private var keptBars: KeptBarWatch?
     private let processes = ProcessAccount()
     private let began: UInt64
     private let clockOffset: Int64
@@ -122,6 +124,18 @@ public final class Tracer {
         // A record of the snapshot itself may be lost: that must be known before it ends.
         snapshotter.take({ forward($0, $1) }, beforeEnd: { checkLoss(now: UInt64(vs_boot_time())) })
         isTakingSnapshot = false
+        keptBars?.request()
+    }
+
+    /// Looks at once for what processes keep of BARs: for who does not go on tracing. Takes a second look where the first one finds something.
+    public func lookForKeptBars() {
+        guard let keptBars else { return }
+        keptBars.hurry()
+        drain(milliseconds: 0)
+        for _ in 0..<10 {
+            guard let wait = keptBars.wait(now: UInt64(vs_boot_time())) else { break }
+            drain(milliseconds: Int32(min(wait / 1_000_000 + 1, 1000)))
+        }
     }
 
     /// Waits up to `milliseconds` for the ring to fill to its mark, then delivers all that is there.
@@ -134,6 +148,7 @@ public final class Tracer {
             attachLate()
         }
         let now = UInt64(vs_boot_time())
+        keptBars?.look(now: now) { onRecord($0, $1) }
         if now - lastLossCheck > 500_000_000 { checkLoss(now: now) }
     }
 
@@ -165,6 +180,7 @@ public final class Tracer {
         if let ring { ring_buffer__free(ring) }
         ring = nil
         snapshotter = nil
+        keptBars = nil
         for loader in loaders { loader.close() }
         loaders = []
     }
@@ -229,11 +245,15 @@ public final class Tracer {
         let takesSnapshots = facts.hasType1 && facts.hasVFIOPCI && snapshotter == nil && snapshotRefusal == nil
         guard !hooks.isEmpty || takesSnapshots else { return nil }
         if takesSnapshots {
-            settings.linearMap = MemoryLayoutScan.linearMap()
+            settings.directMap = MemoryLayoutScan.directMap()
+            settings.pageTableLevels = MemoryLayoutScan.pageTableLevels(directMap: settings.directMap)
+            settings.linearMap = MemoryLayoutScan.hasVTd ? settings.directMap : 0
             settings.groupMajor = MemoryLayoutScan.groupMajor()
+            let looks = facts.canLookForKeptBars && settings.pageTableLevels > 0 ? KeptBarWatch.programs : []
             do throws(TracerError) {
-                let loader = try BPFLoader(programs: hooks.union(SnapshotPrograms.names(facts)), settings: settings, sharing: loaders.first, facts: facts)
+                let loader = try BPFLoader(programs: hooks.union(SnapshotPrograms.names(facts)).union(looks), settings: settings, sharing: loaders.first, facts: facts)
                 loaders.append(loader)
+                if !looks.isEmpty { keptBars = KeptBarWatch(loader: loader, consume: { [unowned self] in consume() }, lost: { [unowned self] in account.read().dropped }) }
                 snapshotter = try Snapshotter(facts: facts, settings: settings, loader: loader) { [unowned self] in consume() }
                 return loader
             } catch {
@@ -262,7 +282,9 @@ public final class Tracer {
     private func deliver(_ record: UnsafeRawPointer, _ count: Int) -> Int32 {
         delivered += 1
         guard count >= MemoryLayout<vs_header>.size else { return 0 }
-        if isTakingSnapshot { snapshotter!.intercept(record, count) { forward($0, $1) } } else { forward(record, count) }
+        if vs_type(UInt32(record.load(as: vs_header.self).type)) == VS_KEPT_BAR, count >= MemoryLayout<vs_kept_bar>.size {
+            keptBars?.take(record) { forward($0, $1) }
+        } else if isTakingSnapshot { snapshotter!.intercept(record, count) { forward($0, $1) } } else { forward(record, count) }
         return record.load(as: vs_header.self).time > consumeUntil ? -1 : 0
     }
 
@@ -285,6 +307,7 @@ public final class Tracer {
         case VS_IOMMU_ATTACH, VS_DEVICE_ENABLE: processes.look(header, again: true) { onRecord($0, $1) }
         default: processes.look(header, again: false) { onRecord($0, $1) }
         }
+        keptBars?.notice(record, vs_type(UInt32(header.type)))
         onRecord(record, count)
     }
 
