@@ -53,30 +53,28 @@ struct list_search {
 static long search_on(uint32_t index, void *data)
 {
 	struct list_search *search = data;
+	struct list_head *at = search->at;
 	struct vfio_pci_mmap_vma *entry;
 
 	/* Torn: the list changed under the search, which nothing locks. */
-	if (!search->at)
+	if (!at)
 		return 1;
-	if (search->at == search->head) {
+	if (at == search->head) {
 		search->ended = true;
 		return 1;
 	}
-	entry = (void *)search->at - bpf_core_field_offset(struct vfio_pci_mmap_vma, vma_next);
+	entry = (void *)at - bpf_core_field_offset(struct vfio_pci_mmap_vma, vma_next);
 	if (READ(entry, vma) == search->wanted)
 		return 1;
-	search->at = READ(search->at, next);
+	search->at = READ(at, next);
 	return 0;
 }
 
 static __always_inline bool zap_misses(struct vfio_pci_core_device *vdev, struct vm_area_struct *vma)
 {
-	struct list_search search = {
-		.wanted = vma,
-		.head = (void *)vdev + bpf_core_field_offset(struct vfio_pci_core_device, vma_list),
-	};
+	struct list_head *head = (void *)vdev + bpf_core_field_offset(struct vfio_pci_core_device, vma_list);
+	struct list_search search = {.wanted = vma, .head = head, .at = READ(head, next)};
 
-	search.at = READ(search.head, next);
 	bpf_loop(MAX_LISTED_AREAS, search_on, &search, 0);
 	return search.ended;
 }

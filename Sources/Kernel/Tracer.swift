@@ -51,6 +51,9 @@ public final class Tracer {
     private var isTakingSnapshot = false
     /// nil where the kernel's zap reaches every area of a BAR, or where that cannot be told.
     private var keptBars: KeptBarWatch?
+    /// Why there is none, when the kernel refused its program and only that: then the hook that asks it to look is of no use.
+    private var keptBarRefusal: String?
+    private static let keptBarHook = "bar-copy"
     private let processes = ProcessAccount()
     private let began: UInt64
     private let clockOffset: Int64
@@ -100,6 +103,9 @@ public final class Tracer {
     /// Every hook and how it is attached; `missing` with the function that would be preferred.
     public var hooks: [Session.Hook] {
         HookDefinition.all.filter(isWanted).map { hook in
+            if hook.name == Self.keptBarHook, let keptBarRefusal {
+                return Session.Hook(name: hook.name, function: hook.ways[0].function, how: "missing (\(keptBarRefusal))")
+            }
             if let way = attached[hook.name] { return Session.Hook(name: hook.name, function: way.function, how: way.how) }
             return Session.Hook(name: hook.name, function: hook.ways[0].function, how: refused[hook.name].map { "missing (\($0))" } ?? "missing")
         }
@@ -250,21 +256,29 @@ public final class Tracer {
             settings.linearMap = MemoryLayoutScan.hasVTd ? settings.directMap : 0
             settings.groupMajor = MemoryLayoutScan.groupMajor()
             let looks = facts.canLookForKeptBars && settings.pageTableLevels > 0 ? KeptBarWatch.programs : []
-            do throws(TracerError) {
-                let loader = try BPFLoader(programs: hooks.union(SnapshotPrograms.names(facts)).union(looks), settings: settings, sharing: loaders.first, facts: facts)
-                loaders.append(loader)
-                if !looks.isEmpty { keptBars = KeptBarWatch(loader: loader, consume: { [unowned self] in consume() }, lost: { [unowned self] in account.read().dropped }) }
-                snapshotter = try Snapshotter(facts: facts, settings: settings, loader: loader) { [unowned self] in consume() }
-                return loader
-            } catch {
-                // If it was the hooks' fault, the load below says so.
-                snapshotRefusal = error
-                guard !hooks.isEmpty else { return nil }
+            // Should the kernel refuse the look, it is done without: a snapshot does not depend on it.
+            for extra in looks.isEmpty ? [[]] : [looks, []] {
+                do throws(TracerError) {
+                    let loader = try BPFLoader(programs: hooks.union(SnapshotPrograms.names(facts)).union(extra), settings: settings, sharing: loaders.first, facts: facts)
+                    loaders.append(loader)
+                    if extra.isEmpty { keptBarRefusal = looks.isEmpty ? nil : "find_kept_bars was refused" } else { watchKeptBars(loader) }
+                    snapshotter = try Snapshotter(facts: facts, settings: settings, loader: loader) { [unowned self] in consume() }
+                    snapshotRefusal = nil
+                    return loader
+                } catch {
+                    // If it was the hooks' fault, the load below says so.
+                    snapshotRefusal = error
+                }
             }
+            guard !hooks.isEmpty else { return nil }
         }
         let loader = try BPFLoader(programs: hooks, settings: settings, sharing: loaders.first, facts: facts)
         loaders.append(loader)
         return loader
+    }
+
+    private func watchKeptBars(_ loader: BPFLoader) {
+        keptBars = KeptBarWatch(loader: loader, consume: { [unowned self] in consume() }, lost: { [unowned self] in account.read().dropped })
     }
 
     private func isWanted(_ hook: HookDefinition) -> Bool {
