@@ -43,6 +43,8 @@ public struct Engine: Sendable {
     private var nextSequence: UInt64 = 0
     private var nextFinding: UInt32 = 1
     var lints = LintTable()
+    /// Whether there were areas to judge when that was asked last.
+    private var hasAreas = false
 
     /// - Parameter durations: by slug, nanoseconds: in place of the debounce and of a rule's own patience. Lints do not wait.
     public init(rules: [any Rule] = RuleRegistry.all, debounce: UInt64 = Self.defaultDebounce, durations: [String: UInt64] = [:]) {
@@ -148,8 +150,11 @@ public struct Engine: Sendable {
 
     // MARK: Areas of BARs
 
-    /// There are hardly ever any. O(areas).
+    /// There are hardly ever any. O(areas), and O(subjects of which some condition holds) while there are, or were just now.
     private mutating func judgeAreas(_ graph: borrowing Graph, _ emit: (Finding) -> Void) {
+        let hadAreas = hasAreas
+        hasAreas = graph.hasKeptAreas
+        guard hasAreas || hadAreas else { return }
         var gone: [UInt32] = []
         for case .area(let id) in tracks.keys where graph.keptArea(id) == nil { gone.append(id) }
         for id in gone.sorted() { drop(.area(id), emit) }

@@ -37,6 +37,8 @@ extension Graph {
         if !keptAreas.isEmpty { keptAreas = keptAreas.filter { !isGone($0.value) } }
     }
 
+    public var hasKeptAreas: Bool { !keptAreas.isEmpty }
+
     public func keptArea(_ id: UInt32) -> KeptArea? { keptAreas[id] }
 
     /// In order of appearance. O(*n* log *n*).

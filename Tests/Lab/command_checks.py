@@ -23,7 +23,7 @@ def judges():
             (["unwritable"], unwritable), (["loss"], snapshot_checks.loss), (["loss-stale"], snapshot_checks.loss_stale),
             (["late-start"], snapshot_checks.late_start),
             (["full"], snapshot_checks.full), (["hidden-by-bar"], snapshot_checks.hidden), (["snapshot-idle"], snapshot_checks.snapshot_idle),
-            (["exec-kept", "exit-kept"], snapshot_checks.exec_kept),
+            (["kept-bar"], snapshot_checks.kept_bar), (["exec-kept", "exit-kept"], snapshot_checks.exec_kept),
             (["snapshot-jsonl"], snapshot_checks.snapshot), (["snapshot-many"], snapshot_checks.snapshot_many), (["names-reexec"], name_checks.names),
             (["client-qemu"], clients),
             (["late-modules"], late_modules))

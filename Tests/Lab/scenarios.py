@@ -118,6 +118,7 @@ SCENARIOS = {
     # Found just where the child's read succeeds: kept_bar_checks.
     "child-keeps-bar": Expectation(allowed=("child-keeps-bar",), fails_audit=None),
     "child-lets-bar-go": Expectation(),
+    "moved-bar": Expectation(allowed=("child-keeps-bar",), fails_audit=None),
     # A reset of the bus behind a port takes a second: longer than the debounce.
     "reset": Expectation(allowed=("memory-disabled",)),
     "power": Expectation(
@@ -196,6 +197,7 @@ CPU_READS = {
     "memory off": lambda series: "sigbus",
     # What befalls it is what the finding must agree with.
     "child, memory off": lambda series: None,
+    "moved, memory off": lambda series: None,
     "D3hot": lambda series: "ok" if series == "5.10" else "sigbus",
 }
 

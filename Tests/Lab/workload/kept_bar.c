@@ -6,6 +6,7 @@
 #include "vfio.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -150,5 +151,53 @@ void child_lets_bar_go(void)
 	memory_decode(&ivshmem, 1);
 	join(child);
 	bar_free((void *)bar, SIZE);
+	end(&c);
+}
+
+/* The same without a tool, up to where the child could read it: it stays so until the parent goes on. */
+void held_by_child(void)
+{
+	struct container c;
+	volatile uint32_t *bar = begin(&c);
+	pid_t child = fork_told("keeper");
+
+	if (!child) {
+		wait_for_turn();
+		cpu_read("child, memory off", bar + 4);
+		wait_for_turn();
+		_exit(0);
+	}
+	hear(to_parent[0]);
+	memory_decode(&ivshmem, 0);
+	turn();
+	memory_decode(&ivshmem, 1);
+	oracle("stopped", "\"where\":\"a child has its parent's BAR\",\"t_after\":%lu", boot_ns());
+	raise(SIGSTOP);
+	join(child);
+	bar_free((void *)bar, SIZE);
+	end(&c);
+}
+
+/* An area that mremap has moved takes its pages with it. */
+void moved_bar(void)
+{
+	struct container c;
+	volatile uint32_t *bar = begin(&c);
+	uint64_t begun = boot_ns();
+	volatile uint32_t *moved = mmap(NULL, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (moved == MAP_FAILED || mremap((void *)bar, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)moved) != moved)
+		give_up("mremap", errno);
+	oracle_call("mremap", begun, 0, "\"device\":\"%s\",\"bar\":%d,\"bar_offset\":%llu,\"size\":%llu", ivshmem.bdf, IVSHMEM_BAR, OFFSET, SIZE);
+	settle();
+	settle();
+	memory_decode(&ivshmem, 0);
+	cpu_read("moved, memory off", moved + 4);
+	settle();
+	memory_decode(&ivshmem, 1);
+	settle();
+	bar_free((void *)moved, SIZE);
+	settle();
+	settle();
 	end(&c);
 }
