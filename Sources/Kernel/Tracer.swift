@@ -259,7 +259,8 @@ public final class Tracer {
             // Should the kernel refuse the look, it is done without: a snapshot does not depend on it.
             for extra in looks.isEmpty ? [[]] : [looks, []] {
                 do throws(TracerError) {
-                    let loader = try BPFLoader(programs: hooks.union(SnapshotPrograms.names(facts)).union(extra), settings: settings, sharing: loaders.first, facts: facts)
+                    let programs = hooks.union(SnapshotPrograms.names(facts)).union(extra)
+                    let loader = try BPFLoader(programs: programs, settings: settings, sharing: loaders.first, facts: facts)
                     loaders.append(loader)
                     if extra.isEmpty { keptBarRefusal = looks.isEmpty ? nil : "find_kept_bars was refused" } else { watchKeptBars(loader) }
                     snapshotter = try Snapshotter(facts: facts, settings: settings, loader: loader) { [unowned self] in consume() }

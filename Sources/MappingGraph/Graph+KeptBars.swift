@@ -24,7 +24,8 @@ extension Graph {
             keptAreas[same.id] = nil
         } else if same == nil, kept.isKept {
             nextKeptArea += 1
-            keptAreas[nextKeptArea] = KeptArea(id: nextKeptArea, holder: event.actor, device: kept.device, bar: target.bar, barOffset: target.barOffset, size: kept.size)
+            keptAreas[nextKeptArea] = KeptArea(id: nextKeptArea, holder: event.actor, device: kept.device, bar: target.bar, barOffset: target.barOffset,
+                                               size: kept.size)
         }
         var applied = Applied()
         applied.affects = .device(kept.device)
