@@ -11,18 +11,20 @@ final class KeptBarWatch {
     private let program: OpaquePointer
     /// Empties the ring: its VS_KEPT_BAR records come to `take`.
     private let consume: () -> Void
-    /// Records lost so far, of any type.
-    private let lost: () -> UInt64
+    /// Records lost so far, of any type, and VS_KEPT_BAR records that were not.
+    private let counts: () -> (lost: UInt64, submitted: UInt64)
+    /// Of the latter, those that have come here. The ring gives nothing of what stands behind a record that another CPU is still writing.
+    private var taken: UInt64 = 0
     private var areas: [KeptBarLooks.Area: vs_kept_bar] = [:]
 
     static let programs: Set<String> = ["find_kept_bars"]
 
     /// - Parameter loader: has loaded `programs`; it must outlive this.
-    init?(loader: BPFLoader, consume: @escaping () -> Void, lost: @escaping () -> UInt64) {
+    init?(loader: BPFLoader, consume: @escaping () -> Void, counts: @escaping () -> (lost: UInt64, submitted: UInt64)) {
         guard let program = loader.program("find_kept_bars"), loader.programDescriptor("find_kept_bars") != nil else { return nil }
         self.program = program
         self.consume = consume
-        self.lost = lost
+        self.counts = counts
     }
 
     /// A snapshot is to tell what is kept, too.
@@ -44,6 +46,7 @@ final class KeptBarWatch {
     /// Takes a VS_KEPT_BAR record from the ring; `deliver` gets it if it is news.
     func take(_ record: UnsafeRawPointer, _ deliver: (UnsafeRawPointer, Int) -> Void) {
         let raw = record.load(as: vs_kept_bar.self)
+        taken += 1
         guard raw.action == VS_KEPT.rawValue else { return request() }
         let area = KeptBarLooks.Area(process: ProcessKey(pid: raw.h.tgid, start: raw.h.start), device: raw.pci, address: raw.phys, size: raw.size)
         guard looks.find(area) else { return }
@@ -54,11 +57,12 @@ final class KeptBarWatch {
     /// Looks if it is time to. `deliver` gets a record of each area that has been let go.
     func look(now: UInt64, _ deliver: (UnsafeRawPointer, Int) -> Void) {
         guard now >= looks.due else { return }
-        let before = lost()
+        let before = counts().lost
         looks.begin(at: now)
         let isWhole = BPFIterator.run(program)
         consume()
-        for area in looks.end(at: UInt64(vs_boot_time()), isComplete: isWhole && lost() == before) {
+        let after = counts()
+        for area in looks.end(at: UInt64(vs_boot_time()), isComplete: isWhole && after.lost == before && after.submitted == taken) {
             guard var raw = areas.removeValue(forKey: area) else { continue }
             raw.h.time = UInt64(vs_boot_time())
             raw.action = VS_LET_GO.rawValue

@@ -279,7 +279,8 @@ public final class Tracer {
     }
 
     private func watchKeptBars(_ loader: BPFLoader) {
-        keptBars = KeptBarWatch(loader: loader, consume: { [unowned self] in consume() }, lost: { [unowned self] in account.read().dropped })
+        keptBars = KeptBarWatch(loader: loader, consume: { [unowned self] in consume() },
+                                counts: { [unowned self] in (account.read().dropped, account.submitted(VS_KEPT_BAR)) })
     }
 
     private func isWanted(_ hook: HookDefinition) -> Bool {
