@@ -116,9 +116,11 @@ struct vm_area_struct {
 	unsigned long vm_flags;
 	struct file *vm_file;
 	struct rb_node vm_rb; /* until 6.1, 524e00b36e8c */
+	void *vm_private_data;
 };
 
 struct mm_struct {
+	void *pgd;
 	struct rb_root mm_rb; /* until 6.1 */
 	struct {
 		int counter;
@@ -268,6 +270,12 @@ struct vfio_pci_core_device {
 	struct pci_dev *pdev;
 	uint8_t *vconfig;
 	struct list_head dmabufs; /* 6.19 */
+	struct list_head vma_list; /* until 6.10, aac6db75a9fc: areas of its BARs that a zap goes through */
+};
+
+struct vfio_pci_mmap_vma {
+	struct vm_area_struct *vma;
+	struct list_head vma_next;
 };
 
 /* drivers/vfio/pci/vfio_pci_dmabuf.c, 6.19 and later */

@@ -58,6 +58,29 @@ static __always_inline void emit_found(struct inode *inode)
 	}
 }
 
+/* A descriptor of a device by its group, or what is mapped by one: told by the name of its dentry. */
+static __always_inline bool is_vfio_device_file(struct file *file)
+{
+	struct dentry *dentry = READ(file, f_path.dentry);
+	char name[16] __attribute__((aligned(8))) = {};
+
+	bpf_probe_read_kernel_str(name, sizeof(name), READ(dentry, d_name.name));
+	return *(uint64_t *)name == VFIO_DEVICE_NAME_0 && *(uint64_t *)(name + 8) == VFIO_DEVICE_NAME_8;
+}
+
+/* NULL for a device node that was opened and never bound. */
+static __always_inline struct vfio_device *device_of_file(struct file *file)
+{
+	void *private_data = READ(file, private_data);
+
+	if (private_data && bpf_core_type_exists(struct vfio_device_file)) {
+		struct vfio_device_file *df = private_data;
+
+		return READ(df, access_granted) ? READ(df, device) : 0;
+	}
+	return private_data;
+}
+
 static __always_inline void emit_root(struct task_struct *task, struct file *file, uint32_t by_mapping)
 {
 	struct inode *inode = READ(file, f_inode);
@@ -80,23 +103,12 @@ static __always_inline void emit_root(struct task_struct *task, struct file *fil
 			kind = VS_ROOT_CONTAINER;
 		else if (group_major && device >> 20 == group_major)
 			kind = VS_ROOT_GROUP;
-	} else {
-		struct dentry *dentry = READ(file, f_path.dentry);
-		char name[16] __attribute__((aligned(8))) = {};
-
-		bpf_probe_read_kernel_str(name, sizeof(name), READ(dentry, d_name.name));
-		if (*(uint64_t *)name == VFIO_DEVICE_NAME_0 && *(uint64_t *)(name + 8) == VFIO_DEVICE_NAME_8)
-			kind = VS_ROOT_DEVICE;
+	} else if (is_vfio_device_file(file)) {
+		kind = VS_ROOT_DEVICE;
+		private_data = device_of_file(file);
 	}
-	if (!kind)
+	if (!kind || !private_data)
 		return;
-	if (kind == VS_ROOT_DEVICE && bpf_core_type_exists(struct vfio_device_file)) {
-		struct vfio_device_file *df = private_data;
-
-		if (!READ(df, access_granted))
-			return;
-		private_data = READ(df, device);
-	}
 	EMIT(VS_SNAP_ROOT, vs_snap_root, r) {
 		fill_holder(&r->h, task);
 		r->object = (uint64_t)private_data;

@@ -10,6 +10,7 @@
 #include "hooks/dma_buf.h"
 #include "hooks/process.h"
 #include "snapshot.h"
+#include "kept_bars.h"
 
 /* Never read: it brings every record's layout into the object's BTF, where a test compares it with what Swift imported. */
 struct every_record {
@@ -29,6 +30,7 @@ struct every_record {
 	struct vs_module module;
 	struct vs_fork fork;
 	struct vs_dma_buf dma_buf;
+	struct vs_kept_bar kept_bar;
 	struct vs_snap_mark snap_mark;
 	struct vs_snap_root snap_root;
 	struct vs_snap_container snap_container;

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <time.h>
 
 static char libbpf_log[64 << 10];
@@ -75,3 +76,21 @@ void vs_catch_signals(void)
 }
 
 int vs_caught_signal(void) { return caught; }
+
+/* With poll(2), or by level, every round of a storm would be ready at once, and the consumer spin. */
+int vs_watch(int ring)
+{
+	struct epoll_event wanted = {.events = EPOLLIN | EPOLLET};
+	int watch = epoll_create1(EPOLL_CLOEXEC);
+
+	if (watch >= 0)
+		epoll_ctl(watch, EPOLL_CTL_ADD, ring, &wanted);
+	return watch;
+}
+
+void vs_wait(int watch, int milliseconds)
+{
+	struct epoll_event woken;
+
+	epoll_wait(watch, &woken, 1, milliseconds);
+}

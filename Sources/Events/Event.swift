@@ -45,6 +45,8 @@ public struct Event: Sendable {
         case reset(PCIAddress, phase: Phase, wholeBus: Bool)
         case power(PCIAddress, state: PowerState, by: Origin)
         case dmaBuf(DMABuf)
+        /// The actor keeps a part of a BAR past the kernel's zap, or does not any more.
+        case keptBar(KeptBar)
         case processInfo(ProcessInfo)
         case processExit
         /// It runs another program from here on, in another address space: what it has mapped is no longer in any.

@@ -52,6 +52,24 @@ public struct BarMmap: Sendable {
     }
 }
 
+/// A part of a BAR that is in a process's page table, and not among what vfio-pci takes away when it disables the device (before Linux 6.10).
+public struct KeptBar: Sendable {
+    public var device: PCIAddress
+    /// The physical address of its first byte; 0 when not known.
+    public var address: UInt64
+    /// Bytes.
+    public var size: UInt64
+    /// False once it is there no more.
+    public var isKept: Bool
+
+    public init(device: PCIAddress, address: UInt64, size: UInt64, isKept: Bool) {
+        self.device = device
+        self.address = address
+        self.size = size
+        self.isKept = isKept
+    }
+}
+
 /// A base address register: a power of two of physical addresses, or nothing (`size` 0).
 public struct Bar: Hashable, Sendable {
     public var address: UInt64

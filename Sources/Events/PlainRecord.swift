@@ -13,6 +13,8 @@ public struct PlainRecord: Sendable {
     public var tid: UInt32
     /// Nanoseconds since boot.
     public var time: UInt64
+    /// Of a map: when the first page was pinned, or 0.
+    public var began: UInt64
     public var process: ProcessKey
     public var iommu: IOMMUKey
     public var iova: UInt64
@@ -20,12 +22,13 @@ public struct PlainRecord: Sendable {
     public var size: UInt64
 
     @inlinable @inline(__always)
-    init(_ kind: Kind, _ header: UnsafePointer<vs_header>, iommu: UInt64, iova: UInt64, size: UInt64, writable: Bool = false) {
+    init(_ kind: Kind, _ header: UnsafePointer<vs_header>, iommu: UInt64, iova: UInt64, size: UInt64, writable: Bool = false, began: UInt64 = 0) {
         self.kind = kind
         self.writable = writable
         tid = header.pointee.tid
         time = header.pointee.time
         process = ProcessKey(pid: header.pointee.tgid, start: header.pointee.start)
+        self.began = began
         self.iommu = IOMMUKey(iommu)
         self.iova = iova
         self.size = size
@@ -46,7 +49,8 @@ extension RecordDecoder {
             // A map's flags are all of the unusual.
             guard raw.pointee.ret == 0, raw.pointee.flags == 0, raw.pointee.device_bytes == 0, raw.pointee.extents == 0, raw.pointee.backing_kind == 0,
                   raw.pointee.prot & 1 != 0 else { return nil }
-            return PlainRecord(.map, header, iommu: raw.pointee.iommu, iova: raw.pointee.iova, size: raw.pointee.size, writable: raw.pointee.prot & 2 != 0)
+            return PlainRecord(.map, header, iommu: raw.pointee.iommu, iova: raw.pointee.iova, size: raw.pointee.size, writable: raw.pointee.prot & 2 != 0,
+                               began: raw.pointee.begin)
         case VS_REMOVE:
             let raw = record.assumingMemoryBound(to: vs_remove.self)
             guard raw.pointee.flags == 0, !isTakingDown else { return nil }

@@ -89,6 +89,7 @@ public struct RecordDecoder: Sendable {
         case VS_BAR_MOVE: return .barsAssigned(DeviceInfo(record, header))
         case VS_EXIT: return .processExit
         case VS_DMA_BUF: return dmaBufKind(record.load(as: vs_dma_buf.self))
+        case VS_KEPT_BAR: return keptBarKind(record.load(as: vs_kept_bar.self))
         case VS_EXEC: return .processExec
         case VS_PROCESS_INFO:
             return .processInfo(ProcessInfo(record, count: Int(header.size)))
@@ -148,6 +149,14 @@ public struct RecordDecoder: Sendable {
                               address: raw.phys, ranges: raw.ranges, isRevoked: raw.revoked != 0))
     }
 
+    private mutating func keptBarKind(_ raw: vs_kept_bar) -> Event.Kind? {
+        guard raw.action == VS_KEPT.rawValue || raw.action == VS_LET_GO.rawValue else {
+            unknownRecords += 1
+            return nil
+        }
+        return .keptBar(KeptBar(device: PCIAddress(packed: raw.pci), address: raw.phys, size: raw.size, isKept: raw.action == VS_KEPT.rawValue))
+    }
+
     /// A record of a type that has grown: a shorter one is filled with zeros.
     @inline(__always)
     func padded<T>(_ record: UnsafeRawPointer, _ count: Int, _ zero: T) -> T {
@@ -183,6 +192,7 @@ extension RecordDecoder {
         case VS_DRIVER, VS_DEVICE_INFO, VS_BAR_MOVE: MemoryLayout<vs_driver>.offset(of: \.msix_bar)! // what it had at first
         case VS_EXIT: MemoryLayout<vs_exit>.size
         case VS_DMA_BUF: MemoryLayout<vs_dma_buf>.size
+        case VS_KEPT_BAR: MemoryLayout<vs_kept_bar>.size
         case VS_EXEC: MemoryLayout<vs_exec>.size
         case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END: MemoryLayout<vs_snap_mark>.offset(of: \.available)! // what it had at first
         case VS_SNAP_ROOT: MemoryLayout<vs_snap_root>.size

@@ -225,6 +225,8 @@ extension TimelineReader {
                                   ranges: try fields.unsigned32(.ranges) ?? 0, isRevoked: try fields.bool(.revoked) ?? false))
         case .dmaBufRevoke: return .dmaBuf(DMABuf(.revoke, device: device))
         case .dmaBufRestore: return .dmaBuf(DMABuf(.restore, device: device))
+        case .keptBar, .letGo:
+            return .keptBar(KeptBar(device: device, address: try address(fields) ?? 0, size: try fields.unsigned(.size) ?? 0, isKept: action == .keptBar))
         case .mmap:
             return .barMmap(BarMmap(device: device, vaddr: try fields.hex(.vaddr) ?? 0, size: try fields.unsigned(.size) ?? 0,
                                     address: try address(fields) ?? 0))

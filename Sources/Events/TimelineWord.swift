@@ -48,6 +48,8 @@ enum TimelineWord: String, CaseIterable {
     // Actions that are not keys as well.
     case open, close, release, attach, detach, add, mmap, bind, unbind, remove, removed, enable, disable, power, info, exit, exec
     case present, held, assign
+    case keptBar = "kept-bar"
+    case letGo = "let-go"
     case setIOMMU = "set-iommu"
     case walkBegin = "walk-begin"
     case walkEnd = "walk-end"

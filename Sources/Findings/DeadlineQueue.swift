@@ -70,4 +70,6 @@ enum Subject: Hashable, Sendable {
     /// `PeerMapping.id`.
     case peer(UInt32)
     case container(ContainerID)
+    /// `KeptArea.id`.
+    case area(UInt32)
 }

@@ -28,6 +28,7 @@ public struct Engine: Sendable {
     public let debounce: UInt64
 
     let exposureRules: [(index: Int, rule: any ExposureRule)]
+    let areaRules: [(index: Int, rule: any AreaRule)]
     let containerRules: [(index: Int, rule: any ContainerRule)]
     let eventRules: [(index: Int, rule: any EventRule)]
     private let movedRule: Int?
@@ -42,6 +43,8 @@ public struct Engine: Sendable {
     private var nextSequence: UInt64 = 0
     private var nextFinding: UInt32 = 1
     var lints = LintTable()
+    /// Whether there were areas to judge when that was asked last.
+    private var hasAreas = false
 
     /// - Parameter durations: by slug, nanoseconds: in place of the debounce and of a rule's own patience. Lints do not wait.
     public init(rules: [any Rule] = RuleRegistry.all, debounce: UInt64 = Self.defaultDebounce, durations: [String: UInt64] = [:]) {
@@ -50,6 +53,7 @@ public struct Engine: Sendable {
         self.durations = rules.map { durations[$0.slug] ?? max(debounce, $0.patienceNanoseconds) }
         movedRule = rules.firstIndex { $0 is BarMoved }
         exposureRules = rules.enumerated().compactMap { index, rule in (rule as? any ExposureRule).map { (index, $0) } }
+        areaRules = rules.enumerated().compactMap { index, rule in (rule as? any AreaRule).map { (index, $0) } }
         containerRules = rules.enumerated().compactMap { index, rule in (rule as? any ContainerRule).map { (index, $0) } }
         eventRules = rules.enumerated().compactMap { index, rule in (rule as? any EventRule).map { (index, $0) } }
     }
@@ -91,6 +95,7 @@ public struct Engine: Sendable {
         case .bus, .group, .process, .everything: for id in affectedPeers(applied.affects, graph) { judge(id, graph, emit) }
         }
         if applied.containerChange != .nothing { judgeContainers(applied, graph, emit) }
+        if applied.containerChange == .state { judgeAreas(graph, emit) }
         if applied.isUnusual { lint(event, applied, graph, emit) }
     }
 
@@ -103,6 +108,7 @@ public struct Engine: Sendable {
         applied.container = graph.latestContainer
         applied.containerChange = change
         judgeContainers(applied, graph, emit)
+        if change == .state { judgeAreas(graph, emit) }
     }
 
     // MARK: Exposures
@@ -151,6 +157,21 @@ public struct Engine: Sendable {
                 }
                 update(.peer(id), target, index, verdict, emit)
             }
+        }
+    }
+
+    // MARK: Areas of BARs
+
+    /// There are hardly ever any. O(areas), and O(subjects of which some condition holds) while there are, or were just now.
+    private mutating func judgeAreas(_ graph: borrowing Graph, _ emit: (Finding) -> Void) {
+        let hadAreas = hasAreas
+        hasAreas = graph.hasKeptAreas
+        guard hasAreas || hadAreas else { return }
+        var gone: [UInt32] = []
+        for case .area(let id) in tracks.keys where graph.keptArea(id) == nil { gone.append(id) }
+        for id in gone.sorted() { drop(.area(id), emit) }
+        for area in graph.allKeptAreas {
+            for (index, rule) in areaRules { update(.area(area.id), 0, index, rule.evaluate(area, graph: graph), emit) }
         }
     }
 
@@ -225,6 +246,14 @@ public struct Engine: Sendable {
             finding.message = rule.message(exposure, graph: graph)
             finding.holdsMSIXTable = verdict.holdsMSIXTable
             if verdict.holdsMSIXTable { finding.message += " It holds the MSI-X table: a stray write can raise arbitrary interrupts." }
+        case .area(let id):
+            guard let area = graph.keptArea(id), let rule = rules[item.rule] as? any AreaRule else { return nil }
+            finding.container = graph.containerID(of: area.device)
+            finding.size = area.size
+            finding.device = area.device
+            finding.bar = area.bar
+            finding.barOffset = area.barOffset
+            finding.message = rule.message(area, graph: graph)
         case .container(let id):
             guard let container = graph.container(id), let rule = rules[item.rule] as? any ContainerRule else { return nil }
             finding.container = id

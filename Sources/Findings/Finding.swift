@@ -27,8 +27,8 @@ public enum Severity: UInt8, Sendable, Comparable, CaseIterable {
 
 /// A rule that held for longer than the debounce, or a lint's first occurrence.
 ///
-/// What a finding has besides container, actor and times depends on its rule: an exposure has a place in both IOVA space and a BAR, a lint that
-/// of the call if that had one, a condition of a whole container neither.
+/// What a finding has besides container, actor and times depends on its rule: an exposure has a place in both IOVA space and a BAR, what a
+/// process keeps of a BAR a place in that alone, a lint that of the call if that had one, a condition of a whole container neither.
 public struct Finding: Sendable {
     public enum State: Sendable, Equatable { case open, resolved }
 
@@ -65,5 +65,5 @@ public struct Finding: Sendable {
     public var occurrences: UInt64?
 
     /// Whether it is about one place of one mapping, not about a container or its calls.
-    public var isOfMapping: Bool { device != nil && occurrences == nil }
+    public var isOfMapping: Bool { device != nil && iova != nil && occurrences == nil }
 }

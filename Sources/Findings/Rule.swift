@@ -3,8 +3,8 @@ import MappingGraph
 
 /// A defect, as a predicate: a pure function of the present state or of one event. The engine does the time.
 ///
-/// A new rule is one file in Rules/, conforming to `ExposureRule`, `ContainerRule` or `EventRule`, and one line in `RuleRegistry`. `explain`
-/// prints the texts: keep their lines under 100 columns.
+/// A new rule is one file in Rules/, conforming to `ExposureRule`, `AreaRule`, `ContainerRule` or `EventRule`, and one line in `RuleRegistry`.
+/// `explain` prints the texts: keep their lines under 100 columns.
 public protocol Rule: Sendable {
     /// The stable name: lower case, words joined by `-`.
     var slug: String { get }
@@ -42,6 +42,13 @@ extension ExposureRule {
     public var weighsMSIXTable: Bool { false }
 }
 
+/// Judges a part of a BAR that a process keeps past the kernel's zap.
+public protocol AreaRule: Rule {
+    /// Whether the condition holds now. Called for every event that is no map or unmap, as long as there is such an area.
+    func evaluate(_ area: KeptArea, graph: borrowing Graph) -> Verdict?
+    func message(_ area: KeptArea, graph: borrowing Graph) -> String
+}
+
 /// Judges a container that has an IOMMU side: without one it has no mappings, and every condition is over.
 public protocol ContainerRule: Rule {
     /// Whether to ask, too, when the number of mappings passes a mark of `Graph.mappingLimit`, or a process's pinned memory one of its limit.
@@ -72,7 +79,7 @@ public struct Verdict: Sendable, Equatable {
     public var reachable: Bool?
     /// The device's other user, where there is one.
     public var deviceOwner: Actor?
-    /// Whom a container's condition is about.
+    /// Whom a container's or an area's condition is about.
     public var actor: Actor?
     /// Set by the engine, which has then raised the severity.
     var holdsMSIXTable = false

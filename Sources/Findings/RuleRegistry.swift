@@ -8,6 +8,7 @@ public enum RuleRegistry {
         BarMoved(),
         MemoryDisabled(),
         ForeignPFNMap(),
+        ChildKeepsBar(),
         NoOpenDevice(),
         NoContainerDescriptor(),
         CreatorGone(),

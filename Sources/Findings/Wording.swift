@@ -5,10 +5,7 @@ import MappingGraph
 extension Exposure {
     /// `BAR 0 of 0000:02:00.0`, or a part of it by its offsets, the last one included.
     var place: String {
-        let name = target.bar == 6 ? "The expansion ROM of \(device.address)" : "BAR \(target.bar) of \(device.address)"
-        let size = peer.bars[index].size
-        if target.barOffset == 0, target.size == size { return name }
-        return "\(name) (offsets \(hex(target.barOffset))…\(hex(target.barOffset &+ (target.size &- 1))))"
+        device.placeName(bar: target.bar, offset: target.barOffset, size: target.size, of: peer.bars[index].size, begins: true)
     }
 
     /// `c1 (vm-a)`: the mapping's container and its creator.
@@ -25,19 +22,31 @@ extension Exposure {
     }
 
     /// Why a DMA would not be answered, or nil.
+    var unreachableReason: String? { device.unreachableReason }
+
+    /// The mapping's IOVA for a sentence.
+    var at: String { "at IOVA \(hex(target.iova))" }
+}
+
+extension Device {
+    /// `BAR 0 of 0000:02:00.0`, or a part of its `whole` bytes by its offsets, the last one included. `begins` a sentence.
+    func placeName(bar: UInt8, offset: UInt64, size: UInt64, of whole: UInt64, begins: Bool) -> String {
+        let name = bar == 6 ? "\(begins ? "The" : "the") expansion ROM of \(address)" : "BAR \(bar) of \(address)"
+        if offset == 0, size == whole { return name }
+        return "\(name) (offsets \(hex(offset))…\(hex(offset &+ (size &- 1))))"
+    }
+
+    /// Why an access to its BARs would not be answered, or nil.
     var unreachableReason: String? {
-        if device.isRemoved { return "the device is gone" }
-        if device.resetDepth > 0 { return "the device is in reset" }
-        if !device.memoryEnabled { return "memory decode is off in its command register" }
-        switch device.power {
+        if isRemoved { return "the device is gone" }
+        if resetDepth > 0 { return "the device is in reset" }
+        if !memoryEnabled { return "memory decode is off in its command register" }
+        switch power {
         case .d3hot: return "the device is in D3hot"
         case .d3cold: return "the device is in D3cold"
         default: return nil
         }
     }
-
-    /// The mapping's IOVA for a sentence.
-    var at: String { "at IOVA \(hex(target.iova))" }
 }
 
 extension Container {

@@ -36,6 +36,7 @@ public struct Diagnosis {
         add(!PCIScan.windows().isEmpty, PCIScan.windows().isEmpty ? "/proc/iomem hides its addresses: every pinned page is looked at, not only device memory"
             : "\(PCIScan.windows().count) PCI windows tell device memory from RAM")
         addInterrupts()
+        if hasVFIO, facts.hasVFIOPCI { addKeptBars(facts) }
         for hook in HookDefinition.all where !hook.followsCommand && !hook.watchesForVFIO {
             if let way = facts.way(for: hook) {
                 hooks.append(Session.Hook(name: hook.name, function: way.function, how: way.how))
@@ -58,6 +59,19 @@ public struct Diagnosis {
             add(false, "interrupts are not remapped, and allow_unsafe_interrupts of vfio_iommu_type1 is set: a device given away can raise any interrupt of the host")
         } else {
             add(false, "interrupts are not remapped: VFIO attaches no group unless allow_unsafe_interrupts of vfio_iommu_type1 is set")
+        }
+    }
+
+    /// The hook for it is missing where there is nothing to hook: that is as it should be.
+    private mutating func addKeptBars(_ facts: KernelFacts) {
+        if facts.canLookForKeptBars {
+            add(true, "vfio-pci keeps a list of the BAR areas that it can take away: copies of them that are not on it are looked for (child-keeps-bar)")
+        } else if facts.listsBarAreas {
+            add(false, "vfio-pci keeps a list of the BAR areas that it can take away, and copies that are not on it cannot be looked for here (child-keeps-bar)")
+        } else if facts.canUseFexit {
+            add(true, "vfio-pci takes BARs away wherever they are mapped: there is nothing for child-keeps-bar to find")
+        } else {
+            add(true, "a forked child gets no pages of a BAR from its parent: child-keeps-bar is not looked for")
         }
     }
 

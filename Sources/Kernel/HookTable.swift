@@ -57,6 +57,8 @@ struct HookDefinition: Sendable {
         Self(name: "device-first-open", isEssential: true, ways: [fexit("vfio_pci_core_enable"), kretprobe("vfio_pci_open")]),
         Self(name: "device-last-close", isEssential: true, ways: [fexit("vfio_pci_core_close_device"), kretprobe("vfio_pci_disable")]),
         Self(name: "bar-mmap", isEssential: false, ways: [fexit("vfio_pci_core_mmap"), kretprobe("vfio_pci_mmap")]),
+        // Gone in 6.10, and of no use on 5.10 (bpf/kept_bars.h).
+        Self(name: "bar-copy", isEssential: false, ways: [fentry("vfio_pci_mmap_open")]),
         exit("pin-pages", "vfio_pin_pages_remote"),
         entry("dma-unmap-begin", "vfio_iommu_type1_ioctl", essential: false),
         exit("dma-map-unmap", "vfio_iommu_type1_ioctl"),

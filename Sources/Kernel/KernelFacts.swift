@@ -14,6 +14,8 @@ struct KernelFacts {
     var hasFunctionReturn: Bool
     /// `iter/task_vma` (5.12).
     var hasTaskVMAIterator = false
+    /// vfio-pci keeps a list of BAR areas to take away (until 6.10, aac6db75a9fc), on which a copy of one need not be.
+    var listsBarAreas = false
     /// Which of the wanted functions BTF describes, so that fentry and fexit can attach.
     var btfFunctions: Set<String> = []
     /// Which of the wanted functions are symbols, so that kprobes can attach.
@@ -53,15 +55,22 @@ struct KernelFacts {
         for module in Self.vfioModules where Files.exists("/sys/kernel/btf/\(module)") {
             guard let btf = btf__load_module_btf(module, vmlinux) else { continue }
             btfFunctions.formUnion(Self.functions(in: btf, from: vmlinuxTypes, wanted: wanted))
+            if Self.hasMember("vma_list", of: "vfio_pci_core_device", in: btf) { listsBarAreas = true }
             btf__free(btf)
         }
         // vfio built into the kernel: its types are in vmlinux.
-        if !hasModuleBTF, btfFunctions.contains("vfio_pin_pages_remote") { hasModuleBTF = true }
+        if !hasModuleBTF, btfFunctions.contains("vfio_pin_pages_remote") {
+            hasModuleBTF = true
+            listsBarAreas = Self.hasMember("vma_list", of: "vfio_pci_core_device", in: vmlinux)
+        }
         if !canUseFexit { symbols = Self.symbols(wanted: wanted) }
     }
 
     /// fentry and fexit need the modules' BTF and the return-value helper; without both, kprobes do everything.
     var canUseFexit: Bool { hasFunctionReturn && (hasModuleBTF || !hasVFIO) }
+
+    /// Whether there can be areas of BARs that a zap does not reach, and they can be looked for.
+    var canLookForKeptBars: Bool { listsBarAreas && canUseFexit && hasTaskVMAIterator && machine == "x86_64" }
 
     /// Whether kprobes may read VFIO's structs at the offsets in bpf/kernel_types.h.
     var hasKnownOffsets: Bool { release.hasPrefix("5.10.") && machine == "x86_64" }
@@ -89,6 +98,15 @@ struct KernelFacts {
             if wanted.contains(text) { found.insert(text) }
         }
         return found
+    }
+
+    private static func hasMember(_ member: String, of structure: String, in btf: OpaquePointer) -> Bool {
+        let id = btf__find_by_name_kind(btf, structure, 4 /* BTF_KIND_STRUCT */)
+        guard id > 0, let type = btf__type_by_id(btf, UInt32(id)) else { return false }
+        let members = UnsafeRawPointer(type + 1).assumingMemoryBound(to: btf_member.self)
+        return (0..<Int(type.pointee.info & 0xffff)).contains { index in
+            btf__name_by_offset(btf, members[index].name_off).map { strcmp($0, member) == 0 } ?? false
+        }
     }
 
     private static func hasEnumerator(_ enumerator: String, of name: String, in btf: OpaquePointer) -> Bool {

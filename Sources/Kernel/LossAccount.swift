@@ -38,6 +38,9 @@ final class LossAccount {
         return sum
     }
 
+    /// Records of a type that are in the ring, or were, as `read` found it last.
+    func submitted(_ type: vs_type) -> UInt64 { byType.isEmpty ? 0 : byType[Int(type.rawValue)].attempted - byType[Int(type.rawValue)].dropped }
+
     /// What was lost so far, by record type, or by function where a program did not run.
     var losses: [(name: String, lost: UInt64)] {
         var losses: [(name: String, lost: UInt64)] = []
@@ -74,7 +77,8 @@ final class LossAccount {
             for index in all.indices {
                 sum.attempted += all[index].attempted
                 sum.dropped += all[index].dropped
-                if all[index].dropped != 0 { byType[index % Int(VS_COUNTERS)].dropped += all[index].dropped }
+                byType[index % Int(VS_COUNTERS)].attempted += all[index].attempted
+                byType[index % Int(VS_COUNTERS)].dropped += all[index].dropped
             }
         }
         return sum
@@ -118,6 +122,7 @@ final class LossAccount {
         case VS_EXEC: "process exec"
         case VS_MODULE: "module load"
         case VS_FORK: "process fork"
+        case VS_KEPT_BAR: "kept BAR"
         case VS_SNAP_MAP: "snapshot mapping"
         default: "snapshot"
         }

@@ -2,9 +2,16 @@ import Glibc
 
 /// Where the kernel maps physical memory and which numbers its devices have: what a snapshot needs from /proc.
 enum MemoryLayoutScan {
-    /// The address at which the kernel maps physical address 0, from the program headers of /proc/kcore; 0 when it does not say, or when the IOMMU is not VT-d.
-    static func linearMap() -> UInt64 {
-        guard Files.names(in: "/sys/class/iommu").contains(where: { $0.hasPrefix("dmar") }) else { return 0 }
+    /// Whether the host's IOMMU is VT-d, whose tables the tool can read.
+    static var hasVTd: Bool { Files.names(in: "/sys/class/iommu").contains { $0.hasPrefix("dmar") } }
+
+    /// How many levels the page table of a process has on x86-64, by where the kernel maps physical memory; 0 when that is not known. Five levels reach
+    /// further down (Documentation/arch/x86/x86_64/mm.rst: the direct map begins at 0xff11000000000000, with four at 0xffff888000000000, or up to some
+    /// TiB above).
+    static func pageTableLevels(directMap: UInt64) -> Int32 { directMap == 0 ? 0 : directMap < 0xffff_8000_0000_0000 ? 5 : 4 }
+
+    /// The address at which the kernel maps physical address 0, from the program headers of /proc/kcore; 0 when it does not say.
+    static func directMap() -> UInt64 {
         let descriptor = open("/proc/kcore", O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return 0 }
         defer { close(descriptor) }

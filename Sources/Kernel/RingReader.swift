@@ -7,23 +7,22 @@ import Glibc
 /// The layout is the kernel's (kernel/bpf/ringbuf.c, since 5.8): a page with the consumer's position, which is written here; a page with the
 /// producers' position; the data, twice in a row, so that no record is cut at the end. Not thread-safe.
 public final class RingReader {
-    private let descriptor: Int32
+    private let waiter: Int32
     private let pageSize = Int(sysconf(Int32(_SC_PAGESIZE)))
-    private let consumer: UnsafeMutableRawPointer
-    private let producer: UnsafeRawPointer
+    @usableFromInline let consumer: UnsafeMutableRawPointer
+    @usableFromInline let producer: UnsafeRawPointer
     private let mapped: Int
-    private let data: UnsafeRawPointer
-    private let mask: UInt
+    @usableFromInline let data: UnsafeRawPointer
+    @usableFromInline let mask: UInt
 
     /// The kernel hears of what was read each time that so many bytes were: producers on other CPUs look at that line, too.
-    private static let publishBytes: UInt = 64 << 10
-    private static let headerBytes: UInt = 8
-    private static let busy: UInt32 = 1 << 31
-    private static let discarded: UInt32 = 1 << 30
+    @usableFromInline static let publishBytes: UInt = 64 << 10
+    @usableFromInline static let headerBytes: UInt = 8
+    @usableFromInline static let busy: UInt32 = 1 << 31
+    @usableFromInline static let discarded: UInt32 = 1 << 30
 
     /// Maps the ring of `bytes` bytes, a power of two; nil with errno set when the kernel refuses.
     public init?(descriptor: Int32, bytes: Int) {
-        self.descriptor = descriptor
         guard let first = mmap(nil, pageSize, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), first != MAP_FAILED else { return nil }
         mapped = pageSize + 2 * bytes
         guard let second = mmap(nil, mapped, PROT_READ, MAP_SHARED, descriptor, pageSize), second != MAP_FAILED else {
@@ -34,23 +33,24 @@ public final class RingReader {
         producer = UnsafeRawPointer(second)
         data = producer + pageSize
         mask = UInt(bytes - 1)
+        waiter = vs_watch(descriptor)
     }
 
     deinit {
+        close(waiter)
         munmap(consumer, pageSize)
         munmap(UnsafeMutableRawPointer(mutating: producer), mapped)
     }
 
     /// Waits up to `milliseconds` for a wake-up by the BPF side.
     public func wait(milliseconds: Int32) {
-        var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        poll(&wanted, 1, milliseconds)
+        vs_wait(waiter, milliseconds)
     }
 
     /// Calls `body` with each record that is there, oldest first, until it says no; gives how many. A record that is still being written ends it, too.
     ///
     /// The pointer is valid during the call. The record that `body` says no to counts as read.
-    @inline(__always)
+    @inlinable @inline(__always) @discardableResult
     public func consume(_ body: (UnsafeRawPointer, Int) -> Bool) -> Int {
         var position = vs_load_acquire(UnsafeRawPointer(consumer))
         var published = position

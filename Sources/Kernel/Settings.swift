@@ -10,6 +10,9 @@ struct Settings {
     var injectLoss: UInt32 = 0
     /// Where the kernel maps all memory; 0 when IOMMU tables are not to be read.
     var linearMap: UInt64 = 0
+    /// The same for walks of a process's page table, and how many levels that has; 0 when it is not to be read.
+    var directMap: UInt64 = 0
+    var pageTableLevels: Int32 = 0
     /// The major device number of VFIO groups; 0 when there is none.
     var groupMajor: UInt32 = 0
 
@@ -33,6 +36,8 @@ struct Settings {
         store(UInt64(ringBytes) / 8, "wakeup_bytes", btf, base)
         store(injectLoss, "inject_loss", btf, base)
         store(groupMajor, "group_major", btf, base)
+        store(directMap, "direct_map", btf, base)
+        store(pageTableLevels, "page_table_levels", btf, base)
     }
 
     private func store<T>(_ value: T, _ name: String, _ btf: OpaquePointer, _ base: UnsafeMutableRawPointer) {

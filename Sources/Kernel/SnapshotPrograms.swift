@@ -113,19 +113,8 @@ final class SnapshotPrograms {
         }
     }
 
-    /// Reads an iterator to its end: its program writes to the ring, not to the descriptor.
     private func iterate(_ program: OpaquePointer) {
-        guard let link = bpf_program__attach_iter(program, nil) else { return }
-        defer { bpf_link__destroy(link) }
-        let descriptor = bpf_iter_create(bpf_link__fd(link))
-        guard descriptor >= 0 else { return }
-        defer { close(descriptor) }
-        var buffer: UInt64 = 0
-        while true {
-            let count = read(descriptor, &buffer, MemoryLayout<UInt64>.size)
-            if count < 0 && (errno == EAGAIN || errno == EINTR) { continue }
-            guard count > 0 else { break }
-        }
+        BPFIterator.run(program)
         consume()
     }
 }

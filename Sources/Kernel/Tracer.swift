@@ -29,7 +29,7 @@ public final class Tracer {
     private let options: Options
     private var facts: KernelFacts
     private var loaders: [BPFLoader] = []
-    private var ring: OpaquePointer?
+    private var ring: RingReader?
     private var delivered: UInt64 = 0
     /// Records of a later time are left for the next round. Later by some slack than what is waited for, because a CPU may stamp a record late.
     private var consumeUntil: UInt64 = .max
@@ -49,6 +49,11 @@ public final class Tracer {
     /// Why there is no snapshotter, when the kernel refused its programs and only them.
     private var snapshotRefusal: TracerError?
     private var isTakingSnapshot = false
+    /// nil where the kernel's zap reaches every area of a BAR, or where that cannot be told.
+    private var keptBars: KeptBarWatch?
+    /// Why there is none, when the kernel refused its program and only that: then the hook that asks it to look is of no use.
+    private var keptBarRefusal: String?
+    private static let keptBarHook = "bar-copy"
     private let processes = ProcessAccount()
     private let began: UInt64
     private let clockOffset: Int64
@@ -72,10 +77,7 @@ public final class Tracer {
         guard facts.canUseFexit || facts.hasKnownOffsets else { throw .unknownLayout(release: facts.release) }
         try attachPending()
         guard let descriptor = loaders.first?.mapDescriptor("ring") else { throw .loadFailed(release: facts.release, log: "the ring was not made") }
-        ring = ring_buffer__new(descriptor, { context, data, size in
-            guard let context, let data else { return 0 }
-            return Unmanaged<Tracer>.fromOpaque(context).takeUnretainedValue().deliver(UnsafeRawPointer(data), Int(size))
-        }, Unmanaged.passUnretained(self).toOpaque(), nil)
+        ring = RingReader(descriptor: descriptor, bytes: Int(options.ringBytes))
         guard ring != nil else { throw .loadFailed(release: facts.release, log: "cannot map the ring: \(String(cString: strerror(errno)))") }
         lastLossCheck = began
         account.begin(counters: loaders[0].mapDescriptor("counters") ?? -1, saved: facts.canUseFexit ? nil : loaders[0].mapDescriptor("saved"))
@@ -98,6 +100,9 @@ public final class Tracer {
     /// Every hook and how it is attached; `missing` with the function that would be preferred.
     public var hooks: [Session.Hook] {
         HookDefinition.all.filter(isWanted).map { hook in
+            if hook.name == Self.keptBarHook, let keptBarRefusal {
+                return Session.Hook(name: hook.name, function: hook.ways[0].function, how: "missing (\(keptBarRefusal))")
+            }
             if let way = attached[hook.name] { return Session.Hook(name: hook.name, function: way.function, how: way.how) }
             return Session.Hook(name: hook.name, function: hook.ways[0].function, how: refused[hook.name].map { "missing (\($0))" } ?? "missing")
         }
@@ -122,24 +127,39 @@ public final class Tracer {
         // A record of the snapshot itself may be lost: that must be known before it ends.
         snapshotter.take({ forward($0, $1) }, beforeEnd: { checkLoss(now: UInt64(vs_boot_time())) })
         isTakingSnapshot = false
+        keptBars?.request()
+    }
+
+    /// Looks at once for what processes keep of BARs: for who does not go on tracing. Takes a second look where the first one finds something.
+    public func lookForKeptBars() {
+        guard let keptBars else { return }
+        keptBars.hurry()
+        drain(milliseconds: 0)
+        for _ in 0..<10 {
+            guard let wait = keptBars.wait(now: UInt64(vs_boot_time())) else { break }
+            drain(milliseconds: Int32(min(wait / 1_000_000 + 1, 1000)))
+        }
     }
 
     /// Waits up to `milliseconds` for the ring to fill to its mark, then delivers all that is there.
     public func drain(milliseconds: Int32) {
         guard let ring else { return }
         consumeUntil = UInt64(vs_boot_time()) + UInt64(max(milliseconds, 0)) * 1_000_000 + Self.consumeSlack
-        if ring_buffer__poll(ring, milliseconds) == 0 { ring_buffer__consume(ring) }
+        // Below its mark the ring wakes nobody: what is there is taken in any case.
+        ring.wait(milliseconds: milliseconds)
+        ring.consume { deliver($0, $1) }
         if moduleArrived {
             moduleArrived = false
             attachLate()
         }
         let now = UInt64(vs_boot_time())
+        keptBars?.look(now: now) { onRecord($0, $1) }
         if now - lastLossCheck > 500_000_000 { checkLoss(now: now) }
     }
 
     /// Delivers what is there and looks for losses at once.
     public func settle() {
-        if let ring { ring_buffer__consume(ring) }
+        ring?.consume { deliver($0, $1) }
         checkLoss(now: UInt64(vs_boot_time()))
     }
 
@@ -149,7 +169,7 @@ public final class Tracer {
         account.countAbandoned()
         for loader in loaders { loader.detach() }
         consumeUntil = .max
-        if let ring { ring_buffer__consume(ring) }
+        ring?.consume { deliver($0, $1) }
         checkLoss(now: ended)
         let counts = account.read()
         var evidence = Evidence(attempted: counts.attempted, delivered: delivered, lost: counts.dropped, ended: ended)
@@ -162,9 +182,9 @@ public final class Tracer {
     }
 
     private func close() {
-        if let ring { ring_buffer__free(ring) }
         ring = nil
         snapshotter = nil
+        keptBars = nil
         for loader in loaders { loader.close() }
         loaders = []
     }
@@ -229,22 +249,36 @@ public final class Tracer {
         let takesSnapshots = facts.hasType1 && facts.hasVFIOPCI && snapshotter == nil && snapshotRefusal == nil
         guard !hooks.isEmpty || takesSnapshots else { return nil }
         if takesSnapshots {
-            settings.linearMap = MemoryLayoutScan.linearMap()
+            settings.directMap = MemoryLayoutScan.directMap()
+            settings.pageTableLevels = MemoryLayoutScan.pageTableLevels(directMap: settings.directMap)
+            settings.linearMap = MemoryLayoutScan.hasVTd ? settings.directMap : 0
             settings.groupMajor = MemoryLayoutScan.groupMajor()
-            do throws(TracerError) {
-                let loader = try BPFLoader(programs: hooks.union(SnapshotPrograms.names(facts)), settings: settings, sharing: loaders.first, facts: facts)
-                loaders.append(loader)
-                snapshotter = try Snapshotter(facts: facts, settings: settings, loader: loader) { [unowned self] in consume() }
-                return loader
-            } catch {
-                // If it was the hooks' fault, the load below says so.
-                snapshotRefusal = error
-                guard !hooks.isEmpty else { return nil }
+            let looks = facts.canLookForKeptBars && settings.pageTableLevels > 0 ? KeptBarWatch.programs : []
+            // Should the kernel refuse the look, it is done without: a snapshot does not depend on it.
+            for extra in looks.isEmpty ? [[]] : [looks, []] {
+                do throws(TracerError) {
+                    let programs = hooks.union(SnapshotPrograms.names(facts)).union(extra)
+                    let loader = try BPFLoader(programs: programs, settings: settings, sharing: loaders.first, facts: facts)
+                    loaders.append(loader)
+                    if extra.isEmpty { keptBarRefusal = looks.isEmpty ? nil : "find_kept_bars was refused" } else { watchKeptBars(loader) }
+                    snapshotter = try Snapshotter(facts: facts, settings: settings, loader: loader) { [unowned self] in consume() }
+                    snapshotRefusal = nil
+                    return loader
+                } catch {
+                    // If it was the hooks' fault, the load below says so.
+                    snapshotRefusal = error
+                }
             }
+            guard !hooks.isEmpty else { return nil }
         }
         let loader = try BPFLoader(programs: hooks, settings: settings, sharing: loaders.first, facts: facts)
         loaders.append(loader)
         return loader
+    }
+
+    private func watchKeptBars(_ loader: BPFLoader) {
+        keptBars = KeptBarWatch(loader: loader, consume: { [unowned self] in consume() },
+                                counts: { [unowned self] in (account.read().dropped, account.submitted(VS_KEPT_BAR)) })
     }
 
     private func isWanted(_ hook: HookDefinition) -> Bool {
@@ -255,15 +289,21 @@ public final class Tracer {
     private func consume() {
         guard let ring else { return }
         consumeUntil = UInt64(vs_boot_time()) + Self.consumeSlack
-        ring_buffer__consume(ring)
+        ring.consume { deliver($0, $1) }
     }
 
-    /// Whether to go on: negative, and libbpf leaves the rest in the ring for the next time.
-    private func deliver(_ record: UnsafeRawPointer, _ count: Int) -> Int32 {
+    /// Whether to go on; else the rest stays in the ring for the next time.
+    private func deliver(_ record: UnsafeRawPointer, _ count: Int) -> Bool {
         delivered += 1
-        guard count >= MemoryLayout<vs_header>.size else { return 0 }
-        if isTakingSnapshot { snapshotter!.intercept(record, count) { forward($0, $1) } } else { forward(record, count) }
-        return record.load(as: vs_header.self).time > consumeUntil ? -1 : 0
+        guard count >= MemoryLayout<vs_header>.size else { return true }
+        if vs_type(UInt32(record.load(as: vs_header.self).type)) == VS_KEPT_BAR, count >= MemoryLayout<vs_kept_bar>.size {
+            keptBars?.take(record) { forward($0, $1) }
+        } else if isTakingSnapshot {
+            snapshotter!.intercept(record, count) { forward($0, $1) }
+        } else {
+            forward(record, count)
+        }
+        return record.load(as: vs_header.self).time <= consumeUntil
     }
 
     private func forward(_ record: UnsafeRawPointer, _ count: Int) {
@@ -285,6 +325,7 @@ public final class Tracer {
         case VS_IOMMU_ATTACH, VS_DEVICE_ENABLE: processes.look(header, again: true) { onRecord($0, $1) }
         default: processes.look(header, again: false) { onRecord($0, $1) }
         }
+        keptBars?.notice(record, vs_type(UInt32(header.type)))
         onRecord(record, count)
     }
 

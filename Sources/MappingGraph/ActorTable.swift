@@ -36,12 +36,14 @@ struct ActorTable: Sendable {
         return last
     }
 
-    /// The index of the process that came last, if it is this one's.
+    /// nil for one that has made no mapping, or not since it left its address space. O(1); without hashing for the process that came last.
     @inline(__always)
-    func latest(_ process: ProcessKey) -> UInt32? { Int(last) < actors.count && actors[Int(last)].process == process ? last : nil }
-
-    /// Whether no maker is known to be gone.
-    var areAlive: Bool { states.isEmpty }
+    mutating func known(_ process: ProcessKey) -> UInt32? {
+        if Int(last) < actors.count, actors[Int(last)].process == process { return last }
+        guard let known = byProcess[process] else { return nil }
+        last = known
+        return known
+    }
 
     /// O(1); one comparison as long as everybody is alive.
     func state(_ index: UInt32) -> State { Int(index) < states.count ? states[Int(index)] : .alive }

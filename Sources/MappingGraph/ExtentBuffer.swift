@@ -9,6 +9,8 @@ struct ExtentBuffer: Sendable {
 
     var isEmpty: Bool { byThread.isEmpty }
 
+    func holds(_ thread: UInt32) -> Bool { byThread[thread] != nil }
+
     mutating func append(_ extent: Extent, thread: UInt32) {
         if byThread.count >= Self.maxThreads, byThread[thread] == nil { byThread.removeAll() }
         byThread[thread, default: []].append(extent)

@@ -30,6 +30,7 @@ extension Graph {
     mutating func lastClose(_ use: DeviceUse, _ event: Event) -> Applied {
         guard let address = use.device else { return Applied() }
         forgetBuffers(of: address)
+        forgetKept { $0.device == address }
         return change(address) { device in
             device.isOpen = false
             device.provenance = .observed

@@ -1,12 +1,11 @@
 import Events
 
-/// The short way for what nearly all records are: private RAM mapped or unmapped, in the container that came last, by the process that came
-/// last, while nothing else is under way.
+/// The short way for what nearly all records are: private RAM mapped or unmapped in a container, by a process, that are known already.
 extension Graph {
     /// Does all that `apply` would do for the record's event, and gives what of its container may have changed; or does nothing, and gives nil.
     /// O(log *n*) in the mappings of the container.
     public mutating func apply(_ record: PlainRecord) -> Applied.ContainerChange? {
-        guard cachedSlot >= 0, cachedIOMMU == record.iommu, walk == nil, orphans.isEmpty, unexplained.isEmpty, extents.isEmpty, actors.areAlive else { return nil }
+        guard walk == nil, select(record.iommu) else { return nil }
         let change: Applied.ContainerChange?
         switch record.kind {
         case .map: change = map(record)
@@ -22,9 +21,21 @@ extension Graph {
     /// The container of the record that was applied last.
     public var latestContainer: ContainerID { ContainerID(UInt32(truncatingIfNeeded: cachedSlot + 1)) }
 
+    /// Makes `cachedSlot` the container's, if it is known. O(1); no hash for the one that came last.
+    @inline(__always)
+    private mutating func select(_ iommu: IOMMUKey) -> Bool {
+        if cachedSlot >= 0, cachedIOMMU == iommu { return true }
+        guard let slot = byIOMMU[iommu] else { return false }
+        cachedSlot = slot
+        cachedIOMMU = iommu
+        return true
+    }
+
     @inline(__always)
     private mutating func map(_ record: PlainRecord) -> Applied.ContainerChange? {
-        guard let owner = actors.latest(record.process) else { return nil }
+        // A removal that came before its map is of one that had begun by then.
+        guard extents.isEmpty || !extents.holds(record.tid), orphans.isEmpty || record.began == 0 || record.began > orphans.latest,
+              let owner = actors.known(record.process), actors.state(owner) == .alive else { return nil }
         let count = slots[cachedSlot].insert(
             Mapping(iova: record.iova, size: record.size, readable: true, writable: record.writable, provenance: .observed, owner: owner, peer: nil), at: record.time)
         guard count > 0 else { return nil }
@@ -35,7 +46,13 @@ extension Graph {
 
     @inline(__always)
     private mutating func remove(_ record: PlainRecord) -> Applied.ContainerChange? {
-        guard let old = slots[cachedSlot].removePlain(record.iova, at: record.time) else { return nil }
+        guard let old = slots[cachedSlot].take(record.iova) else { return nil }
+        guard old.peer == nil, actors.state(old.owner) == .alive else {
+            slots[cachedSlot].index.insert(old)
+            return nil
+        }
+        slots[cachedSlot].bytes &-= old.size
+        slots[cachedSlot].growth.add(-1, at: record.time)
         requests.note(MappingRemoved(iommu: record.iommu, iova: record.iova, size: record.size, cause: .request), thread: record.tid)
         recentRemovals.insert(iommu: record.iommu, iova: record.iova, time: record.time)
         let count = slots[cachedSlot].index.count
@@ -57,16 +74,7 @@ extension Graph.Slot {
         return index.count
     }
 
-    /// The mapping that is gone; nil, and nothing has changed, when there is none, or there is more to it.
+    /// The mapping that begins at `iova`, no longer in the index; nil, and nothing has changed, when there is none, or it may have a file.
     @inline(__always)
-    fileprivate mutating func removePlain(_ iova: UInt64, at time: UInt64) -> Mapping? {
-        guard backed.isEmpty, container.vaddrInvalid == 0, let old = index.remove(iova) else { return nil }
-        guard old.peer == nil else {
-            index.insert(old)
-            return nil
-        }
-        bytes &-= old.size
-        growth.add(-1, at: time)
-        return old
-    }
+    fileprivate mutating func take(_ iova: UInt64) -> Mapping? { backed.isEmpty && container.vaddrInvalid == 0 ? index.remove(iova) : nil }
 }

@@ -48,6 +48,7 @@ extension Graph {
         let process = event.actor.process
         var applied = Applied()
         applied.affects = .process(process)
+        forgetKept { $0.holder.process == process }
         guard exited.insert(process).inserted, actors.exit(process) else { return applied }
         countMakersAnew()
         return applied
@@ -57,6 +58,7 @@ extension Graph {
     mutating func exec(_ event: Event) -> Applied {
         var applied = Applied()
         applied.affects = .process(event.actor.process)
+        forgetKept { $0.holder.process == event.actor.process }
         if actors.exec(event.actor.process) { countMakersAnew() }
         return applied
     }

@@ -222,6 +222,7 @@ extension Graph {
     }
 
     private mutating func close(_ address: PCIAddress, at time: UInt64) {
+        forgetKept { $0.device == address }
         devices[address]!.isOpen = false
         devices[address]!.provenance = .snapshot
         devices[address]!.openDescriptors = 0

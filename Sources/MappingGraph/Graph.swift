@@ -80,6 +80,9 @@ public struct Graph: ~Copyable, Sendable {
     var unexplained: [FoundMapping: UInt64] = [:]
     /// dma-bufs of open devices.
     var buffers: [UInt64: ExportedBuffer] = [:]
+    /// What processes keep of BARs past the kernel's zap, by `KeptArea.id`.
+    var keptAreas: [UInt32: KeptArea] = [:]
+    var nextKeptArea: UInt32 = 0
     /// When the first complete snapshot ended: from then on the graph knows what was there before tracing, nanoseconds since boot.
     public internal(set) var knownSince: UInt64?
 
@@ -131,6 +134,7 @@ public struct Graph: ~Copyable, Sendable {
         case .reset(let address, let phase, let wholeBus): return reset(address, phase: phase, wholeBus: wholeBus)
         case .power(let address, let state, _): return state == .unknown ? Applied() : change(address) { $0.power = state }
         case .dmaBuf(let buffer): return apply(buffer, event)
+        case .keptBar(let kept): return apply(kept, event)
         case .processInfo(let info):
             processes[event.actor.process] = info
             if let index = actors.find(event.actor.process) { learnLimit(of: index) }

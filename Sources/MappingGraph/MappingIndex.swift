@@ -25,7 +25,7 @@ public struct MappingIndex: Sendable {
     @discardableResult
     public mutating func insert(_ mapping: Mapping) -> Mapping? {
         makeUnique()
-        return storage.unsafelyUnwrapped.insert(MappingEntry(mapping))?.mapping
+        return withStorage { $0.insert(MappingEntry(mapping)) }?.mapping
     }
 
     /// Removes the mapping that begins at `iova`, exactly. O(log *n*), no moves at either end of a leaf.
@@ -33,7 +33,7 @@ public struct MappingIndex: Sendable {
     public mutating func remove(_ iova: UInt64) -> Mapping? {
         guard storage != nil else { return nil }
         makeUnique()
-        return storage.unsafelyUnwrapped.remove(iova)?.mapping
+        return withStorage { $0.remove(iova) }?.mapping
     }
 
     /// Frees everything. O(*n* / 128).
@@ -55,12 +55,15 @@ public struct MappingIndex: Sendable {
         return entry.mapping
     }
 
+    @inline(__always)
     private mutating func makeUnique() {
-        if storage == nil {
-            storage = MappingStorage()
-        } else if !isKnownUniquelyReferenced(&storage) {
-            storage = storage.unsafelyUnwrapped.clone()
-        }
+        if !isKnownUniquelyReferenced(&storage) { storage = storage?.clone() ?? MappingStorage() }
+    }
+
+    /// Nobody else has the storage, so that it stays without being retained for the call.
+    @inline(__always)
+    private func withStorage<T>(_ body: (MappingStorage) -> T) -> T {
+        Unmanaged.passUnretained(storage.unsafelyUnwrapped)._withUnsafeGuaranteedRef { body($0) }
     }
 }
 

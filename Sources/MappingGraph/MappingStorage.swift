@@ -38,20 +38,29 @@ final class MappingStorage: @unchecked Sendable {
     private(set) var rootCapacity = 8
     private(set) var count = 0
     private(set) var leafCount = 0
+    private var pool = LeafPool()
+    /// The leaves that the last insertion and the last removal came to: the next is likely to come there, too.
+    private var insertedAt = Hint()
+    private var removedAt = Hint()
+
+    struct Hint {
+        var branch = 0
+        var leaf = 0
+    }
 
     init() { root = .allocate(capacity: 8) }
 
     deinit {
         for b in 0..<rootCount {
-            for l in 0..<root[b].count { root[b].leaves[l].entries.deallocate() }
             root[b].keys.deallocate()
             root[b].leaves.deallocate()
         }
         root.deallocate()
+        pool.removeAll()
     }
 
     var allocatedBytes: Int {
-        leafCount * Self.leafCapacity * MemoryLayout<MappingEntry>.stride
+        leafCount * LeafPool.leafBytes
             + rootCount * Self.branchCapacity * (MemoryLayout<UInt64>.stride + MemoryLayout<Leaf>.stride)
             + rootCapacity * MemoryLayout<Branch>.stride
     }
@@ -63,7 +72,7 @@ final class MappingStorage: @unchecked Sendable {
             copy.insertBranch(at: b)
             for l in 0..<root[b].count {
                 let leaf = root[b].leaves[l]
-                let entries = UnsafeMutablePointer<MappingEntry>.allocate(capacity: Self.leafCapacity)
+                let entries = copy.pool.allocate()
                 (entries + Int(leaf.start)).update(from: leaf.first, count: leaf.size)
                 copy.root[b].leaves[l] = Leaf(entries: entries, start: leaf.start, count: leaf.count)
                 copy.root[b].keys[l] = root[b].keys[l]
@@ -117,29 +126,53 @@ final class MappingStorage: @unchecked Sendable {
 
     /// The leaf that holds or would hold `iova`, and there the first entry not below it. Only when not empty.
     private func locate(_ iova: UInt64) -> Position {
-        var low = 0, high = rootCount
-        while low < high {
-            let middle = (low + high) >> 1
-            if root[middle].first <= iova { low = middle + 1 } else { high = middle }
+        var low = 0, rest = rootCount
+        // Without branches: which way a search goes is nothing that a processor could guess.
+        while rest > 1 {
+            let half = rest >> 1
+            low = root[low + half].first <= iova ? low + half : low
+            rest -= half
         }
-        let b = low > 0 ? low - 1 : 0
-        let branch = root[b]
+        let b = low
+        let keys = root[b].keys
         low = 0
-        high = branch.count
-        while low < high {
-            let middle = (low + high) >> 1
-            if branch.keys[middle] <= iova { low = middle + 1 } else { high = middle }
+        rest = root[b].count
+        while rest > 1 {
+            let half = rest >> 1
+            low = keys[low + half] <= iova ? low + half : low
+            rest -= half
         }
-        let l = low > 0 ? low - 1 : 0
-        let leaf = branch.leaves[l]
+        return Position(branch: b, leaf: low, entry: entry(notBelow: iova, in: root[b].leaves[low]))
+    }
+
+    /// The same, looking first at the leaf that the last one of its kind came to. A hint can be of any age: it is checked.
+    @inline(__always)
+    private func locate(_ iova: UInt64, near hint: inout Hint) -> Position {
+        if hint.branch < rootCount, hint.leaf < root[hint.branch].count {
+            let branch = root + hint.branch, keys = branch.pointee.keys
+            let isBeforeNext = hint.leaf + 1 < branch.pointee.count ? iova < keys[hint.leaf + 1] : hint.branch + 1 == rootCount || iova < root[hint.branch + 1].first
+            if isBeforeNext, keys[hint.leaf] <= iova {
+                return Position(branch: hint.branch, leaf: hint.leaf, entry: entry(notBelow: iova, in: branch.pointee.leaves[hint.leaf]))
+            }
+        }
+        let found = locate(iova)
+        hint = Hint(branch: found.branch, leaf: found.leaf)
+        return found
+    }
+
+    /// The first entry of a leaf that is not below `iova`, or its size. The ends come first: ascending maps and unmaps are there.
+    @inline(__always)
+    private func entry(notBelow iova: UInt64, in leaf: Leaf) -> Int {
         let first = leaf.first
-        low = 0
-        high = leaf.size
-        while low < high {
-            let middle = (low + high) >> 1
-            if first[middle].iova < iova { low = middle + 1 } else { high = middle }
+        if first.pointee.iova >= iova { return 0 }
+        if first[leaf.size - 1].iova < iova { return leaf.size }
+        var low = 0, rest = leaf.size
+        while rest > 1 {
+            let half = rest >> 1
+            low = first[low + half].iova < iova ? low + half : low
+            rest -= half
         }
-        return Position(branch: b, leaf: l, entry: low)
+        return low + 1
     }
 
     // MARK: Inserting
@@ -165,7 +198,7 @@ final class MappingStorage: @unchecked Sendable {
             count += 1
             return nil
         }
-        let at = locate(entry.iova)
+        let at = locate(entry.iova, near: &insertedAt)
         let leaf = root[at.branch].leaves[at.leaf]
         if at.entry < leaf.size, leaf.first[at.entry].iova == entry.iova {
             let old = leaf.first[at.entry]
@@ -250,7 +283,7 @@ final class MappingStorage: @unchecked Sendable {
         (leaves + l + 1).update(from: leaves + l, count: moved)
         (keys + l + 1).update(from: keys + l, count: moved)
         let start = fromEnd ? Self.leafCapacity - 1 : 0
-        let entries = UnsafeMutablePointer<MappingEntry>.allocate(capacity: Self.leafCapacity)
+        let entries = pool.allocate()
         entries[start] = entry
         leaves[l] = Leaf(entries: entries, start: Int32(start), count: 1)
         root[b].count += 1
@@ -297,7 +330,7 @@ final class MappingStorage: @unchecked Sendable {
 
     func remove(_ iova: UInt64) -> MappingEntry? {
         guard count > 0 else { return nil }
-        let at = locate(iova)
+        let at = locate(iova, near: &removedAt)
         let slot = root[at.branch].leaves + at.leaf
         let size = slot.pointee.size, first = slot.pointee.first
         guard at.entry < size, first[at.entry].iova == iova else { return nil }
@@ -311,8 +344,9 @@ final class MappingStorage: @unchecked Sendable {
         slot.pointee.count -= 1
         count -= 1
         if size == 1 {
-            slot.pointee.entries.deallocate()
+            pool.free(slot.pointee.entries)
             removeLeafSlot(branch: at.branch, leaf: at.leaf)
+            if count == 0 { pool.removeAll() }
         } else {
             if at.entry == 0 { setFirst(branch: at.branch, leaf: at.leaf, slot.pointee.first[0].iova) }
             mergeLeaf(branch: at.branch, leaf: at.leaf)
@@ -339,7 +373,7 @@ final class MappingStorage: @unchecked Sendable {
         }
         (slot.pointee.first + slot.pointee.size).update(from: next.first, count: next.size)
         slot.pointee.count += next.count
-        next.entries.deallocate()
+        pool.free(next.entries)
         removeLeafSlot(branch: b, leaf: l + 1)
     }
 

@@ -16,6 +16,9 @@ struct OrphanTable: Sendable {
 
     private var times: [Key: UInt64] = [:]
 
+    /// The time of the latest removal.
+    private(set) var latest: UInt64 = 0
+
     var isEmpty: Bool { times.isEmpty }
     var count: Int { times.count }
 
@@ -23,6 +26,7 @@ struct OrphanTable: Sendable {
     mutating func insert(iommu: IOMMUKey, iova: UInt64, time: UInt64) {
         if times.count >= Self.capacity { prune(now: time) }
         times[Key(iommu: iommu, iova: iova)] = time
+        latest = max(latest, time)
     }
 
     /// Whether a mapping that began at `began` had been removed; forgets the removal then. O(1).

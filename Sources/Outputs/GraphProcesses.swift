@@ -2,7 +2,7 @@ import Events
 import MappingGraph
 
 extension Graph {
-    /// Those that the graph at this moment names: openers of containers, groups and devices, and creators of mappings, by pid and start.
+    /// Those that the graph at this moment names: openers of containers, groups and devices, creators of mappings, and who keeps parts of BARs, by pid and start.
     func namedProcesses() -> [Actor] {
         var actors: [ProcessKey: Actor] = [:]
         func add(_ actor: Actor?) { if let actor, actor != Actor(), actors[actor.process] == nil { actors[actor.process] = actor } }
@@ -12,6 +12,7 @@ extension Graph {
             for mapping in mappings(in: container.id) where owners.insert(mapping.owner).inserted { add(actor(at: mapping.owner)) }
         }
         for device in devices.values where device.isOpen { add(device.opener) }
+        for area in allKeptAreas { add(area.holder) }
         return actors.values.sorted { ($0.process.pid, $0.process.start) < ($1.process.pid, $1.process.start) }
     }
 }

@@ -69,6 +69,7 @@ extension Event {
         switch kind {
         case .deviceOpen(let use), .deviceClose(let use), .deviceFirstOpen(let use), .deviceLastClose(let use): use.device
         case .barMmap(let mmap): mmap.device
+        case .keptBar(let kept): kept.device
         case .dmaBuf(let buffer): buffer.device
         case .deviceInfo(let info), .driverBind(let info), .driverUnbind(let info), .barsAssigned(let info): info.device
         case .deviceRemove(let device), .memoryDecode(let device, _, _), .reset(let device, _, _), .power(let device, _, _): device

@@ -46,6 +46,25 @@ struct RecordDecoderTests {
         #expect(cause(decode(&decoder, VS_REMOVE, remove)) == .failedMap)
     }
 
+    /// What only makes the tool look is no event; it is not in recordings either.
+    @Test func keptBars() {
+        var decoder = RecordDecoder()
+        var raw = vs_kept_bar()
+        raw.pci = 0x200
+        raw.phys = 0xf000_1000
+        raw.size = 4096
+        for action in [VS_KEPT, VS_LET_GO] {
+            raw.action = action.rawValue
+            guard case .keptBar(let kept)? = decode(&decoder, VS_KEPT_BAR, raw, { $0.tgid = 7 })?.kind else {
+                Issue.record("no kept BAR")
+                return
+            }
+            #expect(kept.device == PCIAddress(packed: 0x200) && kept.address == 0xf000_1000 && kept.size == 4096 && kept.isKept == (action == VS_KEPT))
+        }
+        raw.action = VS_COPIED.rawValue
+        #expect(decode(&decoder, VS_KEPT_BAR, raw) == nil && decoder.unknownRecords == 1)
+    }
+
     @Test func releaseIsSaidAtItsEnd() {
         var decoder = RecordDecoder()
         var release = vs_iommu()

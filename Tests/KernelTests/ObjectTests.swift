@@ -50,7 +50,7 @@ private final class OpenedObject {
 struct ObjectTests {
     @Test func everyProgramIsInTheHookTableAndEveryHookHasItsPrograms() throws {
         let inObject = try OpenedObject().programs
-        let inTable = Set(HookDefinition.all.flatMap(\.ways).flatMap(\.programs)).union(SnapshotPrograms.all)
+        let inTable = Set(HookDefinition.all.flatMap(\.ways).flatMap(\.programs)).union(SnapshotPrograms.all).union(KeptBarWatch.programs)
         #expect(inObject.subtracting(inTable).isEmpty, "programs that no hook loads: \(inObject.subtracting(inTable).sorted())")
         for hook in HookDefinition.all {
             for way in hook.ways { #expect(way.programs.allSatisfy(inObject.contains), "\(hook.name) by \(way.how) of \(way.function)") }
@@ -79,6 +79,7 @@ struct ObjectTests {
         #expect(object.size(of: "vs_module") == MemoryLayout<vs_module>.size)
         #expect(object.size(of: "vs_fork") == MemoryLayout<vs_fork>.size)
         #expect(object.size(of: "vs_dma_buf") == MemoryLayout<vs_dma_buf>.size)
+        #expect(object.size(of: "vs_kept_bar") == MemoryLayout<vs_kept_bar>.size)
         #expect(object.size(of: "vs_exec") == MemoryLayout<vs_exec>.size)
         #expect(object.size(of: "vs_snap_mark") == MemoryLayout<vs_snap_mark>.size)
         #expect(object.size(of: "vs_snap_root") == MemoryLayout<vs_snap_root>.size)

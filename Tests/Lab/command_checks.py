@@ -9,8 +9,10 @@ from steps import Steps, brief, difference, ends, exported, frame
 
 
 def absent(series):
-    """The hooks that a kernel has no function for, which doctor may call missing: dma-bufs of device memory came with 6.19."""
-    return set() if series == "7.3" else {"dma-buf-export", "dma-buf-move", "dma-buf-release"}
+    """The hooks that a kernel has no function for, or no use, which doctor may call missing: dma-bufs of device memory came with 6.19, and with 6.10 BARs
+    are taken away without a list on which copies are not."""
+    dma_bufs = set() if series == "7.3" else {"dma-buf-export", "dma-buf-move", "dma-buf-release"}
+    return dma_bufs if series == "6.1" else {*dma_bufs, "bar-copy"}
 
 
 def judges():
@@ -21,7 +23,7 @@ def judges():
             (["unwritable"], unwritable), (["loss"], snapshot_checks.loss), (["loss-stale"], snapshot_checks.loss_stale),
             (["late-start"], snapshot_checks.late_start),
             (["full"], snapshot_checks.full), (["hidden-by-bar"], snapshot_checks.hidden), (["snapshot-idle"], snapshot_checks.snapshot_idle),
-            (["exec-kept", "exit-kept"], snapshot_checks.exec_kept),
+            (["kept-bar"], snapshot_checks.kept_bar), (["exec-kept", "exit-kept"], snapshot_checks.exec_kept),
             (["snapshot-jsonl"], snapshot_checks.snapshot), (["snapshot-many"], snapshot_checks.snapshot_many), (["names-reexec"], name_checks.names),
             (["client-qemu"], clients),
             (["late-modules"], late_modules))

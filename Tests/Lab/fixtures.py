@@ -6,8 +6,10 @@ import shutil
 LARGE = {"storm"}  # kept of the one kernel that has it
 
 
-def copy(directory, scenarios, target, runs=()):
-    """Copies each scenario's recording, and one random run's with its quiet points, and writes where they come from to provenance.json."""
+def copy(directory, scenarios, target, runs=(), whole=True):
+    """Copies each scenario's recording, and one random run's with its quiet points, and writes where they come from to provenance.json.
+
+    Not `whole`: these are some of the scenarios, and the recordings of the others stay as they are."""
     target.mkdir(parents=True, exist_ok=True)
     boot = json.loads((directory / "boot.json").read_text())
     kept = {}
@@ -25,8 +27,12 @@ def copy(directory, scenarios, target, runs=()):
     about = {"kernel": boot["release"], "package": boot["package"], "machine": "QEMU q35, TCG, intel-iommu",
              "made_by": "Tests/Lab/lab.py --fixtures", "boot_id": (directory / "out/boot_id").read_text().strip(),
              "recordings": kept}
-    if not scenarios and (target / "provenance.json").exists():  # the others stay as they are
+    if not whole and (target / "provenance.json").exists():
         before = json.loads((target / "provenance.json").read_text())
+        if before["package"] != about["package"]:
+            raise SystemExit(f"fixtures: {target} is of {before['package']}, not {about['package']}: record all of it anew")
+        for recording in kept.values():
+            recording["boot_id"] = about["boot_id"]
         about = {**before, "recordings": {**before["recordings"], **kept}}
     (target / "provenance.json").write_text(json.dumps(about, indent=1) + "\n")
 

@@ -240,7 +240,7 @@ def main():
             print((directory / "out/exec.stdout").read_text(errors="replace"), end="", flush=True)
             tally.check(name, "the command succeeds", (directory / "out/exec.status").read_text().strip() == "0")
         if options.fixtures:
-            fixtures.copy(directory, scenarios, options.fixtures / name, runs)
+            fixtures.copy(directory, scenarios, options.fixtures / name, runs, whole=scenarios == workload.names(HERE))
     if tool and not options.step and any(steps_of(options, scenarios, name) is not None for name in series):
         recordings = sorted(options.out.glob("*/out/commands/run-stale.vfs"))
         if tally.check("malformed", "there is a recording to damage", bool(recordings)):

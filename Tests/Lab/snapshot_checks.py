@@ -108,6 +108,26 @@ def hidden(steps):
         check.same("held by", [line.get("pid") for line in opened], [pid if how == "by-bar" else None])
 
 
+def kept_bar(steps):
+    """A child has its parent's BAR where the kernel does not take it away, if its read says so; and is told alike live and from the recording."""
+    check = ends(steps, "kept-bar", 0)
+    check.same("the workload ends well", steps.status("kept-bar-workload"), 0)
+    oracle = [json.loads(line) for line in steps.text("kept-bar-workload.oracle").splitlines()]
+    read = next((line["result"] for line in oracle if line["op"] == "cpu-read"), None)
+    fork = next((line for line in oracle if line["op"] == "fork"), {})
+    graph = json.loads(steps.text("kept-bar.out") or "{}")
+    seen = [(device["device"], *(area.get(key) for key in ("bar", "bar_offset", "size", "pid")))
+            for device in graph.get("devices", []) for area in device.get("kept_bars", [])]
+    wanted = [tuple(fork.get(key) for key in ("device", "bar", "bar_offset", "size", "child"))] if read == "ok" else []
+    check.same("what the child has is shown, if it could read it", seen, wanted)
+    check.same("and listed", steps.text("kept-bar-list.out").count(f"kept from the kernel by workload (pid {fork.get('child')})"), len(wanted))
+    check.same("the verdict is that", steps.status("kept-bar-live"), len(wanted))
+    live = steps.host("export", "--format", "jsonl", "kept-bar-live.vfs").stdout.decode()
+    check("the live timeline is the recording's", live == steps.text("kept-bar-live.jsonl"), difference(live, steps.text("kept-bar-live.jsonl")))
+    again = steps.host("export", "--format", "jsonl", "kept-bar-live.jsonl").stdout.decode()
+    check("and read again it is the same", again == live, difference(again, live))
+
+
 def exec_kept(steps):
     """Memory was mapped, and its address space left by execve or exit, before there was a tool."""
     for how in ("exec", "exit"):

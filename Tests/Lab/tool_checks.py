@@ -5,6 +5,7 @@ from collections import Counter
 import capacity_checks
 import dma_buf_checks
 import finding_checks
+import kept_bar_checks
 from records import ToolFailed, audit_status, oracle_maps, oracle_unmapped, timeline, traced_bytes
 from scenarios import BACKINGS, SCENARIOS
 
@@ -37,9 +38,12 @@ def check(check, run, tool):
     check_memory(check, run, lines)
     if run.lines("dma-buf"):
         dma_buf_checks.check(check, run, mine)
+    kept_bar_checks.check(check, run, lines)
     capacity_checks.check(check, run, tool, recording)
     finding_checks.check(check, run, lines, SCENARIOS[run.name])
     fails = SCENARIOS[run.name].fails_audit
+    if fails is None:
+        fails = kept_bar_checks.is_kept(run)
     check.same("audit's exit status", audit_status(tool, recording), 1 if (fails(run.series) if callable(fails) else fails) else 0)
 
 

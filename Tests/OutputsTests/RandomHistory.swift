@@ -124,6 +124,9 @@ extension History {
                 case 2: say(who, .dmaBuf(DMABuf(.restore, device: addresses[index])))
                 default: say(who, .dmaBuf(DMABuf(.release, key: key, device: nil)))
                 }
+            case 20 where random.chance(50):
+                say(who, .keptBar(KeptBar(device: addresses[index], address: random.chance(80) ? UInt64(index + 1) << 32 : 5, size: UInt64(random.below(2) + 1) << 12,
+                                          isKept: random.chance(60))))
             case 20: say(who, .power(addresses[index], state: PowerState.allCases[random.below(6)], by: .host))
             case 21: say(who, .processInfo(process(&random)))
             case 22: say(who, random.chance(30) ? .processExec : random.chance(50) ? .processExit : .loss(since: time - 100, lost: 9))

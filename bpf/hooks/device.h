@@ -160,33 +160,38 @@ HOOK_EXIT_PROBE(vfio_pci_disable, HOOK_DEVICE_DISABLE, VS_DEVICE_DISABLE, device
 
 #define VFIO_PCI_PGOFF_REGION_SHIFT 28 /* VFIO_PCI_OFFSET_SHIFT (40) in pages */
 
+/* The physical address at which an area of a BAR begins; 0 when it is not known. */
+static __always_inline uint64_t bar_area_address(struct vm_area_struct *vma, struct pci_dev *pdev, bool probed)
+{
+	uint64_t pgoff = READ(vma, vm_pgoff);
+	struct vfio_device *device = 0;
+
+	if (!probed && bpf_core_field_exists(device->inode)) {
+		struct resource *resource = &pdev->resource[0];
+		uint64_t region = pgoff >> VFIO_PCI_PGOFF_REGION_SHIFT;
+		uint64_t offset = pgoff & ((1ULL << VFIO_PCI_PGOFF_REGION_SHIFT) - 1);
+
+		if (region >= VS_BARS)
+			return 0;
+		resource = (void *)resource + region * bpf_core_type_size(struct resource);
+		return READ(resource, start) + (offset << page_shift);
+	}
+	return pgoff << page_shift; /* up to 6.9 the driver rewrote it to the physical page */
+}
+
 static __always_inline void bar_mmap(uint64_t *arg, long ret, bool probed)
 {
 	struct vfio_pci_core_device *vdev = (void *)arg[0];
 	struct vm_area_struct *vma = (void *)arg[1];
 	struct pci_dev *pdev = READ_VFIO(probed, vdev, pdev, OFF_PCI_PDEV);
-	struct vfio_device *device = 0;
-	uint64_t pgoff;
 
 	if ((int)ret)
 		return;
-	pgoff = READ(vma, vm_pgoff);
 	EMIT(VS_BAR_MMAP, vs_bar_mmap, r) {
 		r->pci = pci_address(pdev);
 		r->vaddr = READ(vma, vm_start);
 		r->size = READ(vma, vm_end) - r->vaddr;
-		if (!probed && bpf_core_field_exists(device->inode)) {
-			struct resource *resource = &pdev->resource[0];
-			uint64_t region = pgoff >> VFIO_PCI_PGOFF_REGION_SHIFT;
-			uint64_t offset = pgoff & ((1ULL << VFIO_PCI_PGOFF_REGION_SHIFT) - 1);
-
-			if (region < VS_BARS) {
-				resource = (void *)resource + region * bpf_core_type_size(struct resource);
-				r->phys = READ(resource, start) + (offset << page_shift);
-			}
-		} else {
-			r->phys = pgoff << page_shift; /* up to 6.9 the driver rewrote it to the physical page */
-		}
+		r->phys = bar_area_address(vma, pdev, probed);
 	}
 }
 HOOK_EXIT_BTF(vfio_pci_core_mmap, bar_mmap)

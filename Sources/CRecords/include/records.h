@@ -71,6 +71,8 @@ enum vs_type {
 	VS_DEVICE_INFO = 40,
 	VS_PROCESS_INFO = 41,
 	VS_LOSS = 42,
+	/* What looks at the page tables of processes found, and what makes them look (bpf/kept_bars.h). */
+	VS_KEPT_BAR = 43,
 	VS_DMA_BUF = 46,
 	VS_TYPE_MAX = 63,
 };
@@ -269,6 +271,24 @@ struct vs_dma_buf {
 	uint32_t reserved;
 };
 
+enum vs_kept_bar_action {
+	/* The process keeps it where the kernel's zap does not reach it; it does not any more */
+	VS_KEPT = 1,
+	VS_LET_GO = 2,
+	/* A process got an area of a BAR by fork, mremap or a split: reason to look. It stays in the tool, and has no address */
+	VS_COPIED = 3,
+};
+
+/* An area of a BAR in a process; the header tells the process. */
+struct vs_kept_bar {
+	struct vs_header h;
+	uint64_t pci;
+	uint64_t phys; /* of its first byte */
+	uint64_t size;
+	uint32_t action; /* enum vs_kept_bar_action */
+	uint32_t reserved;
+};
+
 /* The process runs another program now, in another address space. */
 struct vs_exec {
 	struct vs_header h;
@@ -402,6 +422,7 @@ VS_ASSERT(sizeof(struct vs_driver) == 240);
 VS_ASSERT(sizeof(struct vs_module) == 112);
 VS_ASSERT(sizeof(struct vs_fork) == 72);
 VS_ASSERT(sizeof(struct vs_dma_buf) == 112);
+VS_ASSERT(sizeof(struct vs_kept_bar) == 88);
 VS_ASSERT(sizeof(struct vs_process_info) == 1904);
 VS_ASSERT(sizeof(struct vs_loss) == 72);
 VS_ASSERT(sizeof(struct vs_snap_mark) == 80);

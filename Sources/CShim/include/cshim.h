@@ -18,6 +18,11 @@ int vs_caught_signal(void);
 /* How many times SIGUSR1 came: each asks for a snapshot. */
 int vs_snapshot_requests(void);
 
+/* Waits for the wake-ups of a BPF ring, by edge: what it says is that the BPF side woke, not that there is something to read. */
+int vs_watch(int ring);
+/* Up to so many milliseconds, or until a signal. */
+void vs_wait(int watch, int milliseconds);
+
 /* Positions and headers of a BPF ring, which the kernel writes on other CPUs. */
 static inline unsigned long vs_load_acquire(const void *at) { return __atomic_load_n((const unsigned long *)at, __ATOMIC_ACQUIRE); }
 static inline uint32_t vs_load_acquire_32(const void *at) { return __atomic_load_n((const uint32_t *)at, __ATOMIC_ACQUIRE); }

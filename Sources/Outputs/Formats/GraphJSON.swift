@@ -158,6 +158,21 @@ public struct GraphJSON: GraphOutput {
             }
             out.append(byte: 0x5d)
         }
+        let kept = graph.allKeptAreas.filter { $0.device == device.address }
+        if !kept.isEmpty {
+            out.append(#","kept_bars":["#)
+            for (index, area) in kept.enumerated() {
+                out.append(index == 0 ? #"{"bar":"# : #",{"bar":"#)
+                out.append(UInt64(area.bar))
+                out.append(#","bar_offset":"#)
+                out.append(area.barOffset)
+                out.append(#","size":"#)
+                out.append(area.size)
+                actor(area.holder, graph, &out)
+                out.append(byte: 0x7d)
+            }
+            out.append(byte: 0x5d)
+        }
         out.append(byte: 0x7d)
     }
 

@@ -19,6 +19,12 @@ extension JSONLines {
         case .barMmap(let mmap):
             open(.device, #"{"type":"device","action":"mmap","t":"#, event, &out)
             write(mmap, graph, &out)
+        case .keptBar(let kept):
+            open(.device, kept.isKept ? #"{"type":"device","action":"kept-bar","t":"# : #"{"type":"device","action":"let-go","t":"#, event, &out)
+            device(kept.device, &out)
+            bar(at: kept.address, of: kept.device, graph, &out)
+            out.append(#","size":"#)
+            out.append(kept.size)
         case .deviceInfo(let info):
             open(.device, #"{"type":"device","action":"add","t":"#, event, &out)
             device(info.device, &out)

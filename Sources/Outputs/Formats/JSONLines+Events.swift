@@ -31,7 +31,7 @@ extension JSONLines {
         case .extent: return
         case .memoryDecode, .reset, .power: writeMemory(event, &out)
         case .processInfo, .processExit, .processExec, .loss: writeOther(event, &out)
-        case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .deviceInfo, .driverBind, .driverUnbind, .deviceRemove,
+        case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .keptBar, .deviceInfo, .driverBind, .driverUnbind, .deviceRemove,
              .barsAssigned, .dmaBuf:
             writeDevice(event, applied, graph, &out)
         case .snapshotBegin, .snapshotEnd, .snapshotContainer, .snapshotGroup, .snapshotDevice, .snapshotHolder, .walkBegin, .walkEnd:

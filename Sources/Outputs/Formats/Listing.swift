@@ -116,6 +116,18 @@ public struct Listing: GraphOutput {
             out.append("  closed")
         }
         out.endLine()
+        for area in graph.allKeptAreas where area.device == device.address {
+            out.append("    ")
+            out.append(bar: area.bar, offset: area.barOffset)
+            out.append("  ")
+            out.append(size: area.size)
+            out.append("  kept from the kernel by ")
+            out.append(plain: graph.displayName(for: area.holder))
+            out.append(" (pid ")
+            out.append(area.holder.process.pid)
+            out.append(")")
+            out.endLine()
+        }
     }
 
     /// How a row is known, unless an event told it.

@@ -56,7 +56,7 @@ extension TextLines {
                 out.append(state.timelineName)
                 if origin == .host { out.append("  by the host") }
             }
-        case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .driverBind, .driverUnbind, .deviceRemove, .barsAssigned:
+        case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .keptBar, .driverBind, .driverUnbind, .deviceRemove, .barsAssigned:
             writeDevice(event, graph, &out)
         case .snapshotBegin, .snapshotEnd, .snapshotContainer, .snapshotGroup, .snapshotDevice, .snapshotHolder, .walkBegin, .walkEnd:
             writeSnapshot(event, graph, &out)
@@ -227,6 +227,16 @@ extension TextLines {
                 }
                 out.append("  ")
                 out.append(size: mmap.size)
+            }
+        case .keptBar(let kept):
+            line(kept.isKept ? "BAR kept" : "BAR let go", event, graph, &out, kept.isKept ? .warning : .plain) { out in
+                out.append(kept.device)
+                if let target = graph.resolve(address: kept.address, size: 1).first, target.device == kept.device {
+                    out.append(byte: 0x20)
+                    out.append(bar: target.bar, offset: target.barOffset)
+                }
+                out.append("  ")
+                out.append(size: kept.size)
             }
         case .driverBind(let info), .driverUnbind(let info):
             let isBind = if case .driverBind = event.kind { true } else { false }

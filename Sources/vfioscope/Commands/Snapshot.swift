@@ -31,6 +31,7 @@ struct Snapshot: ParsableCommand {
         analysis.begin(tracer.session)
         tracer.scanDevices()
         do { try tracer.takeSnapshot(for: analysis) } catch { throw Failure(.cannot, error.description) }
+        tracer.lookForKeptBars()
         let session = tracer.session
         let evidence = analysis.finish(tracer.stop())
         if format != .jsonl {

@@ -1,0 +1,21 @@
+import CLibbpf
+import Glibc
+
+/// Runs a loaded iterator program over all that it is for. What it finds it writes to the ring, not to the descriptor.
+enum BPFIterator {
+    /// Whether it came to its end.
+    @discardableResult
+    static func run(_ program: OpaquePointer) -> Bool {
+        guard let link = bpf_program__attach_iter(program, nil) else { return false }
+        defer { bpf_link__destroy(link) }
+        let descriptor = bpf_iter_create(bpf_link__fd(link))
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var buffer: UInt64 = 0
+        while true {
+            let count = read(descriptor, &buffer, MemoryLayout<UInt64>.size)
+            if count < 0 && (errno == EAGAIN || errno == EINTR) { continue }
+            return count == 0
+        }
+    }
+}

@@ -1,0 +1,102 @@
+import Events
+import Testing
+
+@testable import Kernel
+
+/// Times in milliseconds.
+@Suite("Looks for BARs that are kept")
+struct KeptBarLooksTests {
+    private let area = KeptBarLooks.Area(process: ProcessKey(pid: 7, start: 1), device: 0x200, address: 0xf000_0000, size: 4096)
+    private let other = KeptBarLooks.Area(process: ProcessKey(pid: 8, start: 2), device: 0x200, address: 0xf000_0000, size: 4096)
+
+    private func ms(_ time: UInt64) -> UInt64 { time * 1_000_000 }
+
+    /// One look that takes a millisecond: what it found to be news, and what has been let go.
+    private func look(_ looks: inout KeptBarLooks, at time: UInt64, finds areas: [KeptBarLooks.Area], isComplete: Bool = true,
+                      takes: UInt64 = 1) -> (told: [KeptBarLooks.Area], gone: [KeptBarLooks.Area]) {
+        looks.begin(at: ms(time))
+        let told = areas.filter { looks.find($0) }
+        return (told, looks.end(at: ms(time + takes), isComplete: isComplete))
+    }
+
+    @Test func nothingIsDueWithoutReason() {
+        #expect(KeptBarLooks().due == .max)
+    }
+
+    @Test func oneReasonIsTwoLooksThatFindNothing() {
+        var looks = KeptBarLooks()
+        looks.request(at: ms(1000))
+        looks.request(at: ms(1050))
+        #expect(looks.due == ms(1100))
+        #expect(look(&looks, at: 1100, finds: []) == ([], []))
+        #expect(looks.due == ms(2101) && !looks.isUndecided)
+        #expect(look(&looks, at: 2101, finds: []) == ([], []))
+        #expect(looks.due == .max)
+        // Many forks: at most one look a second.
+        looks.request(at: ms(2102))
+        #expect(looks.due == ms(3102))
+    }
+
+    @Test func twoLooksTellAndAThirdTakesBack() {
+        var looks = KeptBarLooks()
+        looks.request(at: 0)
+        #expect(look(&looks, at: 100, finds: [area]) == ([], []))
+        #expect(looks.isUndecided && looks.due == ms(201))
+        #expect(look(&looks, at: 201, finds: [area, other]) == ([area], []))
+        #expect(look(&looks, at: 400, finds: [area, other]) == ([other], []))
+        #expect(!looks.isUndecided && looks.due == ms(1401))
+        #expect(look(&looks, at: 1401, finds: [area, other]) == ([], []))
+        #expect(look(&looks, at: 2500, finds: [other]) == ([], [area]))
+        #expect(look(&looks, at: 3600, finds: []) == ([], [other]))
+        #expect(looks.due == .max)
+    }
+
+    /// A zap or a fault under way, met by one look; and by another, later, with one in between that found all to be well.
+    @Test func whatIsMetHalfWayIsNotTold() {
+        var looks = KeptBarLooks()
+        looks.request(at: 0)
+        #expect(look(&looks, at: 100, finds: [area]) == ([], []))
+        #expect(look(&looks, at: 300, finds: []) == ([], []))
+        #expect(look(&looks, at: 500, finds: [area]) == ([], []))
+        #expect(look(&looks, at: 700, finds: []) == ([], []))
+        // Two looks in a row are too close to each other to tell.
+        #expect(look(&looks, at: 800, finds: [area]) == ([], []))
+        #expect(look(&looks, at: 899, finds: [area]) == ([], []))
+        #expect(look(&looks, at: 900, finds: [area]) == ([area], []))
+    }
+
+    @Test func aVoidLookTakesNothingBack() {
+        var looks = KeptBarLooks()
+        looks.request(at: 0)
+        _ = look(&looks, at: 100, finds: [area])
+        #expect(look(&looks, at: 300, finds: [], isComplete: false) == ([], []))
+        #expect(look(&looks, at: 500, finds: [area], isComplete: false) == ([area], []))
+        #expect(look(&looks, at: 1600, finds: [], isComplete: false) == ([], []))
+        #expect(looks.due == ms(2601))
+        #expect(look(&looks, at: 2601, finds: []) == ([], [area]))
+    }
+
+    /// On a large host a look takes its time; all of them together take a fiftieth.
+    @Test func slowLooksAreRare() {
+        var looks = KeptBarLooks()
+        looks.request(at: 0)
+        _ = look(&looks, at: 100, finds: [area], takes: 100)
+        #expect(looks.due == ms(5200))
+        _ = look(&looks, at: 5200, finds: [area], takes: 100)
+        looks.request(at: ms(5400))
+        #expect(looks.due == ms(10_300))
+        looks.hurry(at: ms(5500))
+        #expect(looks.due == ms(5500))
+    }
+}
+
+@Suite("Where the kernel maps memory")
+struct MemoryLayoutScanTests {
+    /// Linux puts it at one of two places, and up to some TiB above with KASLR.
+    @Test func levelsFollowFromTheDirectMap() {
+        #expect(MemoryLayoutScan.pageTableLevels(directMap: 0xffff_8880_0000_0000) == 4)
+        #expect(MemoryLayoutScan.pageTableLevels(directMap: 0xffff_9c8a_4000_0000) == 4)
+        #expect(MemoryLayoutScan.pageTableLevels(directMap: 0xff11_0000_0000_0000) == 5)
+        #expect(MemoryLayoutScan.pageTableLevels(directMap: 0) == 0)
+    }
+}
