@@ -30,6 +30,10 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(
             name: "ring-bench", dependencies: ["Kernel", "Findings", "MappingGraph", "Events", "CLibbpf"], path: "Benchmarks/Ring", swiftSettings: settings),
+        .executableTarget(
+            name: "workbench", dependencies: ["Outputs", "Findings", "MappingGraph", "Events", "CRecords"], path: "Benchmarks/Workbench", swiftSettings: settings),
+        // Alone in using Foundation: what the timeline's writer is compared with.
+        .executableTarget(name: "json-encoder", dependencies: ["Events"], path: "Benchmarks/Encoder", swiftSettings: settings),
         .testTarget(name: "EventsTests", dependencies: ["Events", "CRecords"]),
         .testTarget(name: "MappingGraphTests", dependencies: ["MappingGraph", "Events"]),
         .testTarget(name: "FindingsTests", dependencies: ["Policies", "Findings", "MappingGraph", "Events"]),

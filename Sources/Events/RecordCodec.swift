@@ -52,7 +52,7 @@ struct RecordPredictor {
 }
 
 /// The first word holds type and size, which are written apart: only the thread id in its upper half is predicted.
-private let tidMask: UInt64 = 0xffff_ffff_0000_0000
+let tidMask: UInt64 = 0xffff_ffff_0000_0000
 
 /// Writes records into a growing buffer.
 struct RecordEncoder {
@@ -111,61 +111,5 @@ struct RecordEncoder {
             rest >>= 7
         }
         bytes.append(UInt8(truncatingIfNeeded: rest))
-    }
-}
-
-/// Reads back what `RecordEncoder` wrote, one block after another.
-struct RecordUnpacker {
-    private let predictor = RecordPredictor()
-    private let scratch = UnsafeMutablePointer<UInt64>.allocate(capacity: RecordPredictor.maxWords)
-
-    func deallocate() {
-        predictor.deallocate()
-        scratch.deallocate()
-    }
-
-    /// Calls `body` with each record of a block's payload; false when the payload is malformed. The pointer is valid during the call.
-    func forEach(in payload: UnsafeRawBufferPointer, count: UInt32, _ body: (UnsafeRawPointer, Int) -> Void) -> Bool {
-        predictor.reset()
-        var offset = 0
-        for _ in 0..<count {
-            guard offset < payload.count else { return false }
-            let type = Int(payload[offset])
-            offset += 1
-            guard type < RecordPredictor.types, let words = varint(payload, &offset), words >= UInt64(RecordPredictor.headerWords),
-                  words <= UInt64(RecordPredictor.maxWords) else { return false }
-            var mask: UInt64 = 0
-            for word in 0..<Int(words) {
-                if word & 63 == 0 {
-                    let left = words - UInt64(word)
-                    guard let next = varint(payload, &offset), left >= 64 || next >> left == 0 else { return false }
-                    mask = next
-                }
-                var value = predictor.predict(type, word)
-                if mask & (1 << UInt64(word & 63)) != 0 {
-                    guard let coded = varint(payload, &offset) else { return false }
-                    value = value &+ ((coded >> 1) ^ (0 &- (coded & 1)))
-                }
-                predictor.learn(type, word, value)
-                scratch[word] = value
-            }
-            scratch[0] = scratch[0] & tidMask | words << 19 | UInt64(type)
-            body(UnsafeRawPointer(scratch), Int(words) << 3)
-        }
-        return offset == payload.count
-    }
-
-    @inline(__always)
-    private func varint(_ payload: UnsafeRawBufferPointer, _ offset: inout Int) -> UInt64? {
-        var result: UInt64 = 0
-        var shift: UInt64 = 0
-        while offset < payload.count, shift < 64 {
-            let byte = payload[offset]
-            offset += 1
-            result |= UInt64(byte & 0x7f) << shift
-            if byte < 0x80 { return result }
-            shift += 7
-        }
-        return nil
     }
 }

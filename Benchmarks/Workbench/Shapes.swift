@@ -1,0 +1,77 @@
+/// How a history's mappings lie.
+enum Shape: String, CaseIterable {
+    /// One container, each mapping above the last: a VM that starts.
+    case ascending
+    /// One container of so many live mappings, one at a time replaced by another at a random place: DMA through a vIOMMU.
+    case churn
+    /// One container, mapped in random order and never unmapped.
+    case scattered
+    /// Four VMs that churn, one mapping in 64 of another's device memory for a while.
+    case mixed
+}
+
+/// A history of `events` events or a few more: the same ones for the same arguments.
+struct History {
+    let shape: Shape
+    let events: UInt64
+    /// Mappings of a container that are live at a time, for churn and mixed.
+    let live: Int
+
+    /// Pages apart: so many mappings of one page each, none beside another.
+    private static let stride: UInt64 = 8192
+    private static let size: UInt64 = 4096
+
+    func make(_ sink: @escaping RecordMaker.Sink) -> RecordMaker {
+        var maker = RecordMaker(sink)
+        let machines = (0..<(shape == .mixed ? 4 : 1)).map { Machine(number: UInt64($0)) }
+        for machine in machines { maker.begin(machine) }
+        switch shape {
+        case .ascending:
+            var index: UInt64 = 0
+            while maker.count < events {
+                maker.map(machines[0], iova: 1 << 32 + index * Self.stride, size: Self.size, dma: dma(index))
+                index += 1
+            }
+        case .scattered:
+            let count = events - min(events, maker.count)
+            // Coprime with any count that is not its multiple: every place once, in no order.
+            for index in 0..<count {
+                maker.map(machines[0], iova: 1 << 32 + (index &* 2_654_435_761 % count) * Self.stride, size: Self.size, dma: dma(index))
+            }
+        case .churn, .mixed: churn(machines, &maker)
+        }
+        return maker
+    }
+
+    private func churn(_ machines: [Machine], _ maker: inout RecordMaker) {
+        var random = Random(seed: 11)
+        // Each place of a container is taken or free; twice as many places as live mappings.
+        var held = machines.map { _ in [(iova: UInt64, dma: UInt64)]() }
+        var free = machines.map { _ in (0..<2 * live).map { 1 << 32 + UInt64($0) * Self.stride } }
+        var turn = 0
+        while maker.count < events {
+            let at = machines.count == 1 ? 0 : (turn >> 6) % machines.count
+            turn += 1
+            if held[at].count == live {
+                let victim = random.below(live)
+                let gone = held[at][victim]
+                maker.unmap(machines[at], iova: gone.iova, size: Self.size, dma: gone.dma)
+                held[at][victim] = held[at][live - 1]
+                held[at].removeLast()
+                free[at].append(gone.iova)
+            }
+            let place = random.below(free[at].count)
+            let iova = free[at][place]
+            free[at][place] = free[at][free[at].count - 1]
+            free[at].removeLast()
+            let key = dma(UInt64(random.below(4 * live)))
+            let isPeer = shape == .mixed && random.next() & 63 == 0
+            maker.map(machines[at], iova: iova, size: Self.size, dma: key,
+                      deviceAddress: isPeer ? machines[(at + 1) % machines.count].barAddress + UInt64(random.below(1 << 15)) << 12 : nil)
+            held[at].append((iova, key))
+        }
+    }
+
+    /// The kernel's struct of 128 bytes, in slabs.
+    private func dma(_ index: UInt64) -> UInt64 { 0xffff_8890_0000_0000 + index << 7 }
+}

@@ -1,0 +1,90 @@
+"""Recordings and timelines to the graph and to lines, beside Python's dicts, DuckDB, jq, JSONEncoder and wc -l."""
+import itertools
+import json
+import subprocess
+
+import programs
+from measure import Command, Goal, column, compare, count, interleave
+
+PEERS = programs.BENCH / "peers"
+EVENTS = 400_000     # what a peer reads
+JQ_EVENTS = 40_000   # jq copies an object for each key that goes
+ENCODED = 100_000
+LIVE = 20_000
+
+
+def graph_of(file):
+    """Live mappings and bytes by container, as the tool's own graph document has them."""
+    document = json.loads(programs.output(programs.TOOL, "export", "--format", "json", file))
+    return {each["container"]: {"mappings": each["capacity"]["mappings"], "bytes": each["bytes"]} for each in document["containers"]}
+
+
+def to_graph(file):
+    """The command of the tool that ends with the graph: `export --format json` judges by every rule meanwhile, and writes who has what mapped."""
+    return [programs.TOOL, "export", "--format", "json", file]
+
+
+def same_lines(recording, timeline, encoder):
+    """Holds JSONEncoder's lines against the tool's: the same objects in the same order."""
+    peer = subprocess.Popen([encoder, recording], stdout=subprocess.PIPE)
+    mine = (line for line in map(json.loads, open(timeline)) if line["type"] in ("map", "unmap"))
+    lines = 0
+    for ours, theirs in itertools.zip_longest(mine, map(json.loads, peer.stdout)):
+        if ours != theirs:
+            raise SystemExit(f"line {lines} differs from JSONEncoder's:\n{ours}\n{theirs}")
+        lines += 1
+    peer.wait()
+    return lines
+
+
+def run(rounds):
+    workbench, encoder, python = programs.built("workbench"), programs.built("json-encoder"), programs.python()
+    mixed, made = programs.recording(workbench, "mixed", EVENTS, LIVE // 4)
+    small, small_made = programs.recording(workbench, "mixed", JQ_EVENTS, LIVE // 40)
+    churn, churn_made = programs.recording(workbench, "churn", ENCODED, LIVE)
+    large, large_made = programs.recording(workbench, "mixed", 10 * EVENTS, LIVE // 4)
+    lines, small_lines, churn_lines, large_lines = map(programs.timeline, (mixed, small, churn, large))
+    commands = {
+        "recording": Command("recording", to_graph(mixed)),
+        "timeline": Command("timeline", to_graph(lines)),
+        "python": Command("python", [python, PEERS / "rebuild.py", "json", lines]),
+        "orjson": Command("orjson", [python, PEERS / "rebuild.py", "orjson", lines]),
+        "duckdb": Command("duckdb", [python, PEERS / "duck.py", lines]),
+        "jq": Command("jq", ["jq", "-n", "-f", PEERS / "rebuild.jq", small_lines]),
+        "export": Command("export", [programs.TOOL, "export", "--format", "jsonl", large]),
+        "wc": Command("wc", ["wc", "-l", large_lines]),
+        "encoder": Command("encoder", [encoder, churn]),
+        "scan": Command("scan", [workbench, "replay", "scan", large], prints=True),
+    }
+    # No comparison where the answers differ.
+    for files, peers in (((mixed, lines), ("python", "orjson", "duckdb")), ((small, small_lines), ("jq",))):
+        expected = graph_of(files[0])
+        for name, answer in [(str(files[1]), graph_of(files[1]))] + [(peer, json.loads(programs.output(*commands[peer].argv))) for peer in peers]:
+            if answer != expected:
+                raise SystemExit(f"{name} has another graph than {files[0]}: {answer}, {expected}")
+    encoded = same_lines(churn, churn_lines, encoder)
+    rounds_of = interleave(list(commands.values()), rounds)
+
+    def per(name, units, key="cpu"):
+        return [value / units for value in column(rounds_of[name], key)]
+
+    events, few, churned, many = made["events"], small_made["events"], churn_made["events"], large_made["events"]
+    recording, timeline, export = per("recording", events), per("timeline", events), per("export", many)
+    wc = per("wc", large_lines.stat().st_size)
+    # Speed is the inverse of time: the peer's time stands above.
+    results = [
+        compare(Goal("O1", "recording → graph, Python's time over ours", (">=", 200)), per("python", events), recording),
+        compare(Goal("O1b", "recording → graph, Python with orjson", (">=", 100)), per("orjson", events), recording),
+        compare(Goal("O1c", "recording → graph, DuckDB on one thread", (">=", 20)), per("duckdb", events), recording),
+        compare(Goal("O2", "timeline → graph, Python's time over ours", (">=", 40)), per("python", events), timeline),
+        compare(Goal("O2b", "timeline → graph, jq", (">=", 40), f"{few:,.0f} events for jq, by the event"), per("jq", few), timeline),
+        compare(Goal("O2c", "timeline → graph, DuckDB on one thread", (">=", 4)), per("duckdb", events), timeline),
+        compare(Goal("O3", "recording → timeline, JSONEncoder's time over ours", (">=", 60), f"{encoded:,} lines for JSONEncoder, by the line"),
+                per("encoder", churned), export),
+        compare(Goal("O3b", "recording → timeline, speed over that of wc -l on the same bytes", (">=", 0.25)), wc,
+                per("export", large_lines.stat().st_size)),
+        count(Goal("O4", "bytes of recording an event, four VMs that churn", ("<=", 16)), large_made["bytes_per_event"]),
+        compare(Goal("O5", "recording → records, speed over that of wc -l, by the decoded byte", (">=", 0.5)), wc,
+                [row["ns"] / 1e9 / row["bytes"] for row in rounds_of["scan"]]),
+    ]
+    return results, rounds_of
