@@ -39,7 +39,7 @@ static uint64_t now(clockid_t clock)
 
 static uint64_t own(void) { return now(CLOCK_THREAD_CPUTIME_ID); }
 
-/* `pairs` maps and then as many unmaps of `size` bytes; nanoseconds of a map and of an unmap. */
+/* `pairs` maps and, after each 64, as many unmaps of `size` bytes; nanoseconds of a map and of an unmap. */
 static void load(void *memory, uint64_t size, unsigned pairs, double *map, double *unmap)
 {
 	uint64_t maps = 0, unmaps = 0, begun;
@@ -192,10 +192,12 @@ static void memory(void)
 	}
 }
 
+static int quick; /* no loads: only what it takes to start and to be there */
+
 static void round_of(int number, const struct peer *peer)
 {
-	double map, unmap, seconds = 0;
-	uint64_t cpu = 0, wakeups, delivered;
+	double map, unmap, lasted, seconds = 0;
+	uint64_t cpu = 0, wakeups, delivered, begun;
 	pid_t pid = peer->argv[0] ? start(peer, &seconds) : 0;
 
 	if (peer->argv[0] && !pid)
@@ -210,14 +212,16 @@ static void round_of(int number, const struct peer *peer)
 		nap(10);
 		printf(",\"idle_cpu\":%.9f,\"idle_wakeups\":%.2f", (cpu_of(pid) - cpu) / 1e10, (status_of(pid, "voluntary_ctxt_switches") - wakeups) / 10.0);
 	}
+	if (quick)
+		goto end;
 	load(small, PAGE, 128, &map, &unmap);	/* warms */
 	nap(0.3);
 	cpu = pid ? cpu_of(pid) : 0;
 	wakeups = pid ? status_of(pid, "voluntary_ctxt_switches") : 0;
 	delivered = size_of("/tmp/peer.out");
-	uint64_t begun = now(CLOCK_MONOTONIC);
+	begun = now(CLOCK_MONOTONIC);
 	load(small, PAGE, 4096, &map, &unmap);
-	double lasted = (now(CLOCK_MONOTONIC) - begun) / 1e9;
+	lasted = (now(CLOCK_MONOTONIC) - begun) / 1e9;
 	nap(0.5);
 	printf(",\"map_4k\":%.1f,\"unmap_4k\":%.1f,\"storm\":%.3f", map, unmap, lasted);
 	if (pid)
@@ -229,6 +233,7 @@ static void round_of(int number, const struct peer *peer)
 	printf(",\"large\":%lu,\"map_large\":%.1f,\"unmap_large\":%.1f", huge_bytes, map, unmap);
 	load(scattered, scattered_bytes, 4, &map, &unmap);
 	printf(",\"map_scattered\":%.1f", map);
+end:
 	if (pid) {
 		stop(pid, &cpu);
 		printf(",\"whole_cpu\":%.6f", cpu / 1e9);
@@ -239,7 +244,7 @@ static void round_of(int number, const struct peer *peer)
 
 static const struct peer peers[] = {
 	{ "none", { 0 }, 0 },
-	{ "vfioscope", { "/extra/vfioscope", "trace", "--format", "jsonl", 0 }, 0 },
+	{ "vfioscope", { "/bin/vfioscope", "trace", "--format", "jsonl", 0 }, 0 },
 	{ "probe", { "/extra/probe", "/extra/probe.bpf.o", 0 }, 0 },
 	{ "stream", { "/extra/probe", "/extra/probe.bpf.o", "stream", 0 }, 0 },
 	{ "bpftrace", { "/usr/bin/bpftrace", "/extra/storm.bt", 0 }, 6 },
@@ -252,6 +257,7 @@ int main(int argc, char **argv)
 	int rounds = argc > 1 ? atoi(argv[1]) : 9;
 	unsigned count = sizeof(peers) / sizeof(peers[0]);
 
+	quick = argc > 2 && !strcmp(argv[2], "quick");
 	setenv("ORACLE", "/tmp/oracle", 1);
 	oracle_open();
 	devices_find();
@@ -260,7 +266,7 @@ int main(int argc, char **argv)
 	for (int round = 0; round < rounds; round++)
 		for (unsigned i = 0; i < count; i++) {
 			const struct peer *peer = &peers[round % 2 ? count - 1 - i : i];
-			int wanted = argc < 3;
+			int wanted = argc < 3 + quick;
 
 			for (int k = 2; k < argc; k++)
 				wanted |= !strcmp(argv[k], peer->name);
