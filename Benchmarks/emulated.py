@@ -30,7 +30,7 @@ def compile_peers(target):
     return [target / name for name in ("probe", "probe.bpf.o", "drive")]
 
 
-def run(command, series="6.12", tool=ROOT / ".build/release/vfioscope", include=(), memory=1536, timeout=900, out="bench"):
+def run(command, series="6.12", tool=ROOT / ".build/release/vfioscope", include=(), memory=3072, timeout=900, out="bench"):
     """Boots the kernel with the peers in it and runs a shell command: the JSON objects that it printed, one a line."""
     [kernel], problems = kernels.prepare_all(LAB, [series])
     directory, image, disk = LAB / out, LAB / f"initramfs-{out}.cpio", clients.pack(LAB / "bpftrace.tar", [pathlib.Path("/usr/bin/bpftrace")])
@@ -45,6 +45,6 @@ def run(command, series="6.12", tool=ROOT / ".build/release/vfioscope", include=
         raise SystemExit(f"the guest brought no results: {directory}.failed.log")
     said = (directory / "out/exec.stdout").read_text(errors="replace")
     rows = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
-    if not rows:
-        raise SystemExit(f"the guest measured nothing: {said[-2000:]}")
+    if not rows or "drive:" in said:
+        raise SystemExit(f"the guest did not measure all: {said[-2000:]}")
     return rows, kernel.release

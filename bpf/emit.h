@@ -30,12 +30,21 @@ static __always_inline void count_failure(uint32_t type)
 	count_drop(count_attempt(type));
 }
 
-/* When the thread group's leader began. With bpf_get_current_task_btf (5.11) these are plain loads. */
-static __always_inline uint64_t leader_start(void)
+/* The records that a storm is made of. */
+static __always_inline bool is_frequent(uint32_t type)
+{
+	return type >= VS_MAP && type <= VS_UNMAP;
+}
+
+/*
+ * When the thread group's leader began. With bpf_get_current_task_btf (5.11) these are plain loads, but for each the verifier searches the kernel's whole BTF by
+ * name: only where it pays.
+ */
+static __always_inline uint64_t leader_start(uint32_t type)
 {
 	struct task_struct *task, *leader;
 
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+	if (is_frequent(type) && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
 		task = (struct task_struct *)bpf_get_current_task_btf();
 		return task->group_leader->start_boottime;
 	}
@@ -44,13 +53,13 @@ static __always_inline uint64_t leader_start(void)
 	return READ(leader, start_boottime);
 }
 
-static __always_inline void fill_actor(struct vs_header *h)
+static __always_inline void fill_actor(struct vs_header *h, uint32_t type)
 {
 	uint64_t id = bpf_get_current_pid_tgid();
 
 	h->tid = (uint32_t)id;
 	h->tgid = id >> 32;
-	h->start = leader_start();
+	h->start = leader_start(type);
 	h->cgroup = bpf_get_current_cgroup_id();
 	h->uid = (uint32_t)bpf_get_current_uid_gid();
 	bpf_get_current_comm(h->comm, sizeof(h->comm));
@@ -76,7 +85,7 @@ static __always_inline void *reserve(uint32_t type, uint32_t size, const struct 
 	if (actor)
 		*h = *actor;
 	else
-		fill_actor(h);
+		fill_actor(h, type);
 	h->type = type;
 	h->size = size;
 	h->time = bpf_ktime_get_boot_ns();

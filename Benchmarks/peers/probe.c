@@ -35,7 +35,8 @@ int main(int argc, char **argv)
 	find_window();
 	map = bpf_object__find_map_by_name(object, ".rodata");
 	{
-		struct { uint64_t window[2]; uint8_t streams; } settings = { { window[0], window[1] }, argc > 2 };
+		/* In the order of the object's .rodata: streams, window_first, window_last. */
+		struct { uint64_t streams, window[2]; } settings = { argc > 2, { window[0], window[1] } };
 		size_t size;
 		void *image = (void *)bpf_map__initial_value(map, &size);
 

@@ -24,6 +24,7 @@
 #define READ_WRITE (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
 #define IOVA 0x100000000ull
 #define HUGE (2ull << 20)
+#define PATIENCE 60000000000ull
 
 static struct container container;
 
@@ -154,6 +155,13 @@ static pid_t start(const struct peer *peer, double *seconds)
 		}
 		if (peer->probes ? attached() >= before + peer->probes : size_of("/tmp/peer.out") > 0)
 			break;
+		if (now(CLOCK_MONOTONIC) - begun > PATIENCE) {
+			printf("drive: %s has %u probes of %u after a minute\n", peer->name, attached() - before, peer->probes);
+			fflush(stdout);
+			kill(pid, SIGKILL);
+			waitpid(pid, &status, 0);
+			return 0;
+		}
 		nap(0.005);
 	}
 	*seconds = (now(CLOCK_MONOTONIC) - begun) / 1e9;
@@ -218,15 +226,15 @@ static void round_of(int number, const struct peer *peer)
 	nap(0.3);
 	cpu = pid ? cpu_of(pid) : 0;
 	wakeups = pid ? status_of(pid, "voluntary_ctxt_switches") : 0;
-	delivered = size_of("/tmp/peer.out");
+	delivered = lines_of("/tmp/peer.out");
 	begun = now(CLOCK_MONOTONIC);
 	load(small, PAGE, 4096, &map, &unmap);
 	lasted = (now(CLOCK_MONOTONIC) - begun) / 1e9;
 	nap(0.5);
 	printf(",\"map_4k\":%.1f,\"unmap_4k\":%.1f,\"storm\":%.3f", map, unmap, lasted);
 	if (pid)
-		printf(",\"storm_cpu\":%.9f,\"storm_wakeups\":%lu,\"storm_bytes\":%lu", (cpu_of(pid) - cpu) / 1e9,
-		       status_of(pid, "voluntary_ctxt_switches") - wakeups, size_of("/tmp/peer.out") - delivered);
+		printf(",\"storm_cpu\":%.9f,\"storm_wakeups\":%lu,\"storm_lines\":%lu", (cpu_of(pid) - cpu) / 1e9,
+		       status_of(pid, "voluntary_ctxt_switches") - wakeups, lines_of("/tmp/peer.out") - delivered);
 	load(huge, HUGE, 256, &map, &unmap);
 	printf(",\"map_2m\":%.1f,\"unmap_2m\":%.1f", map, unmap);
 	load(huge, huge_bytes, 4, &map, &unmap);
