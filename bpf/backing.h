@@ -21,32 +21,35 @@ struct backing {
 	uint32_t kind; /* enum vs_backing, 0 for none */
 };
 
-static __always_inline void read_backing(struct vm_area_struct *vma, struct backing *backing)
+/* A plain load where the verifier knows the type, a helper's call where it does not. */
+#define LOAD(probed, ptr, field) ({ __typeof__((ptr)->field) loaded; if (probed) loaded = READ(ptr, field); else loaded = (ptr)->field; loaded; })
+
+static __always_inline void read_backing(struct vm_area_struct *vma, struct backing *backing, bool probed)
 {
-	struct file *file = READ(vma, vm_file);
+	struct file *file = LOAD(probed, vma, vm_file);
 	char name[8] __attribute__((aligned(8))) = {};
 	struct super_block *super;
 	struct dentry *dentry;
 	struct inode *inode;
 	uint64_t word;
 
-	if (!file || !bpf_core_field_exists(vma->vm_flags) || !(READ(vma, vm_flags) & VM_SHARED))
+	if (!file || !bpf_core_field_exists(vma->vm_flags) || !(LOAD(probed, vma, vm_flags) & VM_SHARED))
 		return;
-	inode = READ(file, f_inode);
-	super = READ(inode, i_sb);
-	dentry = READ(file, f_path.dentry);
-	bpf_probe_read_kernel(name, sizeof(name), READ(dentry, d_name.name));
+	inode = LOAD(probed, file, f_inode);
+	super = LOAD(probed, inode, i_sb);
+	dentry = LOAD(probed, file, f_path.dentry);
+	bpf_probe_read_kernel(name, sizeof(name), LOAD(probed, dentry, d_name.name));
 	word = *(uint64_t *)name;
-	backing->inode = READ(inode, i_ino);
-	backing->device = READ(super, s_dev);
-	backing->offset = (READ(vma, vm_pgoff) << page_shift) + (backing->vaddr - READ(vma, vm_start));
+	backing->inode = LOAD(probed, inode, i_ino);
+	backing->device = LOAD(probed, super, s_dev);
+	backing->offset = (LOAD(probed, vma, vm_pgoff) << page_shift) + (backing->vaddr - LOAD(probed, vma, vm_start));
 	backing->kind = word == NAME_ANONYMOUS ? VS_BACKING_ANONYMOUS
 			: (word & NAME_MEMFD_PREFIX) == NAME_MEMFD ? VS_BACKING_MEMFD : VS_BACKING_FILE;
 }
 
 static long area_found(struct task_struct *task, struct vm_area_struct *vma, struct backing *backing)
 {
-	read_backing(vma, backing);
+	read_backing(vma, backing, false);
 	return 0;
 }
 
@@ -68,7 +71,7 @@ static __always_inline void find_backing_in_tree(struct backing *backing)
 		} else if (READ(vma, vm_start) > backing->vaddr) {
 			node = READ(node, rb_left);
 		} else {
-			read_backing(vma, backing);
+			read_backing(vma, backing, true);
 			break;
 		}
 	}

@@ -30,15 +30,27 @@ static __always_inline void count_failure(uint32_t type)
 	count_drop(count_attempt(type));
 }
 
+/* When the thread group's leader began. With bpf_get_current_task_btf (5.11) these are plain loads. */
+static __always_inline uint64_t leader_start(void)
+{
+	struct task_struct *task, *leader;
+
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+		task = (struct task_struct *)bpf_get_current_task_btf();
+		return task->group_leader->start_boottime;
+	}
+	task = (struct task_struct *)bpf_get_current_task();
+	leader = READ(task, group_leader);
+	return READ(leader, start_boottime);
+}
+
 static __always_inline void fill_actor(struct vs_header *h)
 {
 	uint64_t id = bpf_get_current_pid_tgid();
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct task_struct *leader = READ(task, group_leader);
 
 	h->tid = (uint32_t)id;
 	h->tgid = id >> 32;
-	h->start = READ(leader, start_boottime);
+	h->start = leader_start();
 	h->cgroup = bpf_get_current_cgroup_id();
 	h->uid = (uint32_t)bpf_get_current_uid_gid();
 	bpf_get_current_comm(h->comm, sizeof(h->comm));

@@ -300,8 +300,19 @@ struct dma_buf {
 
 /*
  * Reads one field of a vfio struct. `probed` is a compile-time constant: true in programs for kernels without module BTF. The branch
- * not taken leaves no CO-RE relocation behind, so a missing type cannot fail the load of the other.
+ * not taken leaves no CO-RE relocation behind, so a missing type cannot fail the load of the other. LOAD_VFIO is for pointers whose type the verifier knows, an
+ * argument of the function that fentry or fexit is on: a plain load where READ_VFIO calls a helper.
  */
+#define LOAD_VFIO(probed, ptr, field, offset)                                                                        \
+	({                                                                                                           \
+		__typeof__((ptr)->field) value = 0;                                                                  \
+		if (probed)                                                                                          \
+			bpf_probe_read_kernel(&value, sizeof(value), (const char *)(ptr) + (offset));                \
+		else                                                                                                 \
+			value = (ptr)->field;                                                                        \
+		value;                                                                                               \
+	})
+
 #define READ_VFIO(probed, ptr, field, offset)                                                                        \
 	({                                                                                                           \
 		__typeof__((ptr)->field) value = 0;                                                                  \

@@ -26,11 +26,15 @@ def build(lab):
     drivers += sorted(Path("/usr/lib").glob("*/qemu/accel-tcg-x86_64.so"))
     if not all(path.exists() for path in programs) or not drivers:
         return None
-    archive = lab / "clients.tar"
-    if archive.exists() and archive.stat().st_mtime > max(path.stat().st_mtime for path in [*programs, *drivers, Path(__file__)]):
+    return pack(lab / "clients.tar", [*programs, *drivers])
+
+
+def pack(archive, binaries):
+    """The same for any programs and libraries."""
+    if archive.exists() and archive.stat().st_mtime > max(path.stat().st_mtime for path in [*binaries, Path(__file__)]):
         return archive
-    wanted = {str(path) for path in [*programs, *drivers]} | {name for name in FIRMWARE if Path(name).exists()}
-    for path in [*programs, *drivers]:
+    wanted = {str(path) for path in binaries} | {name for name in FIRMWARE if Path(name).exists()}
+    for path in binaries:
         wanted.update(libraries(path))
     with tarfile.open(archive, "w") as tar:
         for name in sorted({step for name in wanted for step in links(name)}):

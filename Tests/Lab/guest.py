@@ -24,10 +24,10 @@ def stop_all():
         emulator.kill()
 
 
-def command(kernel, initramfs, results, console, disk=None, variant=None):
+def command(kernel, initramfs, results, console, disk=None, variant=None, machine=("-smp", "2", "-m", "1536")):
     """Four devices, each behind a root port of its own, so that each is an IOMMU group of its own."""
     devices = ["ivshmem-plain,memdev=shared", "edu", "pci-testdev,membar=2M", "e1000e"]
-    line = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "1536",
+    line = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=single", "-cpu", "max", *machine,
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", f"file:{console}",
             "-device", VARIANTS[variant]["iommu"] if variant else "intel-iommu,intremap=on,caching-mode=on",
             "-object", "memory-backend-ram,id=shared,size=2M,share=on"]
@@ -56,7 +56,7 @@ def shared_group():
     return line + ["-device", "pci-serial,bus=conventional,addr=4"]
 
 
-def boot(kernel, initramfs, directory, timeout, show=None, disk=None, variant=None):
+def boot(kernel, initramfs, directory, timeout, show=None, disk=None, variant=None, **options):
     """One try: the seconds it took, or None when no results came back. `show` is called with what the console says, as it says it."""
     results, console = directory / "results.tar", directory / "console.log"
     console.unlink(missing_ok=True)
@@ -64,7 +64,7 @@ def boot(kernel, initramfs, directory, timeout, show=None, disk=None, variant=No
         file.truncate(RESULTS_BYTES)
     begun = time.monotonic()
     with open(directory / "qemu.log", "w") as log:
-        emulator = subprocess.Popen(command(kernel, initramfs, results, console, disk, variant), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        emulator = subprocess.Popen(command(kernel, initramfs, results, console, disk, variant, **options), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     running.add(emulator)
     try:
         if show:
@@ -104,7 +104,7 @@ def follow(emulator, console, deadline, show):
         time.sleep(0.1)
 
 
-def run(kernel, initramfs, directory, timeout, disk=None, variant=None):
+def run(kernel, initramfs, directory, timeout, disk=None, variant=None, **options):
     """Boots, a second time if the first one fails: (seconds or None, tries).
 
     QEMU emulates both CPUs in one thread: with a thread each, a kernel that patches its own code (tracepoints, kprobes,
@@ -113,7 +113,7 @@ def run(kernel, initramfs, directory, timeout, disk=None, variant=None):
     for attempt in (1, 2):
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        seconds = boot(kernel, initramfs, directory, timeout, disk=disk, variant=variant)
+        seconds = boot(kernel, initramfs, directory, timeout, disk=disk, variant=variant, **options)
         if seconds is not None:
             return seconds, attempt
         if stopping.is_set():

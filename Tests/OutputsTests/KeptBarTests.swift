@@ -42,8 +42,8 @@ import Testing
 
     @Test func graph() {
         func json(_ history: History) -> String {
-            let (graph, findings) = history.final()
-            return OutputsTests.text(ByteWriter.gather { FormatRegistry.graph("json")!.write(graph, findings: findings, at: 4_000_000_000, session: history.session, into: &$0) })
+            let ending = history.final()
+            return OutputsTests.text(ByteWriter.gather { FormatRegistry.graph("json")!.write(ending.graph, findings: ending.findings, at: 4_000_000_000, session: history.session, into: &$0) })
         }
         #expect(json(history(isLetGo: false)).contains(#""kept_bars":[{"bar":0,"bar_offset":1048576,"size":524288,"pid":\#(vmA.process.pid),"#))
         #expect(!json(history(isLetGo: true)).contains("kept_bars"))

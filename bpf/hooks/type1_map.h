@@ -58,9 +58,9 @@ static __always_inline void pages_pinned(uint64_t *arg, long ret, bool probed)
 		count_failure(VS_EXTENT);
 		return;
 	}
-	if (vaddr == READ_VFIO(probed, dma, vaddr, OFF_DMA_VADDR)) {
+	if (vaddr == LOAD_VFIO(probed, dma, vaddr, OFF_DMA_VADDR)) {
 		/* dma->size grows run by run as the map goes on; a replay onto a new domain finds it whole. */
-		if (READ_VFIO(probed, dma, size, OFF_DMA_SIZE)) {
+		if (LOAD_VFIO(probed, dma, size, OFF_DMA_SIZE)) {
 			state->dma = 0;
 			return;
 		}
@@ -69,9 +69,9 @@ static __always_inline void pages_pinned(uint64_t *arg, long ret, bool probed)
 		state->flags = 0;
 		state->dma = (uint64_t)dma;
 		state->begin = bpf_ktime_get_boot_ns();
-		state->iova = READ_VFIO(probed, dma, iova, OFF_DMA_IOVA);
+		state->iova = LOAD_VFIO(probed, dma, iova, OFF_DMA_IOVA);
 		state->vaddr = vaddr;
-		state->prot = READ_VFIO(probed, dma, prot, OFF_DMA_PROT);
+		state->prot = LOAD_VFIO(probed, dma, prot, OFF_DMA_PROT);
 		state->requested = arg[2] << page_shift;
 	}
 	if (state->dma != (uint64_t)dma || ret <= 0)

@@ -16,8 +16,8 @@ static __always_inline void dma_removed(uint64_t *arg, bool probed)
 	EMIT(VS_REMOVE, vs_remove, r) {
 		r->iommu = arg[0];
 		r->dma = arg[1];
-		r->iova = READ_VFIO(probed, dma, iova, OFF_DMA_IOVA);
-		r->size = READ_VFIO(probed, dma, size, OFF_DMA_SIZE);
+		r->iova = LOAD_VFIO(probed, dma, iova, OFF_DMA_IOVA);
+		r->size = LOAD_VFIO(probed, dma, size, OFF_DMA_SIZE);
 		if (state && state->dma == arg[1])
 			r->flags = VS_REMOVE_FAILED_MAP;
 	}

@@ -1,0 +1,17 @@
+"""What it takes to be there: start until attached, memory, idle. In one guest in which time is counted in instructions."""
+import emulated
+from measure import Goal, column, compare, count, summary
+from suites.kernel import SETUP, by_peer
+
+
+def run(rounds):
+    rows, release = emulated.run(SETUP + f"/extra/drive {rounds} quick vfioscope bpftrace-two bpftrace-many")
+    start, rss = by_peer(rows, "start"), by_peer(rows, "rss_kb")
+    mine = [row for row in rows if row["peer"] == "vfioscope"]
+    idle = 100 * summary(column(mine, "idle_cpu"))["median"]
+    return [
+        compare(Goal("F1", "start until attached: vfioscope / bpftrace with as many probes", ("<=", 0.3)), start["vfioscope"], start["bpftrace-many"]),
+        compare(Goal("F1", "the same / bpftrace with two probes", ("<=", 0.3)), start["vfioscope"], start["bpftrace-two"]),
+        compare(Goal("F1", "resident memory: vfioscope / bpftrace with two probes", ("<=", 0.2)), rss["vfioscope"], rss["bpftrace-two"]),
+        count(Goal("F2", "CPU when idle, per cent of a core that does one instruction a nanosecond", ("<=", 0.05)), idle),
+    ], rows
