@@ -10,12 +10,19 @@ final class OutputSink {
     private let descriptor: Int32
     private let name: String
     private var failure: Failure?
+    /// What waits for its turn, and the way to wait for it; no way once it has come.
+    private var held: [UInt8] = []
+    private var awaitTurn: (() -> Void)?
+    /// Bytes that are held at most.
+    private let room = 1 << 20
     /// Called when a write fails, so that a live command can stop.
     var onFailure: (Failure) -> Void = { _ in }
 
-    init(_ descriptor: Int32, name: String) {
+    /// - Parameter awaitTurn: returns when nobody else writes to the descriptor any more. What is written before is held, up to a mebibyte.
+    init(_ descriptor: Int32, name: String, awaitTurn: (() -> Void)? = nil) {
         self.descriptor = descriptor
         self.name = name
+        self.awaitTurn = awaitTurn
     }
 
     /// Creates `path`, replacing what is there; `-` is stdout.
@@ -30,6 +37,23 @@ final class OutputSink {
     }
 
     func write(_ bytes: UnsafeRawBufferPointer) {
+        if awaitTurn != nil {
+            if held.count + bytes.count <= room { return held.append(contentsOf: bytes) }
+            takeTurn()
+        }
+        put(bytes)
+    }
+
+    /// Waits for the turn, if there is one to wait for, and writes what was held.
+    func takeTurn() {
+        guard let wait = awaitTurn else { return }
+        wait()
+        awaitTurn = nil
+        held.withUnsafeBytes { put($0) }
+        held = []
+    }
+
+    private func put(_ bytes: UnsafeRawBufferPointer) {
         guard failure == nil, let code = writeAll(bytes, to: descriptor) else { return }
         let reason = code == EPIPE ? "\(name) was closed by its reader" : "cannot write \(name): \(describe(code))"
         failure = Failure(.cannot, reason)
@@ -44,7 +68,10 @@ final class OutputSink {
     var isTerminal: Bool { isatty(descriptor) == 1 }
 
     /// Throws the failure, if there was one.
-    func finish() throws { if let failure { throw failure } }
+    func finish() throws {
+        takeTurn()
+        if let failure { throw failure }
+    }
 }
 
 /// A stream format on its way to a sink.

@@ -20,8 +20,11 @@ struct Audit: ParsableCommand {
         let decided = try policy.load()
         var use = decided.map { PolicyUse($0) }
         var worst: ExitStatus = .clean
-        for path in files {
-            let status = try audit(path, decided, &use)
+        // Stdin has one reader.
+        let threads = files.contains("-") ? 1 : min(files.count, OrderedWork.processors)
+        try OrderedWork.run(files.count, threads: threads) { index, awaitTurn in
+            let (status, did) = try audit(files[index], decided, awaitTurn)
+            if let did { use?.add(did) }
             // 1 beats 4 beats 0.
             if status == .findings || worst == .clean { worst = status }
         }
@@ -29,16 +32,18 @@ struct Audit: ParsableCommand {
         throw worst
     }
 
-    private func audit(_ path: String, _ policy: Policy?, _ use: inout PolicyUse?) throws -> ExitStatus {
+    /// Judges one file, beside others. What it tells is told at its turn, which it has when it returns.
+    private func audit(_ path: String, _ policy: Policy?, _ awaitTurn: @escaping () -> Void) throws -> (ExitStatus, PolicyUse?) {
         let file = try InputFile(path)
         defer { file.unmap() }
-        let sink = OutputSink(STDOUT_FILENO, name: "stdout")
+        let sink = OutputSink(STDOUT_FILENO, name: "stdout", awaitTurn: awaitTurn)
+        // A file that turns out to be unreadable half-way has told what it told.
+        defer { sink.takeTurn() }
         let analysis = Analysis(output: format == .jsonl ? format.makeOutput(sink) : nil, policy: policy)
         var findings = LatestFindings()
         analysis.onFinding = { findings.note($0) }
         let (session, seen) = try file.feed(analysis)
         let evidence = analysis.finish(seen)
-        if let judge = analysis.judge { use?.add(judge.use) }
         let verdict = Verdict(analysis, worst: analysis.tally.worst, evidence: evidence, session: session, requiresComplete: failOn.requireComplete)
         if format == .text {
             if files.count > 1 { sink.write("\(file.path)\n") }
@@ -49,6 +54,6 @@ struct Audit: ParsableCommand {
         }
         try sink.finish()
         verdict.explainEvidence(of: files.count > 1 ? file.path : nil)
-        return verdict.status(failOn: failOn.severity)
+        return (verdict.status(failOn: failOn.severity), analysis.judge?.use)
     }
 }
