@@ -1,6 +1,6 @@
 """In the kernel: what a map costs under vfioscope, under a hand-written probe and under bpftrace, in one guest in which time is counted in instructions.
 
-K5 needs no peer; K6 is the lab's (`many-maps` with the consumer stopped).
+K5 needs no peer; K6, 65,535 maps with the consumer stopped, is the lab's (the step `full`).
 """
 import emulated
 from measure import Goal, compare, count, summary
