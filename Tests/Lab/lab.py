@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
+import audit_checks
 import checks
 import clients
 import command_checks
@@ -245,6 +246,7 @@ def main():
         recordings = sorted(options.out.glob("*/out/commands/run-stale.vfs"))
         if tally.check("malformed", "there is a recording to damage", bool(recordings)):
             malformed_checks.check(tally, tool, recordings[0], LAB / "malformed")
+            audit_checks.check(tally, tool, sorted(options.out.glob("*/out/*.vfs")), LAB / "absent.vfs")
     print(f"lab: {time.monotonic() - begun:.0f} s in all")
     print(f"lab: {tally.passed} passed, {tally.failed} failed")
     return 1 if tally.failed else 0
