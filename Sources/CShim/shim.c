@@ -41,6 +41,7 @@ static int64_t read_clock(clockid_t clock)
 
 int64_t vs_boot_time(void) { return read_clock(CLOCK_BOOTTIME); }
 int64_t vs_unix_time(void) { return read_clock(CLOCK_REALTIME); }
+int64_t vs_thread_time(void) { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
 
 static volatile sig_atomic_t caught;
 

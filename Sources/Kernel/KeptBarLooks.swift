@@ -22,14 +22,18 @@ struct KeptBarLooks {
     static let apart: UInt64 = 100_000_000
     /// The least time between other looks.
     static let interval: UInt64 = 1_000_000_000
-    /// A look goes through every area of every process: of one CPU's time looks take this part at most.
-    static let share: UInt64 = 50
+    /// A look goes through every area of every process: in the long run looks take this part of one CPU's time.
+    static let share: Int64 = 50
+    /// CPU time that is saved up while none is taken, at most. It lets the first looks come at once where a look is dear, or the machine slow.
+    static let savings: Int64 = 500_000_000
 
     /// When to look next; the greatest number while there is no reason to.
     private(set) var due = UInt64.max
     /// Looks that are taken even if they find nothing: a large process's fork can be under way at the first.
     private var promised = 0
     private var last: (began: UInt64, ended: UInt64)?
+    /// CPU time that looks may take, as of the end of the last one; below 0 it is owed.
+    private var credit = Self.savings
     /// When an area was found first, of those that every complete look since has found.
     private var seen: [Area: UInt64] = [:]
     private var told: Set<Area> = []
@@ -48,6 +52,7 @@ struct KeptBarLooks {
     }
 
     mutating func begin(at now: UInt64) {
+        if let last { credit = min(Self.savings, credit + Int64(now - last.ended) / Self.share) }
         last = (now, now)
         found = []
     }
@@ -64,8 +69,11 @@ struct KeptBarLooks {
     }
 
     /// Gives what has been let go. A look during which something was lost, or that was broken off, tells nothing of what it did not find.
-    mutating func end(at now: UInt64, isComplete: Bool) -> [Area] {
+    ///
+    /// - Parameter cost: the CPU time that it took. What it spent waiting for a lock, or for a CPU, is not its own.
+    mutating func end(at now: UInt64, cost: UInt64, isComplete: Bool) -> [Area] {
         last?.ended = now
+        credit -= Int64(cost)
         promised = max(0, promised - 1)
         var gone: [Area] = []
         if isComplete {
@@ -75,14 +83,15 @@ struct KeptBarLooks {
         }
         due = seen.isEmpty && promised == 0 ? .max : afterInterval
         // What awaits its second look is not kept waiting.
-        if isUndecided { due = min(due, now + max(Self.apart, cost)) }
+        if isUndecided { due = min(due, now + max(Self.apart, debt)) }
         return gone
     }
 
     /// Whether something awaits its second look.
     var isUndecided: Bool { seen.keys.contains { !told.contains($0) } }
 
-    private var afterInterval: UInt64 { last.map { $0.ended + max(Self.interval, cost) } ?? 0 }
+    private var afterInterval: UInt64 { last.map { $0.ended + max(Self.interval, debt) } ?? 0 }
 
-    private var cost: UInt64 { last.map { ($0.ended - $0.began) * Self.share } ?? 0 }
+    /// How long it takes until what is owed is made good.
+    private var debt: UInt64 { UInt64(max(0, -credit) * Self.share) }
 }

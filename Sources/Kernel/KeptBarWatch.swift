@@ -59,10 +59,12 @@ final class KeptBarWatch {
         guard now >= looks.due else { return }
         let before = counts().lost
         looks.begin(at: now)
+        let cpu = vs_thread_time()
         let isWhole = BPFIterator.run(program)
         consume()
         let after = counts()
-        for area in looks.end(at: UInt64(vs_boot_time()), isComplete: isWhole && after.lost == before && after.submitted == taken) {
+        let isComplete = isWhole && after.lost == before && after.submitted == taken
+        for area in looks.end(at: UInt64(vs_boot_time()), cost: UInt64(vs_thread_time() - cpu), isComplete: isComplete) {
             guard var raw = areas.removeValue(forKey: area) else { continue }
             raw.h.time = UInt64(vs_boot_time())
             raw.action = VS_LET_GO.rawValue

@@ -7,9 +7,10 @@ void vs_libbpf_start_log(void);
 /* What was said since, at most 64 KiB; valid until the next start. */
 const char *vs_libbpf_last_log(void);
 
-/* Nanoseconds: since boot, suspend included; since 1970. */
+/* Nanoseconds: since boot, suspend included; since 1970; of CPU time, that the calling thread has used. */
 int64_t vs_boot_time(void);
 int64_t vs_unix_time(void);
+int64_t vs_thread_time(void);
 
 /* After this, SIGINT and SIGTERM only set a flag; SIGPIPE is ignored. A second SIGINT ends the process at once. */
 void vs_catch_signals(void);
