@@ -9,7 +9,14 @@
 #include "snapshot_roots.h"
 #include "snapshot_walk.h"
 
-#define LIST_STEP 64  /* groups of a container, devices of a group */
+/* Groups of a container, devices of a group, at most: 5.10 verifies each round, later kernels have bpf_loop and verify one. */
+#define BOUNDED_LIST 64
+#define MAX_LIST 4096
+
+struct list_walk {
+	struct list_head *head;
+	struct list_head *at;
+};
 
 static __always_inline void emit_mark(uint32_t type, uint64_t *arg, bool probed)
 {
@@ -61,24 +68,48 @@ static __always_inline void emit_snap_group(struct vfio_group *group, bool probe
 	}
 }
 
+/* False at the list's end. */
+static __always_inline bool tell_next_device(struct list_walk *walk, bool probed)
+{
+	if (!walk->at || walk->at == walk->head)
+		return false;
+	emit_snap_device((void *)walk->at - (probed ? OFF_DEVICE_GROUP_NEXT : bpf_core_field_offset(struct vfio_device, group_next)), probed);
+	walk->at = READ(walk->at, next);
+	return true;
+}
+
+static long tell_device(uint32_t index, void *walk) { return !tell_next_device(walk, false); }
+
 static __always_inline void step_group(struct vfio_group *group, bool probed)
 {
-	struct list_head *head = probed ? (void *)group + OFF_GROUP_DEVICES : (void *)group + bpf_core_field_offset(struct vfio_group, device_list);
-	struct list_head *entry = READ(head, next);
+	struct list_walk walk;
 
+	walk.head = probed ? (void *)group + OFF_GROUP_DEVICES : (void *)group + bpf_core_field_offset(struct vfio_group, device_list);
+	walk.at = READ(walk.head, next);
 	emit_snap_group(group, probed);
-	for (int i = 0; i < LIST_STEP; i++) {
-		if (!entry || entry == head)
-			break;
-		emit_snap_device((void *)entry - (probed ? OFF_DEVICE_GROUP_NEXT : bpf_core_field_offset(struct vfio_device, group_next)), probed);
-		entry = READ(entry, next);
+	if (probed) {
+		for (int i = 0; i < BOUNDED_LIST; i++)
+			if (!tell_next_device(&walk, true))
+				break;
+	} else {
+		bpf_loop(MAX_LIST, tell_device, &walk, 0);
 	}
 }
 
+static __always_inline bool tell_next_group(struct list_walk *walk, bool probed)
+{
+	if (!walk->at || walk->at == walk->head)
+		return false;
+	emit_snap_group((void *)walk->at - (probed ? OFF_GROUP_CONTAINER_NEXT : bpf_core_field_offset(struct vfio_group, container_next)), probed);
+	walk->at = READ(walk->at, next);
+	return true;
+}
+
+static long tell_group(uint32_t index, void *walk) { return !tell_next_group(walk, false); }
+
 static __always_inline void step_container(struct vfio_container *container, bool probed)
 {
-	struct list_head *head = probed ? (void *)container + OFF_CONTAINER_GROUPS : (void *)container + bpf_core_field_offset(struct vfio_container, group_list);
-	struct list_head *entry = READ(head, next);
+	struct list_walk walk;
 	struct vfio_iommu_driver *driver = READ_VFIO(probed, container, iommu_driver, OFF_CONTAINER_DRIVER);
 	struct vfio_iommu *iommu = READ_VFIO(probed, container, iommu_data, OFF_CONTAINER_IOMMU);
 	char name[20] = {};
@@ -99,11 +130,14 @@ static __always_inline void step_container(struct vfio_container *container, boo
 			r->type = READ_VFIO(probed, iommu, v2, OFF_IOMMU_V2) ? 3 : 1;
 		}
 	}
-	for (int i = 0; i < LIST_STEP; i++) {
-		if (!entry || entry == head)
-			break;
-		emit_snap_group((void *)entry - (probed ? OFF_GROUP_CONTAINER_NEXT : bpf_core_field_offset(struct vfio_group, container_next)), probed);
-		entry = READ(entry, next);
+	walk.head = probed ? (void *)container + OFF_CONTAINER_GROUPS : (void *)container + bpf_core_field_offset(struct vfio_container, group_list);
+	walk.at = READ(walk.head, next);
+	if (probed) {
+		for (int i = 0; i < BOUNDED_LIST; i++)
+			if (!tell_next_group(&walk, true))
+				break;
+	} else {
+		bpf_loop(MAX_LIST, tell_group, &walk, 0);
 	}
 }
 

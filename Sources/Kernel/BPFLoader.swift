@@ -17,6 +17,7 @@ final class BPFLoader {
 
     init(programs: Set<String>, settings: Settings, sharing first: BPFLoader?, facts: KernelFacts) throws(TracerError) {
         vs_libbpf_start_log()
+        AttachTargets.prepare(facts.targets)
         var options = bpf_object_open_opts()
         options.sz = MemoryLayout<bpf_object_open_opts>.size
         let opened = Self.image.withUnsafeBytes { bytes in
@@ -46,7 +47,8 @@ final class BPFLoader {
             }
         }
         settings.write(into: object)
-        let result = bpf_object__load(object)
+        let object = object
+        let result = AttachTargets.whileOpen { bpf_object__load(object) }
         guard result == 0 else {
             let log = Self.log()
             bpf_object__close(object)

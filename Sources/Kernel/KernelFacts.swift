@@ -16,8 +16,8 @@ struct KernelFacts {
     var hasTaskVMAIterator = false
     /// vfio-pci keeps a list of BAR areas to take away (until 6.10, aac6db75a9fc), on which a copy of one need not be.
     var listsBarAreas = false
-    /// Which of the wanted functions BTF describes, so that fentry and fexit can attach.
-    var btfFunctions: Set<String> = []
+    /// Where BTF describes the wanted functions, so that fentry and fexit can attach.
+    var targets: [String: AttachTarget] = [:]
     /// Which of the wanted functions are symbols, so that kprobes can attach.
     var symbols: Set<String> = []
     var loadedModules: Set<String>
@@ -50,16 +50,16 @@ struct KernelFacts {
         let wanted = Set(HookDefinition.all.flatMap(\.ways).filter { $0.needs != .tracepoint }.map(\.function))
         hasFunctionReturn = Self.hasEnumerator("BPF_FUNC_get_func_ret", of: "bpf_func_id", in: vmlinux)
         hasTaskVMAIterator = btf__find_by_name_kind(vmlinux, "bpf_iter__task_vma", 4 /* BTF_KIND_STRUCT */) > 0
-        btfFunctions = Self.functions(in: vmlinux, from: 1, wanted: wanted)
+        findTargets(in: vmlinux, from: 1, module: nil, wanted: wanted)
         let vmlinuxTypes = btf__type_cnt(vmlinux)
         for module in Self.vfioModules where Files.exists("/sys/kernel/btf/\(module)") {
             guard let btf = btf__load_module_btf(module, vmlinux) else { continue }
-            btfFunctions.formUnion(Self.functions(in: btf, from: vmlinuxTypes, wanted: wanted))
+            findTargets(in: btf, from: vmlinuxTypes, module: module, wanted: wanted)
             if Self.hasMember("vma_list", of: "vfio_pci_core_device", in: btf) { listsBarAreas = true }
             btf__free(btf)
         }
         // vfio built into the kernel: its types are in vmlinux.
-        if !hasModuleBTF, btfFunctions.contains("vfio_pin_pages_remote") {
+        if !hasModuleBTF, targets["vfio_pin_pages_remote"] != nil {
             hasModuleBTF = true
             listsBarAreas = Self.hasMember("vma_list", of: "vfio_pci_core_device", in: vmlinux)
         }
@@ -79,25 +79,25 @@ struct KernelFacts {
     func way(for hook: HookDefinition) -> HookDefinition.Way? {
         hook.ways.first { way in
             switch way.needs {
-            case .btf: canUseFexit && btfFunctions.contains(way.function)
+            case .btf: canUseFexit && targets[way.function] != nil
             case .symbol: !canUseFexit && symbols.contains(way.function)
             case .tracepoint: true
             }
         }
     }
 
-    private static func functions(in btf: OpaquePointer, from first: UInt32, wanted: Set<String>) -> Set<String> {
+    private mutating func findTargets(in btf: OpaquePointer, from first: UInt32, module: String?, wanted: Set<String>) {
         // A cheap test on the first letter spares making a string of each of some 60,000 names.
-        let letters = Set(wanted.compactMap { $0.utf8.first })
-        var found: Set<String> = []
+        var isFirstLetter = [Bool](repeating: false, count: 256)
+        for letter in wanted.compactMap(\.utf8.first) { isFirstLetter[Int(letter)] = true }
         for id in first..<btf__type_cnt(btf) {
             guard let type = btf__type_by_id(btf, id), (type.pointee.info >> 24) & 0x1f == 12 /* BTF_KIND_FUNC */,
-                  let name = btf__name_by_offset(btf, type.pointee.name_off), letters.contains(UInt8(bitPattern: name[0]))
+                  let name = btf__name_by_offset(btf, type.pointee.name_off), isFirstLetter[Int(UInt8(bitPattern: name[0]))]
             else { continue }
             let text = String(cString: name)
-            if wanted.contains(text) { found.insert(text) }
+            // Of several of one name the first, as libbpf chooses.
+            if wanted.contains(text), targets[text] == nil { targets[text] = AttachTarget(id: id, module: module) }
         }
-        return found
     }
 
     private static func hasMember(_ member: String, of structure: String, in btf: OpaquePointer) -> Bool {
