@@ -9,7 +9,7 @@
 #include "snapshot_roots.h"
 #include "snapshot_walk.h"
 
-/* Groups of a container, devices of a group, at most: 5.10 verifies each round, later kernels have bpf_loop and verify one. */
+/* Groups of a container, devices of a group, at most: on 5.10, and on later kernels, which have bpf_loop. */
 #define BOUNDED_LIST 64
 #define MAX_LIST 4096
 
@@ -68,48 +68,64 @@ static __always_inline void emit_snap_group(struct vfio_group *group, bool probe
 	}
 }
 
-/* False at the list's end. */
-static __always_inline bool tell_next_device(struct list_walk *walk, bool probed)
+/*
+ * Each tells one entry and gives the next. Those for 5.10 are global, that is not static: the verifier looks at them once, and not at each round of
+ * the loop that calls them.
+ */
+static __always_inline struct list_head *tell_device(struct list_head *entry, bool probed)
 {
-	if (!walk->at || walk->at == walk->head)
-		return false;
-	emit_snap_device((void *)walk->at - (probed ? OFF_DEVICE_GROUP_NEXT : bpf_core_field_offset(struct vfio_device, group_next)), probed);
-	walk->at = READ(walk->at, next);
-	return true;
+	emit_snap_device((void *)entry - (probed ? OFF_DEVICE_GROUP_NEXT : bpf_core_field_offset(struct vfio_device, group_next)), probed);
+	return READ(entry, next);
 }
 
-static long tell_device(uint32_t index, void *walk) { return !tell_next_device(walk, false); }
+__noinline uint64_t tell_device_probed(uint64_t entry) { return (uint64_t)tell_device((void *)entry, true); }
+
+static long tell_next_device(uint32_t index, void *data)
+{
+	struct list_walk *walk = data;
+
+	if (!walk->at || walk->at == walk->head)
+		return 1;
+	walk->at = tell_device(walk->at, false);
+	return 0;
+}
 
 static __always_inline void step_group(struct vfio_group *group, bool probed)
 {
-	struct list_walk walk;
+	struct list_head *head = probed ? (void *)group + OFF_GROUP_DEVICES : (void *)group + bpf_core_field_offset(struct vfio_group, device_list);
+	struct list_walk walk = {.head = head, .at = READ(head, next)};
 
-	walk.head = probed ? (void *)group + OFF_GROUP_DEVICES : (void *)group + bpf_core_field_offset(struct vfio_group, device_list);
-	walk.at = READ(walk.head, next);
 	emit_snap_group(group, probed);
 	if (probed) {
-		for (int i = 0; i < BOUNDED_LIST; i++)
-			if (!tell_next_device(&walk, true))
-				break;
+		for (int i = 0; i < BOUNDED_LIST && walk.at && walk.at != head; i++)
+			walk.at = (void *)tell_device_probed((uint64_t)walk.at);
 	} else {
-		bpf_loop(MAX_LIST, tell_device, &walk, 0);
+		bpf_loop(MAX_LIST, tell_next_device, &walk, 0);
 	}
 }
 
-static __always_inline bool tell_next_group(struct list_walk *walk, bool probed)
+static __always_inline struct list_head *tell_group(struct list_head *entry, bool probed)
 {
-	if (!walk->at || walk->at == walk->head)
-		return false;
-	emit_snap_group((void *)walk->at - (probed ? OFF_GROUP_CONTAINER_NEXT : bpf_core_field_offset(struct vfio_group, container_next)), probed);
-	walk->at = READ(walk->at, next);
-	return true;
+	emit_snap_group((void *)entry - (probed ? OFF_GROUP_CONTAINER_NEXT : bpf_core_field_offset(struct vfio_group, container_next)), probed);
+	return READ(entry, next);
 }
 
-static long tell_group(uint32_t index, void *walk) { return !tell_next_group(walk, false); }
+__noinline uint64_t tell_group_probed(uint64_t entry) { return (uint64_t)tell_group((void *)entry, true); }
+
+static long tell_next_group(uint32_t index, void *data)
+{
+	struct list_walk *walk = data;
+
+	if (!walk->at || walk->at == walk->head)
+		return 1;
+	walk->at = tell_group(walk->at, false);
+	return 0;
+}
 
 static __always_inline void step_container(struct vfio_container *container, bool probed)
 {
-	struct list_walk walk;
+	struct list_head *head = probed ? (void *)container + OFF_CONTAINER_GROUPS : (void *)container + bpf_core_field_offset(struct vfio_container, group_list);
+	struct list_walk walk = {.head = head, .at = READ(head, next)};
 	struct vfio_iommu_driver *driver = READ_VFIO(probed, container, iommu_driver, OFF_CONTAINER_DRIVER);
 	struct vfio_iommu *iommu = READ_VFIO(probed, container, iommu_data, OFF_CONTAINER_IOMMU);
 	char name[20] = {};
@@ -130,14 +146,11 @@ static __always_inline void step_container(struct vfio_container *container, boo
 			r->type = READ_VFIO(probed, iommu, v2, OFF_IOMMU_V2) ? 3 : 1;
 		}
 	}
-	walk.head = probed ? (void *)container + OFF_CONTAINER_GROUPS : (void *)container + bpf_core_field_offset(struct vfio_container, group_list);
-	walk.at = READ(walk.head, next);
 	if (probed) {
-		for (int i = 0; i < BOUNDED_LIST; i++)
-			if (!tell_next_group(&walk, true))
-				break;
+		for (int i = 0; i < BOUNDED_LIST && walk.at && walk.at != head; i++)
+			walk.at = (void *)tell_group_probed((uint64_t)walk.at);
 	} else {
-		bpf_loop(MAX_LIST, tell_group, &walk, 0);
+		bpf_loop(MAX_LIST, tell_next_group, &walk, 0);
 	}
 }
 

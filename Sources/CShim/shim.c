@@ -1,10 +1,13 @@
 #include "cshim.h"
 #include <bpf/libbpf.h>
+#include <linux/perf_event.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 static char libbpf_log[64 << 10];
 static size_t libbpf_log_length;
@@ -42,6 +45,13 @@ static int64_t read_clock(clockid_t clock)
 int64_t vs_boot_time(void) { return read_clock(CLOCK_BOOTTIME); }
 int64_t vs_unix_time(void) { return read_clock(CLOCK_REALTIME); }
 int64_t vs_thread_time(void) { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
+
+int vs_open_kprobe(uint32_t type, uint64_t address, bool returns)
+{
+	struct perf_event_attr attr = {.size = sizeof(attr), .type = type, .config = returns, .kprobe_addr = address};
+
+	return (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+}
 
 static volatile sig_atomic_t caught;
 

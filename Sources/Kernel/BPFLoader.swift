@@ -9,6 +9,7 @@ import Glibc
 final class BPFLoader {
     private let object: OpaquePointer
     private var links: [OpaquePointer] = []
+    private let kprobes: KprobeAttach?
 
     static let image: [UInt8] = decodeHex(BPFObject.hex)
 
@@ -18,6 +19,7 @@ final class BPFLoader {
     init(programs: Set<String>, settings: Settings, sharing first: BPFLoader?, facts: KernelFacts) throws(TracerError) {
         vs_libbpf_start_log()
         AttachTargets.prepare(facts.targets)
+        kprobes = KprobeAttach(addresses: facts.symbols)
         var options = bpf_object_open_opts()
         options.sz = MemoryLayout<bpf_object_open_opts>.size
         let opened = Self.image.withUnsafeBytes { bytes in
@@ -63,7 +65,7 @@ final class BPFLoader {
         for name in way.programs {
             guard let program = bpf_object__find_program_by_name(object, name) else { return "no program \(name)" }
             vs_libbpf_start_log()
-            guard let link = bpf_program__attach(program) else {
+            guard let link = kprobes?.attach(program) ?? bpf_program__attach(program) else {
                 let reason = String(cString: strerror(errno))
                 for link in made { bpf_link__destroy(link) }
                 return reason

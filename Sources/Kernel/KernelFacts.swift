@@ -18,8 +18,8 @@ struct KernelFacts {
     var listsBarAreas = false
     /// Where BTF describes the wanted functions, so that fentry and fexit can attach.
     var targets: [String: AttachTarget] = [:]
-    /// Which of the wanted functions are symbols, so that kprobes can attach.
-    var symbols: Set<String> = []
+    /// Where the wanted functions are, so that kprobes can attach: their addresses, 0 where the kernel hides them (kptr_restrict).
+    var symbols: [String: UInt64] = [:]
     var loadedModules: Set<String>
 
     /// vfio and its type1 driver are there, as modules or built in.
@@ -63,7 +63,7 @@ struct KernelFacts {
             hasModuleBTF = true
             listsBarAreas = Self.hasMember("vma_list", of: "vfio_pci_core_device", in: vmlinux)
         }
-        if !canUseFexit { symbols = Self.symbols(wanted: wanted) }
+        if !canUseFexit { symbols = KernelSymbols.addresses(of: wanted) }
     }
 
     /// fentry and fexit need the modules' BTF and the return-value helper; without both, kprobes do everything.
@@ -80,7 +80,7 @@ struct KernelFacts {
         hook.ways.first { way in
             switch way.needs {
             case .btf: canUseFexit && targets[way.function] != nil
-            case .symbol: !canUseFexit && symbols.contains(way.function)
+            case .symbol: !canUseFexit && symbols[way.function] != nil
             case .tracepoint: true
             }
         }
@@ -117,25 +117,5 @@ struct KernelFacts {
             if let text = btf__name_by_offset(btf, members[index].name_off), strcmp(text, enumerator) == 0 { return true }
         }
         return false
-    }
-
-    /// Scans /proc/kallsyms, `address type name [module]` a line.
-    private static func symbols(wanted: Set<String>) -> Set<String> {
-        guard let bytes = Files.read("/proc/kallsyms") else { return [] }
-        var found: Set<String> = []
-        let letters = Set(wanted.compactMap { $0.utf8.first })
-        var line = bytes.startIndex
-        while line < bytes.count {
-            let end = bytes[line...].firstIndex(of: 10) ?? bytes.count
-            // 16 hex digits, a blank, the type, a blank.
-            let name = line + 19
-            if name < end, letters.contains(bytes[name]), bytes[line + 17] | 0x20 == UInt8(ascii: "t") {
-                let stop = bytes[name..<end].firstIndex(where: { $0 == 9 || $0 == 32 }) ?? end
-                let text = String(decoding: bytes[name..<stop], as: UTF8.self)
-                if wanted.contains(text) { found.insert(text) }
-            }
-            line = end + 1
-        }
-        return found
     }
 }

@@ -1,5 +1,6 @@
 /* The C that Swift cannot say: a variadic log callback, clocks, a flag set by signals. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Starts collecting what libbpf says, warnings and worse, in place of printing it. Not thread-safe. */
@@ -11,6 +12,9 @@ const char *vs_libbpf_last_log(void);
 int64_t vs_boot_time(void);
 int64_t vs_unix_time(void);
 int64_t vs_thread_time(void);
+
+/* An event of a kprobe or kretprobe, for a BPF program: its descriptor, or -1 with errno. */
+int vs_open_kprobe(uint32_t type, uint64_t address, bool returns);
 
 /* After this, SIGINT and SIGTERM only set a flag; SIGPIPE is ignored. A second SIGINT ends the process at once. */
 void vs_catch_signals(void);

@@ -1,0 +1,34 @@
+import Glibc
+
+/// Addresses of the kernel's functions, its modules' among them, by /proc/kallsyms: `address type name [module]` a line.
+enum KernelSymbols {
+    /// Of several of one name the first, as the kernel chooses. 0 is an address that the kernel hides.
+    static func addresses(of wanted: Set<String>) -> [String: UInt64] {
+        guard let text = Files.read("/proc/kallsyms") else { return [:] }
+        return addresses(of: wanted, in: text)
+    }
+
+    static func addresses(of wanted: Set<String>, in text: [UInt8]) -> [String: UInt64] {
+        var isFirstLetter = [Bool](repeating: false, count: 256)
+        for letter in wanted.compactMap(\.utf8.first) { isFirstLetter[Int(letter)] = true }
+        var found: [String: UInt64] = [:]
+        text.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { return }
+            var line = 0
+            while line < bytes.count {
+                let end = memchr(base + line, 10, bytes.count - line).map { base.distance(to: UnsafeRawPointer($0)) } ?? bytes.count
+                // 16 hex digits, a blank, the type, a blank.
+                let name = line + 19
+                if name < end, isFirstLetter[Int(bytes[name])], bytes[line + 17] | 0x20 == UInt8(ascii: "t") {
+                    let stop = bytes[name..<end].firstIndex { $0 == UInt8(ascii: "\t") } ?? end
+                    let symbol = String(decoding: bytes[name..<stop], as: UTF8.self)
+                    if wanted.contains(symbol), found[symbol] == nil {
+                        found[symbol] = UInt64(String(decoding: bytes[line..<line + 16], as: UTF8.self), radix: 16) ?? 0
+                    }
+                }
+                line = end + 1
+            }
+        }
+        return found
+    }
+}
