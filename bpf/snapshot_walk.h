@@ -129,7 +129,7 @@ static __always_inline bool walk_move(struct snapshot_cursor *at, bool probed)
 }
 
 /* Global, that is not static: the verifier looks at it once, and not at each round of the loop that calls it. */
-__noinline int walk_on_probed(uint32_t unused)
+__noinline int walk_on_probed(void)
 {
 	struct snapshot_cursor *at = the_cursor();
 
@@ -158,7 +158,7 @@ static __always_inline void step_walk(uint64_t *arg, bool probed)
 	bpf_probe_read_kernel(&at->node, sizeof(at->node), (void *)iommu + (probed ? OFF_IOMMU_DMA_LIST : bpf_core_field_offset(struct vfio_iommu, dma_list)));
 	if (probed) {
 		for (int i = 0; i < BOUNDED_MOVES; i++)
-			if (!walk_on_probed(i))
+			if (!walk_on_probed())
 				break;
 	} else {
 		/* Up to three moves a mapping, and the way down. */
