@@ -25,12 +25,13 @@ def compile_peers(target):
     subprocess.run(["clang", "-target", "bpf", "-mcpu=v3", "-g", "-O2", "-Wall", "-D__TARGET_ARCH_x86", "-I", ROOT / "bpf", "-I", ROOT / "Sources/CRecords/include",
                     "-idirafter", "/usr/include/x86_64-linux-gnu", "-c", peers / "probe.bpf.c", "-o", target / "probe.bpf.o"], check=True)
     subprocess.run(["gcc", "-static", "-O2", "-o", target / "probe", peers / "probe.c", "-lbpf", "-lelf", "-lz"], check=True)
-    subprocess.run(["gcc", "-static", "-O1", "-I", WORKLOAD, "-o", target / "drive", peers / "guest/drive.c",
-                    *(WORKLOAD / f"{name}.c" for name in ("vfio", "devices", "oracle", "memory", "edu"))], check=True)
-    return [target / name for name in ("probe", "probe.bpf.o", "drive")]
+    for name in ("drive", "fill"):
+        subprocess.run(["gcc", "-static", "-O1", "-I", WORKLOAD, "-o", target / name, peers / f"guest/{name}.c",
+                        *(WORKLOAD / f"{part}.c" for part in ("vfio", "devices", "oracle", "memory", "edu"))], check=True)
+    return [target / name for name in ("probe", "probe.bpf.o", "drive", "fill")]
 
 
-def run(command, series="6.12", tool=ROOT / ".build/release/vfioscope", include=(), memory=3072, timeout=900, out="bench"):
+def run(command, series="6.12", tool=ROOT / ".build/release/vfioscope", include=(), memory=3072, timeout=900, out="bench", devices=()):
     """Boots the kernel with the peers in it and runs a shell command: the JSON objects that it printed, one a line."""
     [kernel], problems = kernels.prepare_all(LAB, [series])
     directory, image, disk = LAB / out, LAB / f"initramfs-{out}.cpio", clients.pack(LAB / "bpftrace.tar", [pathlib.Path("/usr/bin/bpftrace")])
@@ -38,7 +39,7 @@ def run(command, series="6.12", tool=ROOT / ".build/release/vfioscope", include=
     script = "mkdir -p /client && cd / && tar xf /dev/vdb && " + command
     initramfs.build(image, kernel, ROOT / "Tests/Lab", workload.build(ROOT / "Tests/Lab", LAB), pathlib.Path(tool), command=script, extra=extra)
     try:
-        seconds, _ = guest.run(kernel, image, directory, timeout, disk, machine=[*COUNTED, "-m", str(memory)])
+        seconds, _ = guest.run(kernel, image, directory, timeout, disk, machine=[*COUNTED, "-m", str(memory), *devices])
     finally:
         image.unlink(missing_ok=True)
     if seconds is None:
