@@ -13,15 +13,24 @@ struct ActorText: Sendable {
     /// Appends who did it, unless nobody is named.
     @inline(__always)
     mutating func put(_ actor: Actor, _ cursor: inout ByteCursor) {
-        if _slowPath(actor != self.actor) { remember(actor, container, cursor.place) }
+        if _slowPath(!isKept(actor)) { remember(actor, container, cursor.place) }
         copy(actorCount, &cursor)
     }
 
     /// Appends who did it, unless nobody is named, and `,"container":"c1"`, unless there is none.
     @inline(__always)
     mutating func put(_ actor: Actor, in container: ContainerID?, _ cursor: inout ByteCursor) {
-        if _slowPath(actor != self.actor || container != self.container) { remember(actor, container, cursor.place) }
+        if _slowPath(!isKept(actor) || container != self.container) { remember(actor, container, cursor.place) }
         copy(count, &cursor)
+    }
+
+    /// The derived `==` is a call, and asks field after field.
+    @inline(__always)
+    private func isKept(_ other: Actor) -> Bool {
+        let numbers = (actor.process.pid ^ other.process.pid) | (actor.tid ^ other.tid) | (actor.uid ^ other.uid)
+        let words = (actor.process.start ^ other.process.start) | (actor.cgroup ^ other.cgroup) | (actor.comm.low ^ other.comm.low)
+            | (actor.comm.high ^ other.comm.high)
+        return UInt64(numbers) | words == 0
     }
 
     @inline(__always)

@@ -24,18 +24,21 @@ extension ByteCursor {
     /// `,"result":0`, and the error's name for a negative one.
     @inline(__always)
     mutating func put(result: Int32) {
-        if _fastPath(result == 0) { put(#","result":0"#) } else { put(unusual: result) }
+        if _fastPath(result == 0) { put(#","result":0"#) } else { place = Self.unusual(result, at: place) }
     }
 
     @inline(never)
-    private mutating func put(unusual result: Int32) {
-        put(#","result":"#)
-        if result < 0 { put(byte: 0x2d) }
-        put(result.magnitude)
-        guard result < 0, let name = errorName(0 &- result) else { return }
-        put(#","error":""#)
-        put(name)
-        put(byte: 0x22)
+    private static func unusual(_ result: Int32, at place: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
+        var cursor = ByteCursor(place)
+        cursor.put(#","result":"#)
+        if result < 0 { cursor.put(byte: 0x2d) }
+        cursor.put(result.magnitude)
+        if result < 0, let name = errorName(0 &- result) {
+            cursor.put(#","error":""#)
+            cursor.put(name)
+            cursor.put(byte: 0x22)
+        }
+        return cursor.place
     }
 
     /// The text of a JSON string, without its quotes.

@@ -8,7 +8,7 @@ struct ByteCursor: ~Copyable {
     /// The longest decimal number, and more than the longest hex one.
     static let longestNumber = 20
 
-    private(set) var place: UnsafeMutableRawPointer
+    var place: UnsafeMutableRawPointer
 
     @inline(__always)
     init(_ place: UnsafeMutableRawPointer) { self.place = place }
@@ -50,23 +50,26 @@ struct ByteCursor: ~Copyable {
     @inline(__always)
     mutating func put(_ value: UInt64) {
         if _fastPath(value < 100_000_000) { return putHead(value) }
-        putLong(value)
+        place = Self.long(value, at: place)
     }
 
     @inline(__always)
     mutating func put(_ value: UInt32) { put(UInt64(value)) }
 
+    /// Gets and gives the place as a value, like all that is out of line: where its address is taken it has to lie in memory.
     @inline(never)
-    private mutating func putLong(_ value: UInt64) {
+    private static func long(_ value: UInt64, at place: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
+        var cursor = ByteCursor(place)
         let (upper, low) = value.quotientAndRemainder(dividingBy: 100_000_000)
         if upper < 100_000_000 {
-            putHead(upper)
+            cursor.putHead(upper)
         } else {
             let (top, middle) = upper.quotientAndRemainder(dividingBy: 100_000_000)
-            putHead(top)
-            put(word: decimalText(middle), count: 8)
+            cursor.putHead(top)
+            cursor.put(word: decimalText(middle), count: 8)
         }
-        put(word: decimalText(low), count: 8)
+        cursor.put(word: decimalText(low), count: 8)
+        return cursor.place
     }
 
     /// A number below 10⁸, without zeros in front.

@@ -19,7 +19,7 @@ struct LineStamps: Sendable {
     /// Appends `t` and `time`, of which the first has its key already.
     @inline(__always)
     mutating func put(_ time: UInt64, _ cursor: inout ByteCursor) {
-        guard _fastPath(time &- first < length) else { return putAnew(time, &cursor) }
+        guard _fastPath(time &- first < length) else { return cursor.place = anew(time, at: cursor.place) }
         let digits = self.digits
         withUnsafeBytes(of: &text) { cursor.put($0.baseAddress!, of: 64, count: digits) }
         cursor.put(nanoseconds: time &- second)
@@ -41,14 +41,14 @@ struct LineStamps: Sendable {
     private static let between = 29
 
     @inline(never)
-    private mutating func putAnew(_ time: UInt64, _ cursor: inout ByteCursor) {
+    private mutating func anew(_ time: UInt64, at begin: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
         let unix = Int64(truncatingIfNeeded: time) &+ clockOffset
         let start = unix.flooredQuotient(1_000_000_000)
         var date = SecondCache()
         date.fill(start)
         second = time / 1_000_000_000 * 1_000_000_000
         unixSecond = time &- (UInt64(bitPattern: unix) &- UInt64(bitPattern: start &* 1_000_000_000))
-        let begin = cursor.place
+        var cursor = ByteCursor(begin)
         cursor.put(time)
         digits = cursor.place - begin - 9
         cursor.put(#","time":""#)
@@ -57,8 +57,10 @@ struct LineStamps: Sendable {
         cursor.put(#"Z""#)
         hold(time, unix)
         // A first second has no digits of its own: `0` would stand before the nanoseconds.
-        guard second > 0 else { return length = 0 }
-        withUnsafeMutableBytes(of: &text) { $0.copyMemory(from: UnsafeRawBufferPointer(start: begin, count: cursor.place - begin)) }
+        if second == 0 { length = 0 }
+        let end = cursor.place
+        withUnsafeMutableBytes(of: &text) { $0.copyMemory(from: UnsafeRawBufferPointer(start: begin, count: end - begin)) }
+        return end
     }
 
     /// Sets which times around this one have its text: as far as neither clock begins another second or wraps.
