@@ -3,7 +3,7 @@ import MappingGraph
 
 /// Writes who did it, and in which container. Events come in runs of one actor and one container, so their text is kept.
 struct ActorText: Sendable {
-    private var actor = Actor()
+    private var actor = RecordedActor(Actor())
     private var container: ContainerID?
     /// The fields of the actor, each behind a comma, then the container's.
     private var text = InlineArray<256, UInt8>(repeating: 0)
@@ -13,24 +13,16 @@ struct ActorText: Sendable {
     /// Appends who did it, unless nobody is named.
     @inline(__always)
     mutating func put(_ actor: Actor, _ cursor: inout ByteCursor) {
-        if _slowPath(!isKept(actor)) { remember(actor, container, cursor.place) }
+        let actor = RecordedActor(actor)
+        if _slowPath(!actor.isSame(as: self.actor)) { remember(actor, container, cursor.place) }
         copy(actorCount, &cursor)
     }
 
     /// Appends who did it, unless nobody is named, and `,"container":"c1"`, unless there is none.
     @inline(__always)
-    mutating func put(_ actor: Actor, in container: ContainerID?, _ cursor: inout ByteCursor) {
-        if _slowPath(!isKept(actor) || container != self.container) { remember(actor, container, cursor.place) }
+    mutating func put(_ actor: RecordedActor, in container: ContainerID?, _ cursor: inout ByteCursor) {
+        if _slowPath(!actor.isSame(as: self.actor) || container != self.container) { remember(actor, container, cursor.place) }
         copy(count, &cursor)
-    }
-
-    /// The derived `==` is a call, and asks field after field.
-    @inline(__always)
-    private func isKept(_ other: Actor) -> Bool {
-        let numbers = (actor.process.pid ^ other.process.pid) | (actor.tid ^ other.tid) | (actor.uid ^ other.uid)
-        let words = (actor.process.start ^ other.process.start) | (actor.cgroup ^ other.cgroup) | (actor.comm.low ^ other.comm.low)
-            | (actor.comm.high ^ other.comm.high)
-        return UInt64(numbers) | words == 0
     }
 
     @inline(__always)
@@ -41,8 +33,9 @@ struct ActorText: Sendable {
 
     /// Makes the text in the room behind `place`: 242 bytes at most, were every byte of the name an escape.
     @inline(never)
-    private mutating func remember(_ actor: Actor, _ container: ContainerID?, _ place: UnsafeMutableRawPointer) {
-        (self.actor, self.container) = (actor, container)
+    private mutating func remember(_ recorded: RecordedActor, _ container: ContainerID?, _ place: UnsafeMutableRawPointer) {
+        (self.actor, self.container) = (recorded, container)
+        let actor = recorded.actor
         var cursor = ByteCursor(place)
         if actor != Actor() {
             cursor.put(#","pid":"#)

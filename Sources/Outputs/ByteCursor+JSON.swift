@@ -14,7 +14,7 @@ extension ByteCursor {
 
     /// `,"iova":"0x…","size":n`.
     @inline(__always)
-    mutating func put(iova: UInt64, size: UInt64) {
+    mutating func put(iova: UInt64, size: SizeText.Digits) {
         put(#","iova":"0x"#)
         put(hex: iova)
         put(#"","size":"#)

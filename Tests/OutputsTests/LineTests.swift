@@ -139,7 +139,7 @@ import Testing
             func written(_ kept: inout ActorText) -> String {
                 text(ByteWriter.gather { out in
                     var cursor = out.room(512)
-                    if isAlone { kept.put(who, &cursor) } else { kept.put(who, in: container, &cursor) }
+                    if isAlone { kept.put(who, &cursor) } else { kept.put(RecordedActor(who), in: container, &cursor) }
                     out.commit(cursor)
                 })
             }

@@ -10,12 +10,12 @@ extension JSONLines {
             let id = applied.container ?? (applied.raced ? links.lastContainer(of: map.iommu) : nil)
             // A snapshot repeats what is known: what it does not repeat is gone.
             let isKnown = map.provenance == .snapshot && applied.known && !applied.replaced
-            write(map, at: event.time, by: event.actor, in: id, targets: graph.lastTargets.isEmpty ? nil : graph.lastTargets,
+            write(map, at: event.time, by: RecordedActor(event.actor), in: id, targets: graph.lastTargets.isEmpty ? nil : graph.lastTargets,
                   Marks(raced: applied.raced, replaced: applied.replaced, known: isKnown), &out)
         case .mappingRemoved(let removal):
             if applied.newContainer { infer(applied.container, removal.iommu, event, graph, &out) }
-            writeRemoval(removal.iova, removal.size, removal.cause, at: event.time, by: event.actor, in: applied.container, &out)
-        case .unmapRequest(let request): write(request, at: event.time, by: event.actor, in: applied.container, &out)
+            writeRemoval(removal.iova, removal.size, removal.cause, at: event.time, by: RecordedActor(event.actor), in: applied.container, &out)
+        case .unmapRequest(let request): write(request, at: event.time, by: RecordedActor(event.actor), in: applied.container, &out)
         case .extent: return
         case .memoryDecode, .reset, .power: writeMemory(event, &out)
         case .processInfo, .processExit, .processExec, .loss: writeOther(event, &out)

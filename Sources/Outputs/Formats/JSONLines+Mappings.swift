@@ -15,23 +15,24 @@ extension JSONLines {
         switch record.kind {
         case .map:
             let map = Map(iommu: record.iommu, iova: record.iova, vaddr: details.vaddr, size: record.size, writable: record.writable, began: record.began)
-            write(map, at: record.time, by: details.actor, in: id, targets: nil, Marks(), &out)
-        case .removal: writeRemoval(record.iova, record.size, .request, at: record.time, by: details.actor, in: id, &out)
+            write(map, at: record.time, by: details.recorded, in: id, targets: nil, Marks(), &out)
+        case .removal: writeRemoval(record.iova, record.size, .request, at: record.time, by: details.recorded, in: id, &out)
         case .unmapRequest:
             let request = UnmapRequest(iommu: record.iommu, iova: record.iova, size: record.size, flags: 0, result: 0, requested: details.requested)
-            write(request, at: record.time, by: details.actor, in: id, &out)
+            write(request, at: record.time, by: details.recorded, in: id, &out)
         }
     }
 
     @inline(__always)
-    mutating func write(_ map: Map, at time: UInt64, by actor: Actor, in container: ContainerID?, targets: [Target]?, _ marks: Marks,
+    mutating func write(_ map: Map, at time: UInt64, by actor: RecordedActor, in container: ContainerID?, targets: [Target]?, _ marks: Marks,
                         _ out: inout ByteWriter) {
         counts[LineType.map.rawValue] &+= 1
         var line = out.room(Self.ordinaryLine)
         line.put(#"{"type":"map","t":"#)
         stamps.put(time, &line)
         actorText.put(actor, in: container, &line)
-        line.put(iova: map.iova, size: map.size)
+        let size = sizes.text(map.size)
+        line.put(iova: map.iova, size: size)
         if showVaddr {
             line.put(#","vaddr":"0x"#)
             line.put(hex: map.vaddr)
@@ -41,7 +42,11 @@ extension JSONLines {
         if map.writable { line.put(#","write":true"#) } else { line.put(#","write":false"#) }
         line.put(result: map.result)
         line.put(#","ram":"#)
-        line.put(map.deviceBytes < map.size ? map.size - map.deviceBytes : 0)
+        if map.deviceBytes == 0 {
+            line.put(size)
+        } else {
+            line.put(map.deviceBytes < map.size ? map.size - map.deviceBytes : 0)
+        }
         line.put(#","targets":["#)
         if let targets {
             out.commit(line)
@@ -78,14 +83,14 @@ extension JSONLines {
     }
 
     @inline(__always)
-    mutating func writeRemoval(_ iova: UInt64, _ size: UInt64, _ cause: RemovalCause, at time: UInt64, by actor: Actor, in container: ContainerID?,
+    mutating func writeRemoval(_ iova: UInt64, _ size: UInt64, _ cause: RemovalCause, at time: UInt64, by actor: RecordedActor, in container: ContainerID?,
                                _ out: inout ByteWriter) {
         counts[LineType.unmap.rawValue] &+= 1
         var line = out.room(Self.ordinaryLine)
         line.put(#"{"type":"unmap","action":"removed","t":"#)
         stamps.put(time, &line)
         actorText.put(actor, in: container, &line)
-        line.put(iova: iova, size: size)
+        line.put(iova: iova, size: sizes.text(size))
         line.put(#","cause":""#)
         line.put(cause.timelineName)
         line.put("\"}\n")
@@ -93,18 +98,19 @@ extension JSONLines {
     }
 
     @inline(__always)
-    mutating func write(_ request: UnmapRequest, at time: UInt64, by actor: Actor, in container: ContainerID?, _ out: inout ByteWriter) {
+    mutating func write(_ request: UnmapRequest, at time: UInt64, by actor: RecordedActor, in container: ContainerID?, _ out: inout ByteWriter) {
         counts[LineType.unmap.rawValue] &+= 1
         var line = out.room(Self.ordinaryLine)
         line.put(#"{"type":"unmap","action":"request","t":"#)
         stamps.put(time, &line)
         actorText.put(actor, in: container, &line)
-        line.put(iova: request.iova, size: request.size)
+        let size = sizes.text(request.size)
+        line.put(iova: request.iova, size: size)
         line.put(#","flags":"#)
         line.put(request.flags)
         if let requested = request.requested {
             line.put(#","requested":"#)
-            line.put(requested)
+            if requested == request.size { line.put(size) } else { line.put(requested) }
         }
         line.put(result: request.result)
         line.put("}\n")
@@ -117,7 +123,7 @@ extension JSONLines {
             openUnattributed(.unmap, #"{"type":"unmap","action":"removed","t":"#, event, &out)
             var line = out.room(Self.ordinaryLine)
             line.put(applied.container)
-            line.put(iova: mapping.iova, size: mapping.size)
+            line.put(iova: mapping.iova, size: sizes.text(mapping.size))
             line.put(#","cause":"resync"}"#)
             line.put(byte: 0x0a)
             out.commitLine(line)

@@ -25,6 +25,7 @@ public struct JSONLines: EventOutput {
     let showVaddr: Bool
     var stamps = LineStamps()
     var actorText = ActorText()
+    var sizes = SizeText()
     private var began: UInt64 = 0
     var links = LinkTracker()
     var counts = InlineArray<8, UInt64>(repeating: 0)
