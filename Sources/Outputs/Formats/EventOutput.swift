@@ -10,7 +10,7 @@ public protocol EventOutput: Sendable {
     /// - Parameter devices: those known before the first event; the graph has learnt them already.
     mutating func begin(_ session: Session, devices: [DeviceInfo], into out: inout ByteWriter)
     mutating func event(_ event: Event, applied: Applied, graph: borrowing Graph, into out: inout ByteWriter)
-    /// The same as `event` for a plain record that the graph has taken in.
+    /// In place of `event`, for a plain record that the graph has taken in as such.
     mutating func plain(_ record: PlainRecord, _ details: PlainRecord.Details, graph: borrowing Graph, into out: inout ByteWriter)
     /// - Parameter suppressed: the reason for which a policy does not count it.
     mutating func finding(_ finding: Finding, suppressed: String?, graph: borrowing Graph, into out: inout ByteWriter)
