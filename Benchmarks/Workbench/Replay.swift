@@ -47,7 +47,7 @@ struct Follower: ~Copyable {
     @inline(__always)
     mutating func follow(_ record: UnsafeRawPointer, _ count: Int, _ decoder: inout RecordDecoder) {
         events &+= 1
-        if stage != .write, let plain = decoder.plain(record, count: count) {
+        if let plain = decoder.plain(record, count: count) {
             switch stage {
             case .scan:
                 check &+= plain.iova
@@ -56,6 +56,7 @@ struct Follower: ~Copyable {
             default:
                 engine.advance(to: plain.time, graph: graph) { _ in findings += 1 }
                 if let change = graph.apply(plain) {
+                    if stage == .write { lines.plain(plain, PlainRecord.Details(plain, at: record), graph: graph, into: &out) }
                     engine.apply(plain, change: change, graph: graph) { _ in findings += 1 }
                     return
                 }

@@ -23,6 +23,12 @@ struct SecondCache {
         text[19] = 0x2e
     }
 
+    /// Writes the text from one of its bytes on.
+    @inline(__always)
+    func put(from index: Int, _ cursor: inout ByteCursor) {
+        withUnsafeBytes(of: text) { cursor.put($0.baseAddress! + index, of: 20 - index, count: 20 - index) }
+    }
+
     private mutating func put(_ value: UInt64, _ digits: Int, at position: Int) {
         var rest = value
         for index in stride(from: position + digits - 1, through: position, by: -1) {
@@ -65,24 +71,20 @@ extension ByteWriter {
     /// - Parameter unixNanoseconds: since 1970; every Int64 is a time between 1677 and 2262.
     public mutating func append(time unixNanoseconds: Int64) {
         let nanoseconds = fillCache(unixNanoseconds)
-        let cache = secondCache.text
-        appendUnsafely(40) { out in
-            withUnsafeBytes(of: cache) { UnsafeMutableRawPointer(out).copyMemory(from: $0.baseAddress!, byteCount: 20) }
-            storeDecimal(nanoseconds, digits: 9, at: out + 20)
-            out[29] = 0x5a
-            return 30
-        }
+        var cursor = room(30)
+        secondCache.put(from: 0, &cursor)
+        cursor.put(nanoseconds: nanoseconds)
+        cursor.put("Z")
+        commit(cursor)
     }
 
     /// Appends the time of day in UTC, `12:34:56.789`; the rest of the millisecond is cut off.
     public mutating func append(timeOfDay unixNanoseconds: Int64) {
         let nanoseconds = fillCache(unixNanoseconds)
-        let cache = secondCache.text
-        appendUnsafely(40) { out in
-            withUnsafeBytes(of: cache) { UnsafeMutableRawPointer(out).copyMemory(from: $0.baseAddress! + 11, byteCount: 9) }
-            storeDecimal(nanoseconds / 1_000_000, digits: 3, at: out + 9)
-            return 12
-        }
+        var cursor = room(12)
+        secondCache.put(from: 11, &cursor)
+        cursor.put(nanoseconds / 1_000_000, digits: 3)
+        commit(cursor)
     }
 
     /// Makes the cache that of the second; returns the nanoseconds within it.

@@ -106,13 +106,28 @@ public struct ByteWriter: ~Copyable {
         return Array(UnsafeBufferPointer(start: base + mark, count: count - mark))
     }
 
-    /// Room to write up to `length` bytes at the end; `body` says how many it wrote.
+    // MARK: Many small pieces after one look at the room
+
+    /// A cursor behind what has been written, with room for `extra` bytes. What goes into it counts once it is committed.
     @inline(__always)
-    mutating func appendUnsafely(_ length: Int, _ body: (UnsafeMutablePointer<UInt8>) -> Int) {
-        reserve(length)
-        let written = body(base + count)
-        assert(written >= 0 && written <= length)
-        count &+= written
+    mutating func room(_ extra: Int) -> ByteCursor {
+        reserve(extra &+ ByteCursor.overhang)
+        return ByteCursor(base + count)
+    }
+
+    /// Takes in what was written since `room`; nothing else may have been appended meanwhile.
+    @inline(__always)
+    mutating func commit(_ cursor: consuming ByteCursor) {
+        let end = cursor.place - UnsafeMutableRawPointer(base)
+        precondition(end >= count && end &+ ByteCursor.overhang <= capacity)
+        count = end
+    }
+
+    /// The same for the end of a line, its line break included: flushes if enough has gathered.
+    @inline(__always)
+    mutating func commitLine(_ cursor: consuming ByteCursor) {
+        commit(cursor)
+        if _slowPath(count >= threshold) { flush() }
     }
 }
 

@@ -16,6 +16,7 @@ final class Analysis {
     private(set) var tally = Tally()
     private let output: LineOutput?
     private let filter: FilterOptions?
+    private let showsAll: Bool
     /// Called with each finding that is not allowed, opened, changed or resolved.
     var onFinding: (JudgedFinding) -> Void = { _ in }
 
@@ -27,6 +28,7 @@ final class Analysis {
     init(output: LineOutput?, filter: FilterOptions? = nil, policy: Policy? = nil) {
         self.output = output
         self.filter = filter
+        showsAll = output == nil || filter?.isEmpty ?? true
         engine = policy.map { Engine($0) } ?? Engine()
         judge = policy.map { PolicyJudge($0) }
         engine.configure(&graph)
@@ -45,17 +47,18 @@ final class Analysis {
 
     /// Takes in a record as the ring delivers and a recording stores it, unless it is later than `limit`.
     func consume(_ record: UnsafeRawPointer, count: Int, _ decoder: inout RecordDecoder, until limit: UInt64 = .max) {
-        if output == nil, hasBegun, let plain = decoder.plain(record, count: count), plain.time <= limit, take(plain) { return }
+        if hasBegun, showsAll, let plain = decoder.plain(record, count: count), plain.time <= limit, take(plain, at: record) { return }
         decoder.decode(record, count: count) { if $0.time <= limit { consume($0) } }
     }
 
-    /// Graph and rules need no event of a plain record; whoever prints it does.
+    /// Graph, rules and lines need no event of a plain record; a filter does.
     @inline(__always)
-    private func take(_ plain: PlainRecord) -> Bool {
+    private func take(_ plain: PlainRecord, at record: UnsafeRawPointer) -> Bool {
         engine.advance(to: plain.time, graph: graph) { report($0) }
         guard let change = graph.apply(plain) else { return false }
         lastTime = max(lastTime, plain.time)
         tally.count(plain)
+        output?.plain(plain, at: record, graph: graph)
         engine.apply(plain, change: change, graph: graph) { report($0) }
         return true
     }

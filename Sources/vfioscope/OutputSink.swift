@@ -86,6 +86,10 @@ final class LineOutput {
 
     func begin(session: Session, devices: [DeviceInfo]) { format.begin(session, devices: devices, into: &out) }
     func event(_ event: Event, applied: Applied, graph: borrowing Graph) { format.event(event, applied: applied, graph: graph, into: &out) }
+    func plain(_ record: PlainRecord, at place: UnsafeRawPointer, graph: borrowing Graph) {
+        format.plain(record, PlainRecord.Details(record, at: place), graph: graph, into: &out)
+    }
+
     func finding(_ judged: JudgedFinding, graph: borrowing Graph) {
         format.finding(judged.finding, suppressed: judged.suppressed, graph: graph, into: &out)
     }

@@ -6,28 +6,16 @@ extension JSONLines {
         switch event.kind {
         case .map(let map):
             if applied.newContainer { infer(applied.container, map.iommu, event, graph, &out) }
-            write(map, event, applied, graph, &out)
+            // One whose container is gone by now: name it as it was, for its removal stands under that name.
+            let id = applied.container ?? (applied.raced ? links.lastContainer(of: map.iommu) : nil)
+            // A snapshot repeats what is known: what it does not repeat is gone.
+            let isKnown = map.provenance == .snapshot && applied.known && !applied.replaced
+            write(map, at: event.time, by: RecordedActor(event.actor), in: id, targets: graph.lastTargets.isEmpty ? nil : graph.lastTargets,
+                  Marks(raced: applied.raced, replaced: applied.replaced, known: isKnown), &out)
         case .mappingRemoved(let removal):
             if applied.newContainer { infer(applied.container, removal.iommu, event, graph, &out) }
-            open(.unmap, #"{"type":"unmap","action":"removed","t":"#, event, &out)
-            container(applied.container, &out)
-            range(removal.iova, removal.size, &out)
-            out.append(#","cause":""#)
-            out.append(removal.cause.timelineName)
-            out.append(byte: 0x22)
-            close(&out)
-        case .unmapRequest(let request):
-            open(.unmap, #"{"type":"unmap","action":"request","t":"#, event, &out)
-            container(applied.container, &out)
-            range(request.iova, request.size, &out)
-            out.append(#","flags":"#)
-            out.append(request.flags)
-            if let requested = request.requested {
-                out.append(#","requested":"#)
-                out.append(requested)
-            }
-            result(request.result, &out)
-            close(&out)
+            writeRemoval(removal.iova, removal.size, removal.cause, at: event.time, by: RecordedActor(event.actor), in: applied.container, &out)
+        case .unmapRequest(let request): write(request, at: event.time, by: RecordedActor(event.actor), in: applied.container, &out)
         case .extent: return
         case .memoryDecode, .reset, .power: writeMemory(event, &out)
         case .processInfo, .processExit, .processExec, .loss: writeOther(event, &out)
@@ -39,65 +27,6 @@ extension JSONLines {
         default: writeContainer(event, applied, graph, &out)
         }
         if applied.resynced { writeRemoved(event, applied, graph, &out) }
-    }
-
-    // MARK: Mappings
-
-    /// `,"iova":"0x…","size":n`.
-    @inline(__always)
-    func range(_ iova: UInt64, _ size: UInt64, _ out: inout ByteWriter) {
-        out.append(#","iova":""#)
-        out.append(hex: iova)
-        out.append(#"","size":"#)
-        out.append(size)
-    }
-
-    @inline(__always)
-    private mutating func write(_ map: Map, _ event: Event, _ applied: Applied, _ graph: borrowing Graph,
-                                _ out: inout ByteWriter) {
-        open(.map, #"{"type":"map","t":"#, event, &out)
-        // One whose container is gone by now: name it as it was, for its removal stands under that name.
-        container(applied.container ?? (applied.raced ? links.lastContainer(of: map.iommu) : nil), &out)
-        range(map.iova, map.size, &out)
-        if showVaddr {
-            out.append(#","vaddr":""#)
-            out.append(hex: map.vaddr)
-            out.append(byte: 0x22)
-        }
-        out.append(map.readable ? #","read":true"# : #","read":false"#)
-        out.append(map.writable ? #","write":true"# : #","write":false"#)
-        result(map.result, &out)
-        out.append(#","ram":"#)
-        out.append(map.deviceBytes < map.size ? map.size - map.deviceBytes : 0)
-        out.append(#","targets":["#)
-        if !graph.lastTargets.isEmpty { out.append(json: graph.lastTargets) }
-        out.append(#"],"provenance":""#)
-        out.append(map.provenance.timelineName)
-        out.append(byte: 0x22)
-        if map.began != 0 {
-            out.append(#","began":"#)
-            out.append(map.began)
-        }
-        if map.moreExtents { out.append(#","more_targets":true"#) }
-        if map.vaddrOnly { out.append(#","vaddr_only":true"#) }
-        if let backing = map.backing { write(backing, &out) }
-        if map.isMemoryGone { out.append(#","mm_gone":true"#) }
-        if applied.raced { out.append(#","raced":true"#) }
-        if applied.replaced { out.append(#","replaced":true"#) }
-        // A snapshot repeats what is known: what it does not repeat is gone.
-        if map.provenance == .snapshot, applied.known, !applied.replaced { out.append(#","known":true"#) }
-        close(&out)
-    }
-
-    private func write(_ backing: Backing, _ out: inout ByteWriter) {
-        out.append(#","backing":""#)
-        out.append(backing.kind.timelineName)
-        out.append(#"","backing_device":"#)
-        out.append(backing.device)
-        out.append(#","backing_inode":"#)
-        out.append(backing.inode)
-        out.append(#","backing_offset":"#)
-        out.append(backing.offset)
     }
 
     // MARK: Containers and groups

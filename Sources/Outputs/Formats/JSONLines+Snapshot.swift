@@ -81,17 +81,6 @@ extension JSONLines {
         }
         out.append(byMapping ? #","by_mapping":true"# : #","by_mapping":false"#)
     }
-
-    /// The mappings that this event of a snapshot showed to be gone.
-    mutating func writeRemoved(_ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
-        for mapping in graph.lastRemoved {
-            openUnattributed(.unmap, #"{"type":"unmap","action":"removed","t":"#, event, &out)
-            container(applied.container, &out)
-            range(mapping.iova, mapping.size, &out)
-            out.append(#","cause":"resync""#)
-            close(&out)
-        }
-    }
 }
 
 extension PCIAddress {

@@ -23,101 +23,23 @@ public struct JSONLines: EventOutput {
     }
 
     let showVaddr: Bool
-    var clockOffset: Int64 = 0
+    var stamps = LineStamps()
+    var actorText = ActorText()
+    var sizes = SizeText()
     private var began: UInt64 = 0
     var links = LinkTracker()
-    private var counts = InlineArray<8, UInt64>(repeating: 0)
+    var counts = InlineArray<8, UInt64>(repeating: 0)
     /// Highest severity so far, by `Finding.id`.
     private var severities: [UInt32: Severity] = [:]
     /// Those that a policy suppresses, by `Finding.id`: not among `severities`.
     private var suppressed: Set<UInt32> = []
-    private var cachedActor = Actor()
-    /// The fields of `cachedActor` as they are written, each behind a comma.
-    private var actorText: [UInt8] = []
 
     public init(options: OutputOptions = OutputOptions()) { showVaddr = options.showVaddr }
-
-    // MARK: Pieces that every line has
-
-    /// Writes the beginning of a line up to and including who did it; counts it.
-    @inline(__always)
-    mutating func open(_ type: LineType, _ opening: StaticString, _ event: Event, _ out: inout ByteWriter) {
-        counts[type.rawValue] &+= 1
-        out.append(opening)
-        times(event.time, &out)
-        actor(event.actor, &out)
-    }
-
-    /// The same for what the tool itself found out: nobody did it.
-    mutating func openUnattributed(_ type: LineType, _ opening: StaticString, _ event: Event, _ out: inout ByteWriter) {
-        counts[type.rawValue] &+= 1
-        out.append(opening)
-        times(event.time, &out)
-    }
-
-    /// Writes `t` and `time`; the opening ends with `"t":`.
-    @inline(__always)
-    func times(_ time: UInt64, _ out: inout ByteWriter) {
-        out.append(time)
-        out.append(#","time":""#)
-        out.append(time: Int64(truncatingIfNeeded: time) &+ clockOffset)
-        out.append(byte: 0x22)
-    }
-
-    /// Writes who did it, unless nobody is named. Events come in runs of one actor, so its text is kept.
-    @inline(__always)
-    mutating func actor(_ actor: Actor, _ out: inout ByteWriter) {
-        if actor != cachedActor { remember(actor) }
-        actorText.withUnsafeBytes { out.append($0) }
-    }
-
-    private mutating func remember(_ actor: Actor) {
-        cachedActor = actor
-        actorText = actor == Actor() ? [] : ByteWriter.gather { out in
-            out.append(#","pid":"#)
-            out.append(actor.process.pid)
-            out.append(#","tid":"#)
-            out.append(actor.tid)
-            out.append(#","start":"#)
-            out.append(actor.process.start)
-            out.append(#","comm":"#)
-            out.append(json: actor.comm)
-            out.append(#","uid":"#)
-            out.append(actor.uid)
-            out.append(#","cgroup":"#)
-            out.append(actor.cgroup)
-        }
-    }
-
-    /// `,"container":"c1"`, nothing for nil.
-    @inline(__always)
-    func container(_ id: ContainerID?, _ out: inout ByteWriter) {
-        guard let id else { return }
-        out.append(#","container":"c"#)
-        out.append(id.number)
-        out.append(byte: 0x22)
-    }
-
-    /// `,"result":0`, and the error's name for a negative one.
-    @inline(__always)
-    func result(_ result: Int32, _ out: inout ByteWriter) {
-        out.append(#","result":"#)
-        out.append(Int64(result))
-        guard result < 0, let name = errorName(0 &- result) else { return }
-        out.append(#","error":""#)
-        out.append(name)
-        out.append(byte: 0x22)
-    }
-
-    func close(_ out: inout ByteWriter) {
-        out.append(byte: 0x7d)
-        out.endLine()
-    }
 
     // MARK: First and last line
 
     public mutating func begin(_ session: Session, devices: [DeviceInfo], into out: inout ByteWriter) {
-        clockOffset = session.clockOffset
+        stamps.clockOffset = session.clockOffset
         began = session.began
         out.append(#"{"type":"header","schema":""#)
         out.append(string: TimelineReader.schema)
