@@ -30,7 +30,7 @@ struct TimelineActorText {
               scanner.skip(#","cgroup":"#), let cgroup = scanner.shortNumber(),
               scanner.skip(#","container":"c"#), let number = scanner.shortNumber().flatMap({ UInt32(exactly: $0) }),
               scanner.skip(#"","iova":"0x"#) else { return false }
-        actor = Actor(process: ProcessKey(pid: pid, start: began), tid: tid, uid: uid, cgroup: cgroup, comm: Comm(copying: scanner.base + comm, count: end - comm))
+        actor = Actor(process: ProcessKey(pid: pid, start: began), tid: tid, uid: uid, cgroup: cgroup, comm: Comm(plain: scanner.base + comm, count: end - comm))
         container = number
         text.removeAll(keepingCapacity: true)
         text.append(contentsOf: UnsafeBufferPointer(start: scanner.base + start, count: scanner.offset - start))

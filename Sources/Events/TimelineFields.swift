@@ -209,7 +209,10 @@ final class TimelineFields {
         }
     }
 
-    func comm(_ key: TimelineWord) throws(TimelineFault) -> Comm? { (try text(key) as InlineText<16>?).map { Comm($0) } }
+    func comm(_ key: TimelineWord) throws(TimelineFault) -> Comm? {
+        if let value = value(key), value.kind == .string, value.end &- value.start <= 16 { return Comm(plain: base + value.start, count: value.end &- value.start) }
+        return (try text(key) as InlineText<16>?).map { Comm($0) }
+    }
 
     func string(_ key: TimelineWord) throws(TimelineFault) -> String? {
         guard let value = value(key) else { return nil }

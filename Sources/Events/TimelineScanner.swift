@@ -125,7 +125,7 @@ struct TimelineScanner {
                 offset &+= 1
                 return value
             }
-            try skipEscape()
+            offset = try behindEscape()
             value.kind = .escapedString
         }
     }
@@ -138,46 +138,49 @@ struct TimelineScanner {
         return (quote | backslash | control) & ~word & (ones &* 0x80)
     }
 
-    /// Steps over an escape; what else ends eight bytes of a string is a fault.
+    /// Offset behind the escape that comes next; what else ends eight bytes of a string is a fault.
     @inline(never)
-    private mutating func skipEscape() throws(TimelineFault) {
+    private func behindEscape() throws(TimelineFault) -> Int {
+        var scanner = self
         guard !isAtEnd else { throw fault("the end of a string") }
-        guard skip(0x5c) else { throw fault("no control character within a string") }
-        switch base[offset] {
-        case 0x22, 0x5c, 0x2f, 0x62, 0x66, 0x6e, 0x72, 0x74: offset &+= 1
+        guard scanner.skip(0x5c) else { throw fault("no control character within a string") }
+        switch base[scanner.offset] {
+        case 0x22, 0x5c, 0x2f, 0x62, 0x66, 0x6e, 0x72, 0x74: scanner.offset &+= 1
         case 0x75:
-            offset &+= 1
+            scanner.offset &+= 1
             for _ in 0..<4 {
-                guard hexDigitValue(base[offset]) != nil else { throw fault("four hex digits") }
-                offset &+= 1
+                guard hexDigitValue(base[scanner.offset]) != nil else { throw scanner.fault("four hex digits") }
+                scanner.offset &+= 1
             }
-        case 0x0a: throw fault("the rest of an escape")
-        default: throw fault("an escape of JSON")
+        case 0x0a: throw scanner.fault("the rest of an escape")
+        default: throw scanner.fault("an escape of JSON")
         }
+        return scanner.offset
     }
 
     /// Scans any value.
     @inline(__always)
     mutating func value() throws(TimelineFault) -> Value {
-        switch base[offset] {
-        case 0x22: return try string()
-        case 0x30...0x39:
-            let first = offset
+        let byte = base[offset]
+        if byte == 0x22 { return try string() }
+        if byte &- 0x30 < 10 {
             var value = Value()
-            guard let magnitude = shortNumber(), !isFraction else {
-                offset = first
-                return try number()
+            value.start = offset
+            if let magnitude = shortNumber(), !isFraction {
+                value.magnitude = magnitude
+                value.kind = .unsigned
+                value.end = offset
+                return value
             }
-            value.magnitude = magnitude
-            value.kind = .unsigned
-            value.start = first
-            value.end = offset
-            return value
-        case 0x74 where eight(offset) & 0xffff_ffff == 0x6575_7274: return short(.yes, 4)
-        case 0x66 where eight(offset) & 0xff_ffff_ffff == 0x65_736c_6166: return short(.no, 5)
-        case 0x5b where base[offset &+ 1] == 0x5d: return short(.array, 2)
-        default: return try otherValue(depth: 0)
+            offset = value.start
         }
+        if byte == 0x74, eight(offset) & 0xffff_ffff == 0x6575_7274 { return short(.yes, 4) }
+        if byte == 0x66, eight(offset) & 0xff_ffff_ffff == 0x65_736c_6166 { return short(.no, 5) }
+        // A copy, so that this scanner itself stays in registers.
+        var copy = self
+        let value = try copy.otherValue(depth: 0)
+        offset = copy.offset
+        return value
     }
 
     /// Steps over a value whose bytes were recognised.

@@ -95,7 +95,7 @@ final class TimelineWords {
             let length = word.rawValue.utf8.count
             precondition(length <= 16)
             let bytes = Array(word.rawValue.utf8) + Array(repeating: 0, count: 16)
-            let (low, high) = bytes.withUnsafeBufferPointer { Self.integers($0.baseAddress!, length) }
+            let (low, high) = bytes.withUnsafeBufferPointer { firstBytes($0.baseAddress!, length) }
             var index = Self.slot(low, high)
             while entries[index].word != nil { index = (index + 1) & Self.mask }
             entries[index] = Entry(low: low, high: high, word: word)
@@ -109,22 +109,13 @@ final class TimelineWords {
         Int(truncatingIfNeeded: ((low ^ (high &* 0x9e37_79b9_7f4a_7c15)) &* 0xff51_afd7_ed55_8ccd) >> (64 &- bits))
     }
 
-    /// The bytes as two little-endian integers, zeros behind the last. `length` is 1 … 16, and 16 bytes are readable.
-    @inline(__always)
-    private static func integers(_ start: UnsafePointer<UInt8>, _ length: Int) -> (UInt64, UInt64) {
-        let raw = UnsafeRawPointer(start)
-        let low = UInt64(littleEndian: raw.loadUnaligned(as: UInt64.self))
-        let high = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-        return length > 8 ? (low, high & (~0 >> UInt64(truncatingIfNeeded: 128 &- 8 &* length))) : (low & (~0 >> UInt64(truncatingIfNeeded: 64 &- 8 &* length)), 0)
-    }
-
     /// The word of `length` bytes at `start`, nil for one that is not known. O(1).
     ///
     /// - Precondition: 16 bytes are readable at `start`.
     @inline(__always)
     func find(_ start: UnsafePointer<UInt8>, _ length: Int) -> TimelineWord? {
         guard length > 0, length <= 16 else { return nil }
-        let (low, high) = Self.integers(start, length)
+        let (low, high) = firstBytes(start, length)
         return find(low, high)
     }
 

@@ -45,11 +45,14 @@ final class Analysis {
 
     /// Takes in a record as the ring delivers and a recording stores it, unless it is later than `limit`.
     func consume(_ record: UnsafeRawPointer, count: Int, _ decoder: inout RecordDecoder, until limit: UInt64 = .max) {
-        if output == nil, hasBegun, let plain = decoder.plain(record, count: count), plain.time <= limit, take(plain) { return }
+        if let plain = decoder.plain(record, count: count), consume(plain, until: limit) { return }
         decoder.decode(record, count: count) { if $0.time <= limit { consume($0) } }
     }
 
-    /// Graph and rules need no event of a plain record; whoever prints it does.
+    /// Takes in a plain record, unless it is later than `limit`; false if its event is needed. Graph and rules need none; whoever prints it does.
+    @inline(__always)
+    func consume(_ plain: PlainRecord, until limit: UInt64) -> Bool { output == nil && hasBegun && plain.time <= limit && take(plain) }
+
     @inline(__always)
     private func take(_ plain: PlainRecord) -> Bool {
         engine.advance(to: plain.time, graph: graph) { report($0) }
