@@ -71,9 +71,11 @@ public struct TimelineReader {
         let roomy = lastNewline(base, from: start, to: bytes.count - TimelineScanner.slack)
         while start < roomy { start = try line(base + start, room: bytes.count - start, plain, body) + start + 1 }
         while start < bytes.count {
-            let end = newline(base, from: start, to: bytes.count)
-            keep(base + start, (end ?? bytes.count) - start)
-            guard let end else { return }
+            guard let end = newline(base, from: start, to: bytes.count) else {
+                keep(base + start, bytes.count - start)
+                return
+            }
+            partial.append(contentsOf: UnsafeBufferPointer(start: base + start, count: end - start))
             try readPartial(plain, body)
             start = end + 1
         }
