@@ -1,6 +1,8 @@
 """Recordings and timelines to the graph and to lines, beside Python's dicts, DuckDB, jq, JSONEncoder and wc -l."""
 import itertools
 import json
+import os
+import shutil
 import subprocess
 
 import programs
@@ -37,6 +39,14 @@ def same_lines(recording, timeline, encoder):
     return lines
 
 
+def copies(recording, count):
+    """The same recording under several names, for an audit of many."""
+    paths = [recording.with_suffix(f".{number}.vs") for number in range(count)]
+    for path in paths:
+        shutil.copyfile(recording, path)
+    return paths
+
+
 def run(rounds):
     workbench, encoder, python = programs.built("workbench"), programs.built("json-encoder"), programs.python()
     mixed, made = programs.recording(workbench, "mixed", EVENTS, LIVE // 4)
@@ -44,6 +54,8 @@ def run(rounds):
     churn, churn_made = programs.recording(workbench, "churn", ENCODED, LIVE)
     large, large_made = programs.recording(workbench, "mixed", 10 * EVENTS, LIVE // 4)
     lines, small_lines, churn_lines, large_lines = map(programs.timeline, (mixed, small, churn, large))
+    cores = len(os.sched_getaffinity(0))
+    audit = [programs.TOOL, "audit", *copies(large, 2 * cores)]
     commands = {
         "recording": Command("recording", to_graph(mixed)),
         "timeline": Command("timeline", to_graph(lines)),
@@ -54,6 +66,8 @@ def run(rounds):
         "export": Command("export", [programs.TOOL, "export", "--format", "jsonl", large]),
         "wc": Command("wc", ["wc", "-l", large_lines]),
         "encoder": Command("encoder", [encoder, churn]),
+        "audit": Command("audit", audit),
+        "audit-one": Command("audit-one", ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0))), *audit]),
         "scan": Command("scan", [workbench, "replay", "scan", large], prints=True),
     }
     # No comparison where the answers differ.
@@ -86,5 +100,7 @@ def run(rounds):
         count(Goal("O4", "bytes of recording an event, four VMs that churn", ("<=", 16)), large_made["bytes_per_event"]),
         compare(Goal("O5", "recording → records, speed over that of wc -l, by the decoded byte", (">=", 0.5)), wc,
                 [row["ns"] / 1e9 / row["bytes"] for row in rounds_of["scan"]]),
+        compare(Goal("O6", f"audit of {2 * cores} recordings, wall time on one core over that on {cores}", (">=", 0.8 * cores)),
+                column(rounds_of["audit-one"], "wall"), column(rounds_of["audit"], "wall")),
     ]
     return results, rounds_of

@@ -26,6 +26,10 @@ public struct Comm: Hashable, Sendable {
 
     public init(copying source: UnsafeRawPointer, count: Int) { self.init(InlineText<16>(copying: source, count: count)) }
 
+    /// Takes `count` bytes, at most 16 and none of them NUL, out of 16 that are readable.
+    @inline(__always)
+    init(plain source: UnsafeRawPointer, count: Int) { (low, high) = firstBytes(source, count) }
+
     public var isEmpty: Bool { low == 0 }
     public var count: Int { text.count }
     public var string: String { text.string }
@@ -49,4 +53,12 @@ public struct Comm: Hashable, Sendable {
         let found = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
         return found == 0 ? .max : ((found & (0 &- found)) >> 7) &- 1
     }
+}
+
+/// The first `count` of 16 readable bytes as two little-endian integers, zeros behind the last; `count` is at most 16.
+@inline(__always)
+func firstBytes(_ source: UnsafeRawPointer, _ count: Int) -> (low: UInt64, high: UInt64) {
+    let low = UInt64(littleEndian: source.loadUnaligned(as: UInt64.self))
+    let high = UInt64(littleEndian: source.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+    return count > 8 ? (low, high & ~0 >> UInt64(truncatingIfNeeded: 128 &- 8 &* count)) : (low & ~0 >> UInt64(truncatingIfNeeded: 64 &- 8 &* count), 0)
 }

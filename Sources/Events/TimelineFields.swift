@@ -8,7 +8,7 @@ final class TimelineFields {
     private static let slotCount = TimelineWord.allCases.count
     private var round: UInt32 = 0
     private var base: UnsafePointer<UInt8>
-    private var count = 0
+    private var room = 0
     /// Offset of the object's first byte, for faults about the object as a whole.
     private(set) var start = 0
     private let words: TimelineWords
@@ -25,31 +25,39 @@ final class TimelineFields {
     /// Scans the object that begins at the scanner's offset, and stops behind it. O(bytes). The last of equal keys counts.
     func fill(_ scanner: inout TimelineScanner) throws(TimelineFault) {
         base = scanner.base
-        count = scanner.count
         start = scanner.offset
+        room = scanner.room
         round &+= 1
         if round == 0 { forget() }
-        let round = round, slots = slots, words = words
         guard scanner.skip(0x7b) else { throw scanner.fault("an object") }
         scanner.skipSpace()
         if scanner.skip(0x7d) { return }
+        // By itself, so that it stays in registers.
+        var ahead = scanner
+        defer { scanner.offset = ahead.offset }
+        let round = round, slots = slots, words = words
         while true {
-            scanner.skipSpace()
-            let key = try scanner.string()
-            if !scanner.skip(0x3a) {
-                scanner.skipSpace()
-                guard scanner.skip(0x3a) else { throw scanner.fault("':'") }
+            ahead.skipSpace()
+            let word: TimelineWord?
+            if ahead.base[ahead.offset] == 0x22, let (known, length) = words.findQuoted(ahead.base + ahead.offset + 1) {
+                ahead.offset &+= length &+ 2
+                word = known
+            } else {
+                _ = try ahead.string()
+                word = nil
             }
-            scanner.skipSpace()
-            var value = try scanner.value()
+            if !ahead.skip(0x3a) {
+                ahead.skipSpace()
+                guard ahead.skip(0x3a) else { throw ahead.fault("':'") }
+            }
+            ahead.skipSpace()
+            var value = try ahead.value()
             value.round = round
-            if let word = words.find(scanner.base + key.start, key.end &- key.start, room: scanner.count &- key.start) {
-                slots[word.ordinal] = value
-            }
-            if scanner.skip(0x2c) { continue }
-            scanner.skipSpace()
-            if scanner.skip(0x7d) { return }
-            guard scanner.skip(0x2c) else { throw scanner.fault("',' or '}'") }
+            if let word { slots[word.ordinal] = value }
+            if ahead.skip(0x2c) { continue }
+            ahead.skipSpace()
+            if ahead.skip(0x7d) { return }
+            guard ahead.skip(0x2c) else { throw ahead.fault("',' or '}'") }
         }
     }
 
@@ -122,11 +130,9 @@ final class TimelineFields {
         guard value.kind == .string, length >= 3, length <= 18, base[value.start] == 0x30, base[value.start &+ 1] == 0x78 else {
             throw TimelineFault(offset: value.start, expected: "a hex string such as \"0x80000000\"")
         }
-        var number: UInt64 = 0
-        for offset in (value.start &+ 2)..<value.end {
-            guard let digit = hexDigitValue(base[offset]) else { throw TimelineFault(offset: offset, expected: "a hex digit") }
-            number = number << 4 | UInt64(digit)
-        }
+        var scanner = TimelineScanner(base, room: room, offset: value.start &+ 2)
+        let number = scanner.hexNumber()
+        guard let number, scanner.offset == value.end else { throw scanner.fault("a hex digit") }
         return number
     }
 
@@ -136,7 +142,7 @@ final class TimelineFields {
     @inline(__always)
     func word(_ key: TimelineWord) throws(TimelineFault) -> TimelineWord? {
         guard let value = value(key) else { return nil }
-        guard value.kind == .string, let word = words.find(base + value.start, value.end &- value.start, room: count &- value.start) else {
+        guard value.kind == .string, let word = words.find(base + value.start, value.end &- value.start) else {
             throw TimelineFault(offset: value.start, expected: "a value that this version knows")
         }
         return word
@@ -203,7 +209,10 @@ final class TimelineFields {
         }
     }
 
-    func comm(_ key: TimelineWord) throws(TimelineFault) -> Comm? { (try text(key) as InlineText<16>?).map { Comm($0) } }
+    func comm(_ key: TimelineWord) throws(TimelineFault) -> Comm? {
+        if let value = value(key), value.kind == .string, value.end &- value.start <= 16 { return Comm(plain: base + value.start, count: value.end &- value.start) }
+        return (try text(key) as InlineText<16>?).map { Comm($0) }
+    }
 
     func string(_ key: TimelineWord) throws(TimelineFault) -> String? {
         guard let value = value(key) else { return nil }
@@ -215,7 +224,7 @@ final class TimelineFields {
     func array(_ key: TimelineWord) throws(TimelineFault) -> TimelineScanner? {
         guard let value = value(key) else { return nil }
         guard value.kind == .array else { throw TimelineFault(offset: value.start, expected: "an array") }
-        return TimelineScanner(base, count: value.end, offset: value.start)
+        return TimelineScanner(base, room: room, offset: value.start)
     }
 
     @inline(__always)

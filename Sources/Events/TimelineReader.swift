@@ -12,6 +12,8 @@ public struct TimelineReader {
     static let schemaName = "vfioscope.timeline/"
     /// Bytes after which a line is given up.
     static let longestLine = 1 << 26
+    /// Bytes that are looked at at once, so that offsets within a line fit 32 bits whatever a mapped file holds.
+    private static let longestChunk = 1 << 30
     /// Broken lines of which each gets a defect of its own.
     static let broken = 100
 
@@ -35,6 +37,7 @@ public struct TimelineReader {
     let fields: TimelineFields
     let nested: TimelineFields
     var containers = TimelineContainers()
+    var actorText = TimelineActorText()
     /// BARs as the last line about a device gave them: a target names a BAR, an event a physical address.
     var bars: [PCIAddress: InlineArray<7, Bar>] = [:]
 
@@ -51,8 +54,18 @@ public struct TimelineReader {
 
     /// Reads a chunk and calls `body` with each event whose line it completes. O(bytes).
     ///
+    /// - Parameter plain: gets what is plain before an event is made of it, and says whether that was enough.
     /// - Throws: `TimelineError` when the first line is not a header that this version can read. Do not call again after that.
-    public mutating func read(_ bytes: UnsafeRawBufferPointer, _ body: (Event) -> Void) throws(TimelineError) {
+    public mutating func read(_ bytes: UnsafeRawBufferPointer, plain: (PlainRecord) -> Bool = { _ in false }, _ body: (Event) -> Void) throws(TimelineError) {
+        var rest = bytes
+        while rest.count > Self.longestChunk {
+            try readChunk(UnsafeRawBufferPointer(rebasing: rest.prefix(Self.longestChunk)), plain, body)
+            rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(Self.longestChunk))
+        }
+        try readChunk(rest, plain, body)
+    }
+
+    private mutating func readChunk(_ bytes: UnsafeRawBufferPointer, _ plain: (PlainRecord) -> Bool, _ body: (Event) -> Void) throws(TimelineError) {
         guard let raw = bytes.baseAddress else { return }
         let base = raw.assumingMemoryBound(to: UInt8.self)
         var start = 0
@@ -62,22 +75,26 @@ public struct TimelineReader {
                 return
             }
             if !givenUp { partial.append(contentsOf: UnsafeBufferPointer(start: base, count: end)) }
-            try readPartial(body)
+            try readPartial(plain, body)
             start = end + 1
         }
+        // What the scanner may look at behind a line is not there for the last ones: they are copied.
+        let roomy = lastNewline(base, from: start, to: bytes.count - TimelineScanner.slack)
+        while start < roomy { start = try line(base + start, room: bytes.count - start, plain, body) + start + 1 }
         while start < bytes.count {
             guard let end = newline(base, from: start, to: bytes.count) else {
                 keep(base + start, bytes.count - start)
                 return
             }
-            try line(base + start, end - start, body)
+            partial.append(contentsOf: UnsafeBufferPointer(start: base + start, count: end - start))
+            try readPartial(plain, body)
             start = end + 1
         }
     }
 
     /// Reads what is left behind the last line break, and completes `evidence`.
     public mutating func finish(_ body: (Event) -> Void) throws(TimelineError) {
-        if !partial.isEmpty || givenUp { try readPartial(body) }
+        if !partial.isEmpty || givenUp { try readPartial({ _ in false }, body) }
         guard hasHeader else { throw .empty }
         if brokenLines > UInt64(Self.broken) { defects.append("\(brokenLines - UInt64(Self.broken)) further lines are broken") }
         if !summarySeen { defects.append("the timeline ends without a summary: it was cut short") }
@@ -94,7 +111,7 @@ public struct TimelineReader {
         }
     }
 
-    private mutating func readPartial(_ body: (Event) -> Void) throws(TimelineError) {
+    private mutating func readPartial(_ plain: (PlainRecord) -> Bool, _ body: (Event) -> Void) throws(TimelineError) {
         if givenUp {
             givenUp = false
             linesRead += 1
@@ -102,13 +119,18 @@ public struct TimelineReader {
             broken("longer than \(Self.longestLine) bytes")
             return
         }
-        let whole = partial
-        partial.removeAll(keepingCapacity: true)
+        // Out of the way of what the line does, and kept for the next one.
+        var whole: [UInt8] = []
+        swap(&whole, &partial)
+        whole.append(0x0a)
+        whole.append(contentsOf: repeatElement(0, count: TimelineScanner.slack))
         var failure: TimelineError?
         whole.withUnsafeBufferPointer { bytes in
-            do throws(TimelineError) { try line(bytes.baseAddress!, bytes.count, body) } catch { failure = error }
+            do throws(TimelineError) { _ = try line(bytes.baseAddress!, room: bytes.count, plain, body) } catch { failure = error }
         }
         if let failure { throw failure }
+        whole.removeAll(keepingCapacity: true)
+        swap(&whole, &partial)
     }
 
     private mutating func broken(_ why: String) {
@@ -116,32 +138,43 @@ public struct TimelineReader {
         if brokenLines <= UInt64(Self.broken) { defects.append("line \(linesRead): \(why)") }
     }
 
-    /// Reads one line, without its line break.
-    private mutating func line(_ base: UnsafePointer<UInt8>, _ count: Int, _ body: (Event) -> Void) throws(TimelineError) {
+    /// Reads one line, which ends with a line feed and has `TimelineScanner.slack` readable bytes behind it; gives the line feed's offset.
+    private mutating func line(_ base: UnsafePointer<UInt8>, room: Int, _ plain: (PlainRecord) -> Bool,
+                               _ body: (Event) -> Void) throws(TimelineError) -> Int {
         linesRead += 1
-        var scanner = TimelineScanner(base, count: count)
+        var scanner = TimelineScanner(base, room: room)
+        if hasHeader, !summarySeen, readPlain(&scanner, plain, body) { return scanner.offset }
+        scanner.offset = 0
         scanner.skipSpace()
-        guard scanner.offset < count else { return }
+        if scanner.isAtEnd { return scanner.offset }
         do throws(TimelineFault) {
             try fields.fill(&scanner)
             scanner.skipSpace()
-            guard scanner.offset == count else { throw scanner.fault("the end of the line") }
-            guard let type = try fields.word(.type) else { throw fields.missing("an object with a type") }
-            guard hasHeader else {
-                guard type == .header else { throw fields.missing("a header line") }
-                return try readHeader()
-            }
-            if summarySeen { throw TimelineFault(offset: 0, expected: "a line after the summary", isMessage: true) }
-            switch type {
-            case .finding: return
-            case .header: throw TimelineFault(offset: 0, expected: "a second header", isMessage: true)
-            case .summary: try readSummary()
-            default: try readEvent(type, body)
-            }
+            guard scanner.isAtEnd else { throw scanner.fault("the end of the line") }
+            try read(body)
+            return scanner.offset
         } catch {
             if let newer { throw .newerSchema(newer) }
             guard hasHeader else { throw .notATimeline("line \(linesRead): \(error.description)") }
             broken(error.description)
+            return newline(base, from: scanner.offset, to: room) ?? scanner.offset
+        }
+    }
+
+    /// Reads what is in `fields`: a whole line.
+    @inline(__always)
+    private mutating func read(_ body: (Event) -> Void) throws(TimelineFault) {
+        guard let type = try fields.word(.type) else { throw fields.missing("an object with a type") }
+        guard hasHeader else {
+            guard type == .header else { throw fields.missing("a header line") }
+            return try readHeader()
+        }
+        if summarySeen { throw TimelineFault(offset: 0, expected: "a line after the summary", isMessage: true) }
+        switch type {
+        case .finding: return
+        case .header: throw TimelineFault(offset: 0, expected: "a second header", isMessage: true)
+        case .summary: try readSummary()
+        default: try readEvent(type, body)
         }
     }
 
@@ -200,4 +233,14 @@ private func newline(_ base: UnsafePointer<UInt8>, from start: Int, to end: Int)
         offset &+= 1
     }
     return nil
+}
+
+/// Offset behind the last line feed in `start ..< end`, `start` if there is none.
+private func lastNewline(_ base: UnsafePointer<UInt8>, from start: Int, to end: Int) -> Int {
+    var end = end
+    while end > start {
+        if base[end &- 1] == 0x0a { return end }
+        end &-= 1
+    }
+    return start
 }

@@ -1,6 +1,7 @@
 /// Walks over the JSON text of one line; checks its grammar, and allocates nothing.
 ///
-/// Offsets count from the line's first byte, so that faults can name a column. Invariant: `0 <= offset <= count`.
+/// Offsets count from the line's first byte, so that faults can name a column. The line's own line feed ends every loop, being neither space, nor
+/// digit, nor allowed within a string: so no bound is looked at. Invariant: `offset` is at the line feed or before it.
 struct TimelineScanner {
     /// What a value is; its text is `start ..< end` of the line (a string's without the quotes).
     struct Value {
@@ -27,24 +28,31 @@ struct TimelineScanner {
     }
 
     static let deepest = 64
+    /// Bytes that must be readable behind the line feed.
+    static let slack = 64
 
     let base: UnsafePointer<UInt8>
-    let count: Int
+    /// Bytes readable from `base` on.
+    let room: Int
     var offset: Int
 
-    init(_ base: UnsafePointer<UInt8>, count: Int, offset: Int = 0) {
+    /// - Precondition: a line feed comes at `offset` or later, and `slack` readable bytes behind it.
+    init(_ base: UnsafePointer<UInt8>, room: Int, offset: Int = 0) {
         self.base = base
-        self.count = count
+        self.room = room
         self.offset = offset
     }
 
     func fault(_ expected: StaticString) -> TimelineFault { TimelineFault(offset: offset, expected: expected) }
 
+    /// Whether the line ends here.
+    var isAtEnd: Bool { base[offset] == 0x0a }
+
     @inline(__always)
     mutating func skipSpace() {
-        while offset < count {
+        while base[offset] <= 0x20 {
             let byte = base[offset]
-            guard byte == 0x20 || byte == 0x09 || byte == 0x0d || byte == 0x0a else { return }
+            guard byte == 0x20 || byte == 0x09 || byte == 0x0d else { return }
             offset &+= 1
         }
     }
@@ -52,10 +60,51 @@ struct TimelineScanner {
     /// Steps over `byte` if it comes next.
     @inline(__always)
     mutating func skip(_ byte: UInt8) -> Bool {
-        guard offset < count, base[offset] == byte else { return false }
+        guard base[offset] == byte else { return false }
         offset &+= 1
         return true
     }
+
+    /// Steps over `text`, at most `slack` bytes, if it comes next.
+    @inline(__always)
+    mutating func skip(_ text: StaticString) -> Bool {
+        let length = text.utf8CodeUnitCount
+        let expected = UnsafeRawPointer(text.utf8Start), found = UnsafeRawPointer(base + offset)
+        if length < 8 {
+            for index in 0..<length where base[offset &+ index] != text.utf8Start[index] { return false }
+        } else {
+            // Words, the last of which may overlap the one before it.
+            var difference: UInt64 = 0
+            var at = 0
+            while at < length {
+                let from = min(at, length &- 8)
+                difference |= found.loadUnaligned(fromByteOffset: from, as: UInt64.self) ^ expected.loadUnaligned(fromByteOffset: from, as: UInt64.self)
+                at &+= 8
+            }
+            guard difference == 0 else { return false }
+        }
+        offset &+= length
+        return true
+    }
+
+    /// Steps over the rest of a string and its quote if nothing is escaped in it; gives its end.
+    @inline(__always)
+    mutating func skipPlainText() -> Int? {
+        while true {
+            let found = Self.ends(eight(offset))
+            if found != 0 {
+                let end = offset &+ found.trailingZeroBitCount / 8
+                guard base[end] == 0x22 else { return nil }
+                offset = end &+ 1
+                return end
+            }
+            offset &+= 8
+        }
+    }
+
+    /// Eight bytes, the first one lowest.
+    @inline(__always)
+    func eight(_ at: Int) -> UInt64 { UInt64(littleEndian: UnsafeRawPointer(base + at).loadUnaligned(as: UInt64.self)) }
 
     /// Scans a string whose quote comes next.
     @inline(__always)
@@ -65,31 +114,19 @@ struct TimelineScanner {
         value.kind = .string
         value.start = offset
         while true {
-            // Eight bytes at a time up to a quote, a backslash or a control character.
-            while offset &+ 8 <= count {
-                let word = UInt64(littleEndian: UnsafeRawPointer(base + offset).loadUnaligned(as: UInt64.self))
-                let found = Self.ends(word)
-                if found != 0 {
-                    offset &+= found.trailingZeroBitCount / 8
-                    break
-                }
+            let found = Self.ends(eight(offset))
+            guard found != 0 else {
                 offset &+= 8
+                continue
             }
-            guard offset < count else { throw fault("the end of a string") }
-            let byte = base[offset]
-            if byte == 0x22 {
+            offset &+= found.trailingZeroBitCount / 8
+            if base[offset] == 0x22 {
                 value.end = offset
                 offset &+= 1
                 return value
             }
-            if byte == 0x5c {
-                value.kind = .escapedString
-                try skipEscape()
-            } else if byte < 0x20 {
-                throw fault("no control character within a string")
-            } else {
-                offset &+= 1
-            }
+            offset = try behindEscape()
+            value.kind = .escapedString
         }
     }
 
@@ -97,157 +134,63 @@ struct TimelineScanner {
     @inline(__always)
     private static func ends(_ word: UInt64) -> UInt64 {
         let ones: UInt64 = 0x0101_0101_0101_0101
-        let quote = word ^ (ones &* 0x22), backslash = word ^ (ones &* 0x5c)
-        let isQuote = (quote &- ones) & ~quote, isBackslash = (backslash &- ones) & ~backslash
-        let isControl = (word &- ones &* 0x20) & ~word
-        return (isQuote | isBackslash | isControl) & (ones &* 0x80)
+        let quote = (word ^ (ones &* 0x22)) &- ones, backslash = (word ^ (ones &* 0x5c)) &- ones, control = word &- ones &* 0x20
+        return (quote | backslash | control) & ~word & (ones &* 0x80)
     }
 
-    private mutating func skipEscape() throws(TimelineFault) {
-        offset &+= 1
-        guard offset < count else { throw fault("the rest of an escape") }
-        switch base[offset] {
-        case 0x22, 0x5c, 0x2f, 0x62, 0x66, 0x6e, 0x72, 0x74: offset &+= 1
+    /// Offset behind the escape that comes next; what else ends eight bytes of a string is a fault.
+    @inline(never)
+    private func behindEscape() throws(TimelineFault) -> Int {
+        var scanner = self
+        guard !isAtEnd else { throw fault("the end of a string") }
+        guard scanner.skip(0x5c) else { throw fault("no control character within a string") }
+        switch base[scanner.offset] {
+        case 0x22, 0x5c, 0x2f, 0x62, 0x66, 0x6e, 0x72, 0x74: scanner.offset &+= 1
         case 0x75:
-            offset &+= 1
+            scanner.offset &+= 1
             for _ in 0..<4 {
-                guard offset < count, hexDigitValue(base[offset]) != nil else { throw fault("four hex digits") }
-                offset &+= 1
+                guard hexDigitValue(base[scanner.offset]) != nil else { throw scanner.fault("four hex digits") }
+                scanner.offset &+= 1
             }
-        default: throw fault("an escape of JSON")
+        case 0x0a: throw scanner.fault("the rest of an escape")
+        default: throw scanner.fault("an escape of JSON")
         }
+        return scanner.offset
     }
 
     /// Scans any value.
     @inline(__always)
     mutating func value() throws(TimelineFault) -> Value {
-        guard offset < count else { throw fault("a value") }
-        switch base[offset] {
-        case 0x22: return try string()
-        case 0x2d, 0x30...0x39: return try number()
-        default: return try otherValue(depth: 0)
-        }
-    }
-
-    private mutating func anyValue(depth: Int) throws(TimelineFault) -> Value {
-        guard offset < count else { throw fault("a value") }
-        switch base[offset] {
-        case 0x22: return try string()
-        case 0x2d, 0x30...0x39: return try number()
-        default: return try otherValue(depth: depth)
-        }
-    }
-
-    @inline(never)
-    private mutating func otherValue(depth: Int) throws(TimelineFault) -> Value {
-        var value = Value()
-        value.start = offset
-        switch base[offset] {
-        case 0x74:
-            try literal("true")
-            value.kind = .yes
-        case 0x66:
-            try literal("false")
-            value.kind = .no
-        case 0x6e:
-            try literal("null")
-            value.kind = .null
-        case 0x5b:
-            try skipArray(depth: depth)
-            value.kind = .array
-        case 0x7b:
-            try skipObject(depth: depth)
-            value.kind = .object
-        default: throw fault("a value")
-        }
-        value.end = offset
-        return value
-    }
-
-    private mutating func literal(_ text: StaticString) throws(TimelineFault) {
-        let length = text.utf8CodeUnitCount
-        guard offset + length <= count else { throw fault("a value") }
-        for index in 0..<length where base[offset + index] != text.utf8Start[index] { throw fault("a value") }
-        offset += length
-    }
-
-    /// Scans a number: an integer of 64 bits exactly, anything else as a fraction whose text is kept.
-    @inline(__always)
-    private mutating func number() throws(TimelineFault) -> Value {
-        var value = Value()
-        value.start = offset
-        let negative = skip(0x2d)
-        value.kind = negative ? .negative : .unsigned
-        let first = offset
-        var tooBig = false
-        while offset < count {
-            let digit = base[offset] &- 0x30
-            guard digit < 10 else { break }
-            if offset &- first < 19 {
-                value.magnitude = value.magnitude &* 10 &+ UInt64(digit)
-            } else {
-                let (product, overflow) = value.magnitude.multipliedReportingOverflow(by: 10)
-                let (sum, carry) = product.addingReportingOverflow(UInt64(digit))
-                tooBig = tooBig || overflow || carry
-                value.magnitude = sum
+        let byte = base[offset]
+        if byte == 0x22 { return try string() }
+        if byte &- 0x30 < 10 {
+            var value = Value()
+            value.start = offset
+            if let magnitude = shortNumber(), !isFraction {
+                value.magnitude = magnitude
+                value.kind = .unsigned
+                value.end = offset
+                return value
             }
-            offset &+= 1
+            offset = value.start
         }
-        guard offset > first else { throw fault("a digit") }
-        if base[first] == 0x30, offset &- first > 1 {
-            offset = first
-            throw fault("a number without zeros in front")
-        }
-        if offset < count, base[offset] == 0x2e || base[offset] | 0x20 == 0x65 { try fraction(); tooBig = true }
-        if tooBig { value.kind = .fraction }
-        value.end = offset
+        if byte == 0x74, eight(offset) & 0xffff_ffff == 0x6575_7274 { return short(.yes, 4) }
+        if byte == 0x66, eight(offset) & 0xff_ffff_ffff == 0x65_736c_6166 { return short(.no, 5) }
+        // A copy, so that this scanner itself stays in registers.
+        var copy = self
+        let value = try copy.otherValue(depth: 0)
+        offset = copy.offset
         return value
     }
 
-    private mutating func fraction() throws(TimelineFault) {
-        if skip(0x2e) { try digits() }
-        if offset < count, base[offset] | 0x20 == 0x65 {
-            offset += 1
-            if !skip(0x2b) { _ = skip(0x2d) }
-            try digits()
-        }
-    }
-
-    private mutating func digits() throws(TimelineFault) {
-        let first = offset
-        while offset < count, base[offset] &- 0x30 < 10 { offset += 1 }
-        guard offset > first else { throw fault("a digit") }
-    }
-
-    private mutating func skipArray(depth: Int) throws(TimelineFault) {
-        guard depth < Self.deepest else { throw TimelineFault(offset: offset, expected: "nested deeper than 64 levels", isMessage: true) }
-        offset &+= 1
-        skipSpace()
-        if skip(0x5d) { return }
-        while true {
-            skipSpace()
-            _ = try anyValue(depth: depth &+ 1)
-            skipSpace()
-            if skip(0x5d) { return }
-            guard skip(0x2c) else { throw fault("',' or ']'") }
-        }
-    }
-
-    private mutating func skipObject(depth: Int) throws(TimelineFault) {
-        guard depth < Self.deepest else { throw TimelineFault(offset: offset, expected: "nested deeper than 64 levels", isMessage: true) }
-        offset &+= 1
-        skipSpace()
-        if skip(0x7d) { return }
-        while true {
-            skipSpace()
-            _ = try string()
-            skipSpace()
-            guard skip(0x3a) else { throw fault("':'") }
-            skipSpace()
-            _ = try anyValue(depth: depth &+ 1)
-            skipSpace()
-            if skip(0x7d) { return }
-            guard skip(0x2c) else { throw fault("',' or '}'") }
-        }
+    /// Steps over a value whose bytes were recognised.
+    @inline(__always)
+    private mutating func short(_ kind: Value.Kind, _ length: Int) -> Value {
+        var value = Value()
+        value.kind = kind
+        value.start = offset
+        offset &+= length
+        value.end = offset
+        return value
     }
 }

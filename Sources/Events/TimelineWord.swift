@@ -92,9 +92,10 @@ final class TimelineWords {
         entries = .allocate(capacity: Self.mask + 1)
         entries.initialize(repeating: Entry(), count: Self.mask + 1)
         for word in TimelineWord.allCases {
-            let bytes = Array(word.rawValue.utf8)
-            precondition(bytes.count <= 16)
-            let (low, high) = bytes.withUnsafeBufferPointer { Self.integers($0.baseAddress!, $0.count, room: $0.count) }
+            let length = word.rawValue.utf8.count
+            precondition(length <= 16)
+            let bytes = Array(word.rawValue.utf8) + Array(repeating: 0, count: 16)
+            let (low, high) = bytes.withUnsafeBufferPointer { firstBytes($0.baseAddress!, length) }
             var index = Self.slot(low, high)
             while entries[index].word != nil { index = (index + 1) & Self.mask }
             entries[index] = Entry(low: low, high: high, word: word)
@@ -108,35 +109,36 @@ final class TimelineWords {
         Int(truncatingIfNeeded: ((low ^ (high &* 0x9e37_79b9_7f4a_7c15)) &* 0xff51_afd7_ed55_8ccd) >> (64 &- bits))
     }
 
-    /// The bytes as two little-endian integers, zeros behind the last. `length` is 1 … 16.
-    @inline(__always)
-    private static func integers(_ start: UnsafePointer<UInt8>, _ length: Int, room: Int) -> (UInt64, UInt64) {
-        var low: UInt64 = 0
-        var high: UInt64 = 0
-        if room >= 16 {
-            let raw = UnsafeRawPointer(start)
-            low = UInt64(littleEndian: raw.loadUnaligned(as: UInt64.self))
-            if length < 8 {
-                low &= ~(~0 &<< UInt64(truncatingIfNeeded: 8 &* length))
-            } else if length > 8 {
-                high = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-                if length < 16 { high &= ~(~0 &<< UInt64(truncatingIfNeeded: 8 &* (length &- 8))) }
-            }
-        } else {
-            for index in 0..<length {
-                if index < 8 { low |= UInt64(start[index]) << (8 * index) } else { high |= UInt64(start[index]) << (8 * (index - 8)) }
-            }
-        }
-        return (low, high)
-    }
-
     /// The word of `length` bytes at `start`, nil for one that is not known. O(1).
     ///
-    /// - Parameter room: bytes readable from `start` on, at least `length`.
+    /// - Precondition: 16 bytes are readable at `start`.
     @inline(__always)
-    func find(_ start: UnsafePointer<UInt8>, _ length: Int, room: Int) -> TimelineWord? {
+    func find(_ start: UnsafePointer<UInt8>, _ length: Int) -> TimelineWord? {
         guard length > 0, length <= 16 else { return nil }
-        let (low, high) = Self.integers(start, length, room: room)
+        let (low, high) = firstBytes(start, length)
+        return find(low, high)
+    }
+
+    /// The word that a quote ends, and its length; nil for one that is not known. O(1).
+    ///
+    /// - Precondition: 16 bytes are readable at `start`.
+    @inline(__always)
+    func findQuoted(_ start: UnsafePointer<UInt8>) -> (word: TimelineWord, length: Int)? {
+        let raw = UnsafeRawPointer(start)
+        let low = UInt64(littleEndian: raw.loadUnaligned(as: UInt64.self))
+        let quote = Self.quote(low)
+        if quote != 0 {
+            guard let word = find(low & Self.below(quote), 0) else { return nil }
+            return (word, quote.trailingZeroBitCount / 8)
+        }
+        let high = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        let second = Self.quote(high)
+        guard second != 0, let word = find(low, high & Self.below(second)) else { return nil }
+        return (word, 8 &+ second.trailingZeroBitCount / 8)
+    }
+
+    @inline(__always)
+    private func find(_ low: UInt64, _ high: UInt64) -> TimelineWord? {
         var index = Self.slot(low, high)
         while true {
             guard let word = entries[index].word else { return nil }
@@ -144,4 +146,15 @@ final class TimelineWords {
             index = (index &+ 1) & Self.mask
         }
     }
+
+    /// The top bit of the first quote among eight bytes; bits above that one are not to be relied on.
+    @inline(__always)
+    private static func quote(_ word: UInt64) -> UInt64 {
+        let differences = word ^ 0x2222_2222_2222_2222
+        return (differences &- 0x0101_0101_0101_0101) & ~differences & 0x8080_8080_8080_8080
+    }
+
+    /// All bits of the bytes below the one that `quote` found.
+    @inline(__always)
+    private static func below(_ quote: UInt64) -> UInt64 { ((quote & (0 &- quote)) >> 7) &- 1 }
 }

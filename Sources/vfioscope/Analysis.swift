@@ -51,14 +51,18 @@ final class Analysis {
         decoder.decode(record, count: count) { if $0.time <= limit { consume($0) } }
     }
 
-    /// Graph, rules and lines need no event of a plain record; a filter does.
+    /// Takes in a timeline's plain record, unless it is later than `limit`; false if its event is needed: whoever prints it needs more than it has.
     @inline(__always)
-    private func take(_ plain: PlainRecord, at record: UnsafeRawPointer) -> Bool {
+    func consume(_ plain: PlainRecord, until limit: UInt64) -> Bool { output == nil && hasBegun && plain.time <= limit && take(plain, at: nil) }
+
+    /// Graph, rules and lines need no event of a plain record; a filter does. Lines need its details, which are at `record`.
+    @inline(__always)
+    private func take(_ plain: PlainRecord, at record: UnsafeRawPointer?) -> Bool {
         engine.advance(to: plain.time, graph: graph) { report($0) }
         guard let change = graph.apply(plain) else { return false }
         lastTime = max(lastTime, plain.time)
         tally.count(plain)
-        output?.plain(plain, at: record, graph: graph)
+        if let record { output?.plain(plain, at: record, graph: graph) }
         engine.apply(plain, change: change, graph: graph) { report($0) }
         return true
     }

@@ -62,22 +62,17 @@ struct InputFile {
     private func feedTimeline(_ analysis: Analysis, until moment: MomentArgument?) throws -> (Session?, Evidence) {
         do throws(TimelineError) {
             var reader = TimelineReader()
-            var limit: UInt64?
-            var pending: [Event] = []
-            // The header comes with the first line, before any event.
-            func begin(_ reader: TimelineReader) {
-                limit = self.limit(moment, reader.session)
-                if let session = reader.session { analysis.begin(session) }
-                for info in reader.devices { analysis.consume(Event(time: reader.session?.began ?? 0, kind: .deviceInfo(info))) }
-            }
+            // The first line is the header, and no event.
             let firstLine = bytes.firstIndex(of: 10).map { $0 + 1 } ?? bytes.count
-            try reader.read(UnsafeRawBufferPointer(rebasing: bytes[..<firstLine])) { pending.append($0) }
-            begin(reader)
-            for event in pending where event.time <= limit! { analysis.consume(event) }
-            try reader.read(UnsafeRawBufferPointer(rebasing: bytes[firstLine...])) { if $0.time <= limit! { analysis.consume($0) } }
-            try reader.finish { if $0.time <= limit! { analysis.consume($0) } }
+            try reader.read(UnsafeRawBufferPointer(rebasing: bytes[..<firstLine])) { _ in }
+            let limit = limit(moment, reader.session)
+            if let session = reader.session { analysis.begin(session) }
+            for info in reader.devices { analysis.consume(Event(time: reader.session?.began ?? 0, kind: .deviceInfo(info))) }
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[firstLine...])
+            try reader.read(rest, plain: { analysis.consume($0, until: limit) }) { if $0.time <= limit { analysis.consume($0) } }
+            try reader.finish { if $0.time <= limit { analysis.consume($0) } }
             var evidence = reader.evidence
-            if limit! < .max { evidence.ended = limit! }
+            if limit < .max { evidence.ended = limit }
             return (reader.session, evidence)
         } catch { throw Failure(.cannot, "\(path): \(error.description)") }
     }

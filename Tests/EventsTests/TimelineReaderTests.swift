@@ -238,15 +238,22 @@ private func defect(_ line: String) throws -> String? {
     @Test func everyWordIsFound() {
         let words = TimelineWords()
         for word in TimelineWord.allCases {
-            for padding in 0...16 {
-                let bytes = Array(word.rawValue.utf8) + Array(repeating: 0x22, count: padding)
-                let found = bytes.withUnsafeBufferPointer { words.find($0.baseAddress!, word.rawValue.utf8.count, room: $0.count) }
-                #expect(found == word)
+            for padding in 0...1 {
+                let length = word.rawValue.utf8.count
+                let bytes = Array(word.rawValue.utf8) + Array(repeating: 0x22, count: 16 + padding)
+                bytes.withUnsafeBufferPointer {
+                    #expect(words.find($0.baseAddress!, length) == word)
+                    let quoted = words.findQuoted($0.baseAddress!)
+                    #expect(quoted?.word == word && quoted?.length == length)
+                }
             }
         }
         for text in ["", "ma", "mapp", "Type", "a-word-of-17-byte"] {
-            let bytes = Array(text.utf8) + [0]
-            #expect(bytes.withUnsafeBufferPointer { words.find($0.baseAddress!, text.utf8.count, room: $0.count) } == nil)
+            let bytes = Array(text.utf8) + [0x22] + Array(repeating: 0, count: 16)
+            bytes.withUnsafeBufferPointer {
+                #expect(words.find($0.baseAddress!, text.utf8.count) == nil)
+                #expect(words.findQuoted($0.baseAddress!) == nil)
+            }
         }
     }
 }

@@ -1,0 +1,93 @@
+/// What nearly all lines of a timeline are, just as the writer spells them: RAM without a file mapped, removed on request, or asked to be
+/// unmapped, and all of it went well. See `PlainRecord`.
+///
+/// One pass from left to right reads it, and looks nothing up. A line that differs in a single byte, by a space or by the order of its keys, is
+/// no plain one: `TimelineFields` reads it, and tells what is wrong if something is. So this must accept nothing that means something else there.
+struct TimelinePlainLine {
+    var kind: PlainRecord.Kind
+    var writable = false
+    var time: UInt64
+    var iova: UInt64
+    var size: UInt64
+    var began: UInt64 = 0
+
+    /// Reads the line, and steps to its line feed; who did it and where is left in `actor`. nil, and the scanner is anywhere, if it is not plain.
+    @inline(__always)
+    init?(_ scanner: inout TimelineScanner, _ actor: inout TimelineActorText) {
+        if scanner.skip(#"{"type":"map","t":"#) {
+            kind = .map
+        } else if scanner.skip(#"{"type":"unmap","action":"removed","t":"#) {
+            kind = .removal
+        } else if scanner.skip(#"{"type":"unmap","action":"request","t":"#) {
+            kind = .unmapRequest
+        } else {
+            return nil
+        }
+        guard let time = scanner.shortNumber(), scanner.skip(#","time":""#), scanner.skipPlainText() != nil else { return nil }
+        guard actor.skip(&scanner), let iova = scanner.hexNumber(), scanner.skip(#"","size":"#), let size = scanner.shortNumber() else { return nil }
+        self.time = time
+        self.iova = iova
+        self.size = size
+        guard readRest(&scanner), scanner.skip(0x7d), scanner.isAtEnd else { return nil }
+    }
+
+    /// What follows the size, up to the closing brace.
+    @inline(__always)
+    private mutating func readRest(_ scanner: inout TimelineScanner) -> Bool {
+        switch kind {
+        case .map:
+            writable = scanner.skip(#","read":true,"write":true,"result":0,"ram":"#)
+            guard writable || scanner.skip(#","read":true,"write":false,"result":0,"ram":"#), let ram = scanner.shortNumber(), ram == size,
+                  scanner.skip(#","targets":[],"provenance":"observed""#) else { return false }
+            guard scanner.skip(#","began":"#) else { return true }
+            guard let began = scanner.shortNumber() else { return false }
+            self.began = began
+            return true
+        case .removal: return scanner.skip(#","cause":"request""#)
+        case .unmapRequest:
+            guard size != 0, scanner.skip(#","flags":0,"requested":"#), let requested = scanner.shortNumber() else { return false }
+            return requested == size && scanner.skip(#","result":0"#)
+        }
+    }
+}
+
+extension TimelineReader {
+    /// Reads the line at the scanner if it is a plain one, and steps to its line feed.
+    ///
+    /// - Parameter plain: gets it first, and says whether that is enough; if not, `body` gets the event.
+    @inline(__always)
+    mutating func readPlain(_ scanner: inout TimelineScanner, _ plain: (PlainRecord) -> Bool, _ body: (Event) -> Void) -> Bool {
+        guard let line = TimelinePlainLine(&scanner, &actorText) else { return false }
+        let iommu = line.kind == .unmapRequest ? containers.iommu(actorText.container) : containers.mapped(actorText.container)
+        if !plain(PlainRecord(line, actorText.actor, iommu)) { give(line, iommu, body) }
+        return true
+    }
+
+    @inline(__always)
+    private func give(_ line: TimelinePlainLine, _ iommu: IOMMUKey, _ body: (Event) -> Void) {
+        switch line.kind {
+        case .map:
+            body(Event(time: line.time, actor: actorText.actor, kind: .map(Map(iommu: iommu, iova: line.iova, size: line.size, writable: line.writable, began: line.began))))
+        case .removal:
+            body(Event(time: line.time, actor: actorText.actor, kind: .mappingRemoved(MappingRemoved(iommu: iommu, iova: line.iova, size: line.size, cause: .request))))
+        case .unmapRequest:
+            body(Event(time: line.time, actor: actorText.actor, kind: .unmapRequest(UnmapRequest(
+                iommu: iommu, iova: line.iova, size: line.size, flags: 0, result: 0, requested: line.size))))
+        }
+    }
+}
+
+extension PlainRecord {
+    @inline(__always)
+    fileprivate init(_ line: TimelinePlainLine, _ actor: Actor, _ iommu: IOMMUKey) {
+        kind = line.kind
+        writable = line.writable
+        tid = actor.tid
+        time = line.time
+        began = line.began
+        process = actor.process
+        self.iommu = iommu
+        iova = line.iova
+        size = line.size
+    }
+}
