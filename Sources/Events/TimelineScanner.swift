@@ -14,7 +14,7 @@ struct TimelineScanner {
         var round: UInt32 = 0
         var kind = Kind.null
 
-        /// Lines are shorter than `TimelineReader.longestLine`, so offsets fit.
+        /// Lines end within a chunk (`TimelineReader.longestChunk`) or are shorter than that, so offsets fit.
         @inline(__always)
         var start: Int {
             get { Int(first) }
