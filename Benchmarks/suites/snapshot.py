@@ -11,7 +11,7 @@ SETUP = """for d in /sys/bus/pci/devices/*; do read -r v < $d/vendor; read -r p 
 
 def run(rounds):
     # It is the same number each time, and takes its time.
-    rows, release = emulated.run(SETUP + f"/extra/fill {CONTAINERS} {MAPPINGS} {min(rounds, 3)}", devices=DEVICES, timeout=1800)
+    rows, release = emulated.run(SETUP + f"/extra/fill {CONTAINERS} {MAPPINGS} {min(rounds, 3)}", devices=DEVICES, timeout=1800, out="bench-snapshot")
     one, ten = ([row for row in rows if row["containers"] == number] for number in (1, CONTAINERS))
     for row in one + ten:
         if row["status"] or row["mappings"] != row["containers"] * MAPPINGS:
