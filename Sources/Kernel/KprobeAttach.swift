@@ -4,7 +4,7 @@ import Glibc
 
 /// Attaches kprobes and kretprobes by address.
 ///
-/// Given a name, Linux 5.10 goes through all symbols for it, up to three times a probe: two thirds of the tool's start there.
+/// Given a name, Linux 5.10 searches all its symbols for it: three quarters of the tool's start there.
 struct KprobeAttach {
     /// perf's number for kprobes (`perf_kprobe`, Linux 4.17).
     private let type: UInt32
