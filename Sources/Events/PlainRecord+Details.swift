@@ -26,14 +26,17 @@ extension PlainRecord {
 extension Event {
     /// The event that a plain record stands for.
     public init(_ plain: PlainRecord, _ details: PlainRecord.Details) {
+        self.init(plain, by: details.recorded.actor, vaddr: details.vaddr, requested: details.requested)
+    }
+
+    @inline(__always)
+    init(_ plain: PlainRecord, by actor: Actor, vaddr: UInt64, requested: UInt64?) {
         switch plain.kind {
-        case .map:
-            kind = .map(Map(iommu: plain.iommu, iova: plain.iova, vaddr: details.vaddr, size: plain.size, writable: plain.writable, began: plain.began))
+        case .map: kind = .map(Map(iommu: plain.iommu, iova: plain.iova, vaddr: vaddr, size: plain.size, writable: plain.writable, began: plain.began))
         case .removal: kind = .mappingRemoved(MappingRemoved(iommu: plain.iommu, iova: plain.iova, size: plain.size, cause: .request))
-        case .unmapRequest:
-            kind = .unmapRequest(UnmapRequest(iommu: plain.iommu, iova: plain.iova, size: plain.size, flags: 0, result: 0, requested: details.requested))
+        case .unmapRequest: kind = .unmapRequest(UnmapRequest(iommu: plain.iommu, iova: plain.iova, size: plain.size, flags: 0, result: 0, requested: requested))
         }
         time = plain.time
-        actor = details.recorded.actor
+        self.actor = actor
     }
 }

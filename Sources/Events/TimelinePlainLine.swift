@@ -59,21 +59,10 @@ extension TimelineReader {
     mutating func readPlain(_ scanner: inout TimelineScanner, _ plain: (PlainRecord) -> Bool, _ body: (Event) -> Void) -> Bool {
         guard let line = TimelinePlainLine(&scanner, &actorText) else { return false }
         let iommu = line.kind == .unmapRequest ? containers.iommu(actorText.container) : containers.mapped(actorText.container)
-        if !plain(PlainRecord(line, actorText.actor, iommu)) { give(line, iommu, body) }
+        let record = PlainRecord(line, actorText.actor, iommu)
+        // A plain request's size is what was asked for.
+        if !plain(record) { body(Event(record, by: actorText.actor, vaddr: 0, requested: line.size)) }
         return true
-    }
-
-    @inline(__always)
-    private func give(_ line: TimelinePlainLine, _ iommu: IOMMUKey, _ body: (Event) -> Void) {
-        switch line.kind {
-        case .map:
-            body(Event(time: line.time, actor: actorText.actor, kind: .map(Map(iommu: iommu, iova: line.iova, size: line.size, writable: line.writable, began: line.began))))
-        case .removal:
-            body(Event(time: line.time, actor: actorText.actor, kind: .mappingRemoved(MappingRemoved(iommu: iommu, iova: line.iova, size: line.size, cause: .request))))
-        case .unmapRequest:
-            body(Event(time: line.time, actor: actorText.actor, kind: .unmapRequest(UnmapRequest(
-                iommu: iommu, iova: line.iova, size: line.size, flags: 0, result: 0, requested: line.size))))
-        }
     }
 }
 

@@ -87,9 +87,7 @@ struct KernelFacts {
     }
 
     private mutating func findTargets(in btf: OpaquePointer, from first: UInt32, module: String?, wanted: Set<String>) {
-        // A cheap test on the first letter spares making a string of each of some 60,000 names.
-        var isFirstLetter = [Bool](repeating: false, count: 256)
-        for letter in wanted.compactMap(\.utf8.first) { isFirstLetter[Int(letter)] = true }
+        let isFirstLetter = firstLetters(of: wanted)
         for id in first..<btf__type_cnt(btf) {
             guard let type = btf__type_by_id(btf, id), (type.pointee.info >> 24) & 0x1f == 12 /* BTF_KIND_FUNC */,
                   let name = btf__name_by_offset(btf, type.pointee.name_off), isFirstLetter[Int(UInt8(bitPattern: name[0]))]

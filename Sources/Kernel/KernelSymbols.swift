@@ -1,5 +1,12 @@
 import Glibc
 
+/// Which bytes names begin with: a cheap test spares making a string of each of some 60,000 names.
+func firstLetters(of names: Set<String>) -> [Bool] {
+    var isFirst = [Bool](repeating: false, count: 256)
+    for letter in names.compactMap(\.utf8.first) { isFirst[Int(letter)] = true }
+    return isFirst
+}
+
 /// Addresses of the kernel's functions, its modules' among them, by /proc/kallsyms: `address type name [module]` a line.
 enum KernelSymbols {
     /// Of several of one name the first, as the kernel chooses. 0 is an address that the kernel hides.
@@ -9,8 +16,7 @@ enum KernelSymbols {
     }
 
     static func addresses(of wanted: Set<String>, in text: [UInt8]) -> [String: UInt64] {
-        var isFirstLetter = [Bool](repeating: false, count: 256)
-        for letter in wanted.compactMap(\.utf8.first) { isFirstLetter[Int(letter)] = true }
+        let isFirstLetter = firstLetters(of: wanted)
         var found: [String: UInt64] = [:]
         text.withUnsafeBytes { bytes in
             guard let base = bytes.baseAddress else { return }

@@ -62,13 +62,17 @@ struct InputFile {
     private func feedTimeline(_ analysis: Analysis, until moment: MomentArgument?) throws -> (Session?, Evidence) {
         do throws(TimelineError) {
             var reader = TimelineReader()
-            // The first line is the header, and no event.
-            let firstLine = bytes.firstIndex(of: 10).map { $0 + 1 } ?? bytes.count
-            try reader.read(UnsafeRawBufferPointer(rebasing: bytes[..<firstLine])) { _ in }
+            // The first line that is not blank is the header, and no event.
+            var begin = 0
+            while reader.session == nil, begin < bytes.count {
+                let end = bytes[begin...].firstIndex(of: 10).map { $0 + 1 } ?? bytes.count
+                try reader.read(UnsafeRawBufferPointer(rebasing: bytes[begin..<end])) { _ in }
+                begin = end
+            }
             let limit = limit(moment, reader.session)
             if let session = reader.session { analysis.begin(session) }
             for info in reader.devices { analysis.consume(Event(time: reader.session?.began ?? 0, kind: .deviceInfo(info))) }
-            let rest = UnsafeRawBufferPointer(rebasing: bytes[firstLine...])
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[begin...])
             try reader.read(rest, plain: { analysis.consume($0, until: limit) }) { if $0.time <= limit { analysis.consume($0) } }
             try reader.finish { if $0.time <= limit { analysis.consume($0) } }
             var evidence = reader.evidence

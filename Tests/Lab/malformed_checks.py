@@ -62,6 +62,9 @@ def check(tally, tool, recording, scratch):
         one(f"{verb}: a recording of a later version", 3, verb, *form, file("later.vfs", whole[:8] + b"\x02\0\0\0" + whole[12:]), says=["version"])
         one(f"{verb}: only the file header of a recording", (3, 4), verb, *form, file("header.vfs", whole[:16]))
         one(f"{verb}: half a file header", (3, 4), verb, *form, file("half.vfs", whole[:9]))
+        plain, behind = (command(tool, verb, *form, file("blank.jsonl", (before + "".join(text)).encode())) for before in ("", "\n \n"))
+        tally.check("malformed", f"{verb}: blank lines before a timeline change nothing",
+                    (plain.returncode, plain.stdout) == (behind.returncode, behind.stdout) and plain.stdout, behind.stdout[:300])
         later = [text[0].replace("vfioscope.timeline/1", "vfioscope.timeline/2"), *text[1:]]
         one(f"{verb}: a timeline of a later schema", 3, verb, *form, file("later.jsonl", "".join(later).encode()), says=["timeline/2"])
         one(f"{verb}: a timeline without its summary", (1, 4), verb, *form, file("open.jsonl", "".join(text[:-1]).encode()))
