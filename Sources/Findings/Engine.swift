@@ -38,7 +38,7 @@ public struct Engine: Sendable {
     /// The latest event: two CPUs' records can be a little out of order, and time here never goes back.
     var now: UInt64 = 0
     /// Only subjects of which some condition holds.
-    var tracks: [Subject: [Track]] = [:]
+    var tracks: [Subject: Few<Track>] = [:]
     private var queue = DeadlineQueue()
     private var nextSequence: UInt64 = 0
     private var nextFinding: UInt32 = 1
@@ -52,10 +52,10 @@ public struct Engine: Sendable {
         self.debounce = debounce
         self.durations = rules.map { durations[$0.slug] ?? max(debounce, $0.patienceNanoseconds) }
         movedRule = rules.firstIndex { $0 is BarMoved }
-        exposureRules = rules.enumerated().compactMap { index, rule in (rule as? any ExposureRule).map { (index, $0) } }
-        areaRules = rules.enumerated().compactMap { index, rule in (rule as? any AreaRule).map { (index, $0) } }
-        containerRules = rules.enumerated().compactMap { index, rule in (rule as? any ContainerRule).map { (index, $0) } }
-        eventRules = rules.enumerated().compactMap { index, rule in (rule as? any EventRule).map { (index, $0) } }
+        exposureRules = rules.enumerated().compactMap { index, rule in rule.judging.exposure.map { (index, $0) } }
+        areaRules = rules.enumerated().compactMap { index, rule in rule.judging.area.map { (index, $0) } }
+        containerRules = rules.enumerated().compactMap { index, rule in rule.judging.container.map { (index, $0) } }
+        eventRules = rules.enumerated().compactMap { index, rule in rule.judging.event.map { (index, $0) } }
     }
 
     /// Tells the graph at which number of mappings, and at how much of a process's limit, it has to ask. Before the first event.
@@ -186,7 +186,7 @@ public struct Engine: Sendable {
         }
         guard let at else {
             let sequence = schedule(subject, target, rule)
-            tracks[subject, default: []].append(Track(rule: rule, target: target, sequence: sequence, since: now, verdict: verdict, finding: nil))
+            tracks[subject, default: Few()].append(Track(rule: rule, target: target, sequence: sequence, since: now, verdict: verdict, finding: nil))
             return
         }
         tracks[subject]![at].verdict = verdict
@@ -235,7 +235,7 @@ public struct Engine: Sendable {
         switch item.subject {
         case .peer(let id):
             guard let peer = graph.peer(id), let exposure = Exposure(peer, index: item.target, graph: graph),
-                  let rule = rules[item.rule] as? any ExposureRule else { return nil }
+                  let rule = rules[item.rule].judging.exposure else { return nil }
             finding.container = peer.container
             finding.actor = peer.creator
             finding.iova = exposure.target.iova
@@ -247,7 +247,7 @@ public struct Engine: Sendable {
             finding.holdsMSIXTable = verdict.holdsMSIXTable
             if verdict.holdsMSIXTable { finding.message += " It holds the MSI-X table: a stray write can raise arbitrary interrupts." }
         case .area(let id):
-            guard let area = graph.keptArea(id), let rule = rules[item.rule] as? any AreaRule else { return nil }
+            guard let area = graph.keptArea(id), let rule = rules[item.rule].judging.area else { return nil }
             finding.container = graph.containerID(of: area.device)
             finding.size = area.size
             finding.device = area.device
@@ -255,7 +255,7 @@ public struct Engine: Sendable {
             finding.barOffset = area.barOffset
             finding.message = rule.message(area, graph: graph)
         case .container(let id):
-            guard let container = graph.container(id), let rule = rules[item.rule] as? any ContainerRule else { return nil }
+            guard let container = graph.container(id), let rule = rules[item.rule].judging.container else { return nil }
             finding.container = id
             finding.message = rule.message(container, graph: graph, at: item.deadline)
         }

@@ -6,6 +6,8 @@ import MappingGraph
 /// A new rule is one file in Rules/, conforming to `ExposureRule`, `AreaRule`, `ContainerRule` or `EventRule`, and one line in `RuleRegistry`.
 /// `explain` prints the texts: keep their lines under 100 columns.
 public protocol Rule: Sendable {
+    /// What it judges; the protocols below give it.
+    var judging: RuleJudging { get }
     /// The stable name: lower case, words joined by `-`.
     var slug: String { get }
     /// What is wrong, in one line without a full stop.
@@ -28,6 +30,16 @@ extension Rule {
     public var patienceNanoseconds: UInt64 { 0 }
 }
 
+/// A rule by what it judges. To ask the runtime which protocols a type conforms to costs 150,000 instructions a rule; this costs none.
+public enum RuleJudging {
+    case exposure(any ExposureRule), area(any AreaRule), container(any ContainerRule), event(any EventRule)
+
+    var exposure: (any ExposureRule)? { if case .exposure(let rule) = self { rule } else { nil } }
+    var area: (any AreaRule)? { if case .area(let rule) = self { rule } else { nil } }
+    var container: (any ContainerRule)? { if case .container(let rule) = self { rule } else { nil } }
+    var event: (any EventRule)? { if case .event(let rule) = self { rule } else { nil } }
+}
+
 /// Judges a part of a mapping that leads to a device.
 public protocol ExposureRule: Rule {
     /// Whether a MSI-X table in what the mapping leads to makes it worse by one severity. Not where the two have nothing to hide from each other.
@@ -39,6 +51,7 @@ public protocol ExposureRule: Rule {
 }
 
 extension ExposureRule {
+    public var judging: RuleJudging { .exposure(self) }
     public var weighsMSIXTable: Bool { false }
 }
 
@@ -47,6 +60,10 @@ public protocol AreaRule: Rule {
     /// Whether the condition holds now. Called for every event that is no map or unmap, as long as there is such an area.
     func evaluate(_ area: KeptArea, graph: borrowing Graph) -> Verdict?
     func message(_ area: KeptArea, graph: borrowing Graph) -> String
+}
+
+extension AreaRule {
+    public var judging: RuleJudging { .area(self) }
 }
 
 /// Judges a container that has an IOMMU side: without one it has no mappings, and every condition is over.
@@ -61,6 +78,7 @@ public protocol ContainerRule: Rule {
 }
 
 extension ContainerRule {
+    public var judging: RuleJudging { .container(self) }
     public func message(_ container: Container, graph: borrowing Graph, at time: UInt64) -> String { message(container, graph: graph) }
     public var watchesMappingCount: Bool { false }
 }
@@ -70,6 +88,10 @@ public protocol EventRule: Rule {
     /// What is wrong with an event for which `Applied.isUnusual` holds; builds no text.
     func evaluate(_ event: Event, applied: Applied, graph: borrowing Graph) -> Occurrence?
     func message(_ event: Event, applied: Applied, graph: borrowing Graph) -> String
+}
+
+extension EventRule {
+    public var judging: RuleJudging { .event(self) }
 }
 
 /// A rule's answer for a condition that holds.

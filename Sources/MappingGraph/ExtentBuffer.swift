@@ -5,7 +5,7 @@ struct ExtentBuffer: Sendable {
     /// A thread makes one mapping at a time; more threads than this have lost their maps.
     static let maxThreads = 1024
 
-    private var byThread: [UInt32: [Extent]] = [:]
+    private var byThread: [UInt32: Few<Extent>] = [:]
 
     var isEmpty: Bool { byThread.isEmpty }
 
@@ -13,12 +13,12 @@ struct ExtentBuffer: Sendable {
 
     mutating func append(_ extent: Extent, thread: UInt32) {
         if byThread.count >= Self.maxThreads, byThread[thread] == nil { byThread.removeAll() }
-        byThread[thread, default: []].append(extent)
+        byThread[thread, default: Few()].append(extent)
     }
 
     /// The last `count` extents of a thread, and forgets the thread: earlier ones belong to a map that was lost.
-    mutating func take(_ count: UInt32, thread: UInt32) -> ArraySlice<Extent> {
-        guard !byThread.isEmpty, let extents = byThread.removeValue(forKey: thread) else { return [] }
+    mutating func take(_ count: UInt32, thread: UInt32) -> Slice<Few<Extent>> {
+        guard !byThread.isEmpty, let extents = byThread.removeValue(forKey: thread) else { return Few()[...] }
         return extents.suffix(Int(count))
     }
 

@@ -181,15 +181,15 @@ extension Graph {
         nextPeer += 1
         let container = slots[slot].container.id
         peers[id] = PeerMapping(
-            id: id, container: container, iova: map.iova, size: map.size, targets: lastTargets, creator: event.actor, since: event.time,
+            id: id, container: container, iova: map.iova, size: map.size, targets: Few(lastTargets), creator: event.actor, since: event.time,
             provenance: map.provenance,
-            openGenerations: lastTargets.map { target in
+            openGenerations: Few(lastTargets) { target in
                 guard let address = target.device, let device = devices[address], device.isOpen else { return 0 }
                 return device.openGeneration
             },
-            wereInSameContainer: lastTargets.map { $0.device.flatMap { containerID(of: $0) } == container },
-            wereKnownClosed: lastTargets.map { wasKnownClosed($0.device, during: map, event) },
-            bars: lastTargets.map { target in target.device.flatMap { devices[$0]?.info.bars[Int(target.bar)] } ?? Bar() })
+            wereInSameContainer: Few(lastTargets) { $0.device.flatMap { containerID(of: $0) } == container },
+            wereKnownClosed: Few(lastTargets) { wasKnownClosed($0.device, during: map, event) },
+            bars: Few(lastTargets) { target in target.device.flatMap { devices[$0]?.info.bars[Int(target.bar)] } ?? Bar() })
         for target in lastTargets {
             guard let device = target.device, peersByDevice[device]?.last != id else { continue }
             peersByDevice[device, default: []].append(id)
@@ -207,17 +207,18 @@ extension Graph {
     mutating func removePeer(_ id: UInt32) {
         guard let peer = peers.removeValue(forKey: id) else { return }
         for target in peer.targets {
-            guard let device = target.device, let ids = peersByDevice[device], let at = ids.position(of: id) else { continue }
-            if ids.count == 1 {
-                peersByDevice[device] = nil
-            } else {
-                peersByDevice[device]!.remove(at: at)
-            }
+            // One that is empty stays: a device that was a target once is likely to be one again.
+            if let device = target.device { peersByDevice[device, default: []].removeAscending(id) }
         }
     }
 }
 
 extension [UInt32] {
+    /// From an ascending array; nothing if it is not there.
+    fileprivate mutating func removeAscending(_ value: UInt32) {
+        if let at = position(of: value) { remove(at: at) }
+    }
+
     /// Binary search in an ascending array.
     func position(of value: UInt32) -> Int? {
         var low = 0, high = count

@@ -83,7 +83,7 @@ extension Graph {
     public func peerIDs(targeting device: PCIAddress) -> [UInt32] { peersByDevice[device] ?? [] }
 
     /// The devices that a mapping in force leads to, in no order.
-    public var targetedDevices: some Collection<PCIAddress> { peersByDevice.keys }
+    public var targetedDevices: [PCIAddress] { peersByDevice.compactMap { $0.value.isEmpty ? nil : $0.key } }
 
     /// Where `size` bytes from a physical address lie: pieces in ascending order, without device where there is no BAR. `iova` counts from 0.
     public func resolve(address: UInt64, size: UInt64) -> [Target] {

@@ -115,21 +115,21 @@ public struct PeerMapping: Sendable {
     public let container: ContainerID
     public let iova: UInt64
     public let size: UInt64
-    public let targets: [Target]
+    public let targets: Few<Target>
     public let creator: Actor
     /// When it was made, nanoseconds since boot.
     public let since: UInt64
     public let provenance: Provenance
     /// A target's open generation when the mapping was made, by position in `targets`; 0 when the device was not open.
-    public let openGenerations: [UInt32]
+    public let openGenerations: Few<UInt32>
     /// Whether a target's group was in the mapping's own container when it was made, by position in `targets`.
-    public let wereInSameContainer: [Bool]
+    public let wereInSameContainer: Few<Bool>
     /// Whether a target was known not to be open through VFIO all the while it was made, by position in `targets`; never for one that a
     /// snapshot found.
-    public let wereKnownClosed: [Bool]
+    public let wereKnownClosed: Few<Bool>
     /// The target's BAR as it lay when the mapping was made, by position in `targets`: what the IOMMU has, whatever is moved since. Of size 0
     /// for a target without device.
-    public let bars: [Bar]
+    public let bars: Few<Bar>
 }
 
 /// One mapping in force.

@@ -3,7 +3,7 @@ import MappingGraph
 
 extension ByteWriter {
     /// Appends the elements of a JSON array: where a mapping leads, piece by piece.
-    mutating func append(json targets: [Target]) {
+    mutating func append(json targets: some Collection<Target>) {
         var first = true
         for target in targets {
             if !first { append(byte: 0x2c) }

@@ -4,7 +4,7 @@ import Testing
 @testable import Policies
 
 /// A rule with a limit, as `mapping-budget` is.
-struct Budget: RuleWithThreshold {
+struct Budget: ExposureRule, RuleWithThreshold {
     let slug = "mapping-budget", title = "", explanation = "", advice = ""
     let severities = Severity.low...Severity.medium
     let kernelFacts: [String] = []

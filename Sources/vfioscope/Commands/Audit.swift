@@ -8,6 +8,7 @@ import Policies
 
 struct Audit: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "audit",
         abstract: "Judge recordings and JSON timelines.",
         discussion: "Ends with 1 when a finding is at or above --fail-on, and with 4 when nothing is but the evidence is incomplete.")
 

@@ -7,6 +7,7 @@ import Outputs
 
 struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "export",
         abstract: "Turn a recording or a timeline into another format.",
         discussion: """
             Stream formats (\(FormatRegistry.streamNames.joined(separator: ", "))) hold everything; pictures (\(FormatRegistry.graphNames.joined(separator: ", "))) show the graph at --at, the end if not given.

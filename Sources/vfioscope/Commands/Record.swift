@@ -5,6 +5,7 @@ import Kernel
 
 struct Record: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "record",
         abstract: "Record what VFIO does on this host, while a command runs or until stopped.",
         usage: "vfioscope record [-o FILE] [--duration TIME] [-- COMMAND …]",
         discussion: "The whole host is recorded, not the command alone. With a command the exit status is the command's own.")

@@ -2,7 +2,7 @@ import ArgumentParser
 import Findings
 
 struct Rules: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List the rules.")
+    static let configuration = CommandConfiguration(commandName: "rules", abstract: "List the rules.")
 
     func run() throws {
         let width = RuleRegistry.all.map(\.slug.count).max() ?? 0
@@ -15,7 +15,7 @@ struct Rules: ParsableCommand {
 }
 
 struct Explain: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Say what a rule means, what it rests on and what to do.")
+    static let configuration = CommandConfiguration(commandName: "explain", abstract: "Say what a rule means, what it rests on and what to do.")
 
     @Argument(help: "The rule's name, as `vfioscope rules` lists it.") var rule: String
 

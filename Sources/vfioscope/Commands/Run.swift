@@ -9,6 +9,7 @@ import Policies
 
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "run",
         abstract: "Run a command and judge what it did with VFIO: a gate for CI.",
         usage: "vfioscope run [--fail-on SEVERITY] [--policy FILE] [--scope command|host] [--timeline FILE] [--recording FILE] -- COMMAND …",
         discussion: """

@@ -7,6 +7,7 @@ import Outputs
 
 struct Snapshot: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "snapshot",
         abstract: "Show the present state of a host that was never traced.",
         discussion: """
             Containers, groups, open devices and every DMA mapping, read from the kernel's own structs; where a mapping leads is read off the

@@ -6,6 +6,7 @@ import Kernel
 
 struct Trace: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "trace",
         abstract: "Show what VFIO does on this host, as it happens.",
         discussion: "Ends on SIGINT, SIGTERM or after --duration; the exit status tells whether there were findings.")
 

@@ -1,0 +1,42 @@
+/// A list that nearly always has one element, which is then held in place: no heap for it.
+public struct Few<Element: Sendable>: RandomAccessCollection, MutableCollection, ExpressibleByArrayLiteral, Sendable {
+    private var head: Element?
+    /// Those after the first.
+    private var tail: [Element] = []
+
+    public init() {}
+
+    public init(_ elements: some Sequence<Element>) {
+        for element in elements { append(element) }
+    }
+
+    /// What `transform` makes of each.
+    init<Source>(_ sources: [Source], _ transform: (Source) -> Element) {
+        for source in sources { append(transform(source)) }
+    }
+
+    public init(arrayLiteral elements: Element...) { self.init(elements) }
+
+    public var startIndex: Int { 0 }
+    public var endIndex: Int { head == nil ? 0 : tail.count + 1 }
+
+    /// - Precondition: `index` is in `indices`.
+    public subscript(index: Int) -> Element {
+        get { index == 0 ? head! : tail[index - 1] }
+        set { if index == 0 { head = newValue } else { tail[index - 1] = newValue } }
+    }
+
+    public mutating func append(_ element: Element) {
+        if head == nil { head = element } else { tail.append(element) }
+    }
+
+    /// - Precondition: `index` is in `indices`.
+    @discardableResult
+    public mutating func remove(at index: Int) -> Element {
+        guard index == 0 else { return tail.remove(at: index - 1) }
+        defer { head = tail.isEmpty ? nil : tail.removeFirst() }
+        return head!
+    }
+}
+
+extension Few: Equatable where Element: Equatable {}
