@@ -31,7 +31,7 @@ struct RecordUnpacker {
         header.update(repeating: 0, count: Self.headerWords)
         var cursor = Cursor(payload)
         for _ in 0..<count {
-            guard let type = cursor.byte(), Int(type) < RecordPredictor.types, let number = cursor.varint(), number >= UInt64(Self.headerWords),
+            guard let type = cursor.byte(), Int(type) < RecordPredictor.types, let number = cursor.shortVarint(), number >= UInt64(Self.headerWords),
                   number <= UInt64(RecordPredictor.maxWords), let mask = cursor.varint(), number >= 64 || mask >> number == 0 else { return false }
             let words = Int(number)
             let row = rows + Int(type) * Self.width
@@ -134,9 +134,20 @@ private struct Cursor {
         guard last != 0 else { return slowVarint() }
         at += last.trailingZeroBitCount >> 3 + 1
         var bits = word & (last ^ (last &- 1)) & 0x7f7f_7f7f_7f7f_7f7f
-        bits = bits & 0x007f_007f_007f_007f | (bits & 0x7f00_7f00_7f00_7f00) >> 1
-        bits = bits & 0x0000_3fff_0000_3fff | (bits & 0x3fff_0000_3fff_0000) >> 2
-        return bits & 0x0fff_ffff | (bits & 0x0fff_ffff_0000_0000) >> 4
+        // Of each pair of neighbours the upper one moves down: by 1 bit, by 2, by 4.
+        bits &-= (bits & 0x7f00_7f00_7f00_7f00) >> 1
+        let pairs = bits & 0x3fff_0000_3fff_0000
+        bits = bits &- pairs &+ pairs >> 2
+        let upper = bits & 0x0fff_ffff_0000_0000
+        return bits &- upper &+ upper >> 4
+    }
+
+    /// The same, where nearly all are of one byte.
+    @inline(__always)
+    mutating func shortVarint() -> UInt64? {
+        guard at < end, at.pointee < 0x80 else { return varint() }
+        defer { at += 1 }
+        return UInt64(at.pointee)
     }
 
     @inline(never)
