@@ -1,12 +1,12 @@
 /// A list that nearly always has one element, which is then held in place: no heap for it.
 public struct Few<Element: Sendable>: RandomAccessCollection, MutableCollection, ExpressibleByArrayLiteral, Sendable {
-    private var head: Element?
+    @usableFromInline var head: Element?
     /// Those after the first.
-    private var tail: [Element] = []
+    @usableFromInline var tail: [Element] = []
 
-    public init() {}
+    @inlinable public init() {}
 
-    public init(_ elements: some Sequence<Element>) {
+    @inlinable public init(_ elements: some Sequence<Element>) {
         for element in elements { append(element) }
     }
 
@@ -15,24 +15,23 @@ public struct Few<Element: Sendable>: RandomAccessCollection, MutableCollection,
         for source in sources { append(transform(source)) }
     }
 
-    public init(arrayLiteral elements: Element...) { self.init(elements) }
+    @inlinable public init(arrayLiteral elements: Element...) { self.init(elements) }
 
-    public var startIndex: Int { 0 }
-    public var endIndex: Int { head == nil ? 0 : tail.count + 1 }
+    @inlinable public var startIndex: Int { 0 }
+    @inlinable public var endIndex: Int { head == nil ? 0 : tail.count + 1 }
 
     /// - Precondition: `index` is in `indices`.
-    public subscript(index: Int) -> Element {
+    @inlinable public subscript(index: Int) -> Element {
         get { index == 0 ? head! : tail[index - 1] }
         set { if index == 0 { head = newValue } else { tail[index - 1] = newValue } }
     }
 
-    public mutating func append(_ element: Element) {
+    @inlinable public mutating func append(_ element: Element) {
         if head == nil { head = element } else { tail.append(element) }
     }
 
     /// - Precondition: `index` is in `indices`.
-    @discardableResult
-    public mutating func remove(at index: Int) -> Element {
+    @inlinable @discardableResult public mutating func remove(at index: Int) -> Element {
         guard index == 0 else { return tail.remove(at: index - 1) }
         defer { head = tail.isEmpty ? nil : tail.removeFirst() }
         return head!

@@ -67,7 +67,8 @@ public struct GraphJSON: GraphOutput {
         out.append(UInt64(capacity.limit))
         exhaustion(capacity.exhaustedIn, &out)
         out.append(byte: 0x7d)
-        list(#","mappings":["#, graph.mappings(in: container.id), &out) { write($0, graph, &$1) }
+        var maker = MakerText()
+        list(#","mappings":["#, graph.mappings(in: container.id), &out) { write($0, &maker, graph, &$1) }
         out.append(byte: 0x7d)
     }
 
@@ -99,21 +100,34 @@ public struct GraphJSON: GraphOutput {
         out.append(nanoseconds / 100_000_000 % 10)
     }
 
-    private func write(_ mapping: Mapping, _ graph: borrowing Graph, _ out: inout ByteWriter) {
-        let targets = mapping.peer.flatMap { graph.peer($0) }?.targets ?? []
-        out.append(#"{"iova":""#)
-        out.append(hex: mapping.iova)
-        out.append(#"","size":"#)
-        out.append(mapping.size)
-        out.append(mapping.readable ? #","read":true"# : #","read":false"#)
-        out.append(mapping.writable ? #","write":true,"provenance":""# : #","write":false,"provenance":""#)
-        out.append(mapping.provenance.timelineName)
-        out.append(byte: 0x22)
-        actor(graph.actor(at: mapping.owner), graph, &out)
-        out.append(#","ram":"#)
-        out.append(mapping.size &- min(mapping.size, targets.reduce(0) { $0 &+ $1.size }))
+    /// Who made the mapping that was written last, which is nearly always who made the next one.
+    private struct MakerText {
+        var owner: UInt32?
+        var text: [UInt8] = []
+    }
+
+    private func write(_ mapping: Mapping, _ maker: inout MakerText, _ graph: borrowing Graph, _ out: inout ByteWriter) {
+        if mapping.owner != maker.owner {
+            maker = MakerText(owner: mapping.owner, text: ByteWriter.gather { actor(graph.actor(at: mapping.owner), graph, &$0) })
+        }
+        let targets = mapping.peer.flatMap { graph.peer($0) }?.targets ?? Few()
+        var line = out.room(256)
+        line.put(#"{"iova":"0x"#)
+        line.put(hex: mapping.iova)
+        line.put(#"","size":"#)
+        line.put(mapping.size)
+        if mapping.readable { line.put(#","read":true"#) } else { line.put(#","read":false"#) }
+        if mapping.writable { line.put(#","write":true,"provenance":""#) } else { line.put(#","write":false,"provenance":""#) }
+        line.put(mapping.provenance.timelineName)
+        line.put(byte: 0x22)
+        out.commit(line)
+        maker.text.withUnsafeBytes { out.append($0) }
+        line = out.room(256)
+        line.put(#","ram":"#)
+        line.put(mapping.size &- min(mapping.size, targets.reduce(0) { $0 &+ $1.size }))
+        if !targets.isEmpty { line.put(#","targets":["#) }
+        out.commit(line)
         if !targets.isEmpty {
-            out.append(#","targets":["#)
             out.append(json: targets)
             out.append(byte: 0x5d)
         }
