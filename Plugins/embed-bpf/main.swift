@@ -27,7 +27,7 @@ guard arguments.count == 6 else { fail("five arguments are needed") }
 guard let clang = find(arguments[1]) else { fail("no clang: the Swift toolchain brings one, put its bin directory on PATH") }
 let (bpf, records, object, output) = (arguments[2], arguments[3], arguments[4], arguments[5])
 guard FileManager.default.fileExists(atPath: "/usr/include/bpf/bpf_helpers.h") else {
-    fail("bpf/bpf_helpers.h is missing: install libbpf-dev, libelf-dev and zlib1g-dev (make install-dependencies)")
+    fail("bpf/bpf_helpers.h is missing: install libbpf-dev, libelf-dev and zlib1g-dev (make dependencies)")
 }
 
 #if arch(x86_64)

@@ -1,4 +1,4 @@
-/// The formats by name: a new one is a file in Formats/ and a line here.
+/// The formats by name: a new one is a file in this target and a line here.
 public enum FormatRegistry {
     public struct Format: Sendable {
         public let name: String

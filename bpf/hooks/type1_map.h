@@ -7,8 +7,6 @@
 #include "hook.h"
 #include "backing.h"
 
-#define VFIO_IOMMU_MAP_DMA 0x3b71
-#define VFIO_IOMMU_UNMAP_DMA 0x3b72
 #define VFIO_DMA_MAP_FLAG_VADDR 4
 #define MAX_EXTENTS 256 /* a mapping of more runs than this keeps its byte counts and says VS_MAP_MORE_EXTENTS */
 

@@ -25,20 +25,16 @@ static __always_inline void dma_removed(uint64_t *arg, bool probed)
 HOOK_ENTRY(vfio_remove_dma, dma_removed)
 
 /* The only time at which the user's struct says what is asked for: the kernel writes what it removed over it. */
-static __always_inline void type1_ioctl_begins(uint64_t *arg, bool probed)
+static __always_inline void unmap_requested(uint64_t arg, bool probed)
 {
 	struct user_unmap user = {};
-	struct map_state *state;
+	struct map_state *state = map_state(true, probed);
 
-	if (!arg[0] || (uint32_t)arg[1] != VFIO_IOMMU_UNMAP_DMA)
-		return;
-	state = map_state(true, probed);
 	if (!state)
 		return;
-	bpf_probe_read_user(&user, sizeof(user), (void *)arg[2]);
+	bpf_probe_read_user(&user, sizeof(user), (void *)arg);
 	state->unmap_size = user.size;
 }
-HOOK_ENTRY(vfio_iommu_type1_ioctl, type1_ioctl_begins)
 
 static __always_inline void unmap_returned(uint64_t iommu, uint64_t arg, int ret, bool probed)
 {
@@ -58,17 +54,3 @@ static __always_inline void unmap_returned(uint64_t iommu, uint64_t arg, int ret
 	if (state)
 		state->unmap_size = 0;
 }
-
-static __always_inline void type1_ioctl(uint64_t *arg, long ret, bool probed)
-{
-	uint32_t cmd = arg[1];
-
-	/* SET_IOMMU calls this with no iommu, to ask for extensions. */
-	if (!arg[0])
-		return;
-	if (cmd == VFIO_IOMMU_MAP_DMA)
-		map_returned(arg[0], arg[2], ret, probed);
-	else if (cmd == VFIO_IOMMU_UNMAP_DMA)
-		unmap_returned(arg[0], arg[2], ret, probed);
-}
-HOOK_EXIT(vfio_iommu_type1_ioctl, HOOK_TYPE1_IOCTL, VS_MAP, type1_ioctl)
