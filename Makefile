@@ -1,11 +1,17 @@
-# demo · build · test · lab · clean: the names that CI uses. `make lab KERNEL=6.12 SCENARIO=stale-cross` runs one of many, `make bench SUITE=replay` one suite.
+# demo · build · test · lab · lint · clean: the names that CI uses. `make lab KERNEL=6.12
+# SCENARIO=stale-cross` runs one of many, `make bench SUITE=replay` one suite.
 TOOL := .build/release/vfioscope
 KERNEL ?= all
 SCENARIO ?= all
 SUITE ?=
 swift_flags := -c release -Xswiftc -static-executable --product vfioscope
 
-.PHONY: demo build test unit lab fixtures bench dependencies lab-dependencies clean
+swift_files := Sources Tests Plugins Benchmarks Package.swift
+c_files = $(shell git ls-files '*.c' '*.h' '*.cpp')
+shell_files := .ci/run .ci/install-dependencies $(addprefix Tests/Lab/guest/, commands demo functions init random)
+ruff := .tools/bin/ruff
+
+.PHONY: demo build test unit lab fixtures bench fmt lint dependencies lab-dependencies lint-dependencies clean
 
 build: dependencies
 	swift build $(swift_flags)
@@ -31,11 +37,27 @@ bench: lab-dependencies build
 	@.ci/install-dependencies bench
 	Benchmarks/bench $(SUITE)
 
+# Changes files; `lint` only reports.
+fmt: lint-dependencies
+	@swift format --in-place --parallel --recursive $(swift_files)
+	@clang-format -i $(c_files)
+	@$(ruff) format -q . && $(ruff) check -q --fix .
+
+lint: lint-dependencies
+	@swift format lint --strict --parallel --recursive $(swift_files)
+	@clang-format --dry-run -Werror $(c_files)
+	@$(ruff) format -q --check . && $(ruff) check -q .
+	@shellcheck -x -S warning $(shell_files)
+	@.ci/check-text
+
 dependencies:
 	@.ci/install-dependencies build
 
 lab-dependencies:
 	@.ci/install-dependencies lab
 
+lint-dependencies:
+	@.ci/install-dependencies lint
+
 clean:
-	rm -rf .build .lab demo-out
+	rm -rf .build .lab .tools demo-out
