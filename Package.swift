@@ -1,14 +1,15 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Targets are listed in the direction in which data flows; each may import only what stands above it.
+// Targets are listed in the direction in which data flows; each may import only what stands above
+// it.
 let settings: [SwiftSetting] = [.enableUpcomingFeature("ExistentialAny")]
 
 let package = Package(
     name: "vfioscope",
     products: [.executable(name: "vfioscope", targets: ["vfioscope"])],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
     ],
     targets: [
         .target(name: "CRecords"),
@@ -19,26 +20,39 @@ let package = Package(
         .target(name: "Events", dependencies: ["CRecords", "CZlib"], swiftSettings: settings),
         .target(name: "MappingGraph", dependencies: ["Events"], swiftSettings: settings),
         .target(name: "Findings", dependencies: ["MappingGraph", "Events"], swiftSettings: settings),
-        .target(name: "Policies", dependencies: ["Findings", "MappingGraph", "Events", "CToml"], swiftSettings: settings),
+        .target(
+            name: "Policies", dependencies: ["Findings", "MappingGraph", "Events", "CToml"], swiftSettings: settings),
         .target(name: "Outputs", dependencies: ["Findings", "MappingGraph", "Events"], swiftSettings: settings),
         .executableTarget(name: "embed-bpf", path: "Plugins/embed-bpf"),
         .plugin(name: "CompileBPF", capability: .buildTool(), dependencies: ["embed-bpf"]),
-        .target(name: "Kernel", dependencies: ["Events", "CRecords", "CLibbpf", "CShim"], swiftSettings: settings, plugins: ["CompileBPF"]),
+        .target(
+            name: "Kernel", dependencies: ["Events", "CRecords", "CLibbpf", "CShim"], swiftSettings: settings,
+            plugins: ["CompileBPF"]),
         .executableTarget(
             name: "vfioscope",
-            dependencies: ["Kernel", "CShim", "Outputs", "Policies", "Findings", "MappingGraph", "Events", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-            // Unchecked in release builds alone: the graph is a class's, and each event would ask the runtime eight times whether anyone else has it.
-            swiftSettings: settings + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]),
+            dependencies: [
+                "Kernel", "CShim", "Outputs", "Policies", "Findings", "MappingGraph", "Events",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            // Unchecked in release builds alone: the graph is a class's, and each event would ask
+            // the runtime eight times whether anyone else has it.
+            swiftSettings: settings + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+        ),
         .executableTarget(
-            name: "ring-bench", dependencies: ["Kernel", "Findings", "MappingGraph", "Events", "CLibbpf"], path: "Benchmarks/Ring", swiftSettings: settings),
+            name: "ring-bench", dependencies: ["Kernel", "Findings", "MappingGraph", "Events", "CLibbpf"],
+            path: "Benchmarks/Ring", swiftSettings: settings),
         .executableTarget(
-            name: "workbench", dependencies: ["Outputs", "Findings", "MappingGraph", "Events", "CRecords"], path: "Benchmarks/Workbench", swiftSettings: settings),
+            name: "workbench", dependencies: ["Outputs", "Findings", "MappingGraph", "Events", "CRecords"],
+            path: "Benchmarks/Workbench", swiftSettings: settings),
         // Alone in using Foundation: what the timeline's writer is compared with.
-        .executableTarget(name: "json-encoder", dependencies: ["Events"], path: "Benchmarks/Encoder", swiftSettings: settings),
+        .executableTarget(
+            name: "json-encoder", dependencies: ["Events"], path: "Benchmarks/Encoder", swiftSettings: settings),
         .testTarget(name: "EventsTests", dependencies: ["Events", "CRecords"]),
         .testTarget(name: "MappingGraphTests", dependencies: ["MappingGraph", "Events"]),
         .testTarget(name: "FindingsTests", dependencies: ["Policies", "Findings", "MappingGraph", "Events"]),
-        .testTarget(name: "OutputsTests", dependencies: ["Outputs", "Findings", "MappingGraph", "Events"], exclude: ["Golden", "validate_timeline.py", "validate_graph.py"]),
+        .testTarget(
+            name: "OutputsTests", dependencies: ["Outputs", "Findings", "MappingGraph", "Events"],
+            exclude: ["Golden", "validate_timeline.py", "validate_graph.py"]),
         .testTarget(name: "FixtureTests", dependencies: ["Outputs", "Findings", "MappingGraph", "Events"]),
         .testTarget(name: "KernelTests", dependencies: ["Kernel", "Events", "CRecords", "CLibbpf"]),
     ],

@@ -1,4 +1,7 @@
-"""One guest of the lab in which time is counted in instructions: QEMU's icount, one CPU, so that a loaded machine changes nothing."""
+"""One guest of the lab in which time is counted in instructions: QEMU's icount, one CPU, so that a
+loaded machine changes nothing.
+"""
+
 import json
 import pathlib
 import subprocess
@@ -22,22 +25,80 @@ def compile_peers(target):
     """The programs that the guest runs beside the tool, static where they are ours."""
     target.mkdir(parents=True, exist_ok=True)
     peers = HERE / "peers"
-    subprocess.run(["clang", "-target", "bpf", "-mcpu=v3", "-g", "-O2", "-Wall", "-D__TARGET_ARCH_x86", "-I", ROOT / "bpf", "-I", ROOT / "Sources/CRecords/include",
-                    "-idirafter", "/usr/include/x86_64-linux-gnu", "-c", peers / "probe.bpf.c", "-o", target / "probe.bpf.o"], check=True)
-    subprocess.run(["gcc", "-static", "-O2", "-o", target / "probe", peers / "probe.c", "-lbpf", "-lelf", "-lz"], check=True)
+    subprocess.run(
+        [
+            "clang",
+            "-target",
+            "bpf",
+            "-mcpu=v3",
+            "-g",
+            "-O2",
+            "-Wall",
+            "-D__TARGET_ARCH_x86",
+            "-I",
+            ROOT / "bpf",
+            "-I",
+            ROOT / "Sources/CRecords/include",
+            "-idirafter",
+            "/usr/include/x86_64-linux-gnu",
+            "-c",
+            peers / "probe.bpf.c",
+            "-o",
+            target / "probe.bpf.o",
+        ],
+        check=True,
+    )
+    subprocess.run(
+        ["gcc", "-static", "-O2", "-o", target / "probe", peers / "probe.c", "-lbpf", "-lelf", "-lz"], check=True
+    )
     for name in ("drive", "fill"):
-        subprocess.run(["gcc", "-static", "-O1", "-I", WORKLOAD, "-o", target / name, peers / f"guest/{name}.c",
-                        *(WORKLOAD / f"{part}.c" for part in ("vfio", "devices", "oracle", "memory", "edu"))], check=True)
+        subprocess.run(
+            [
+                "gcc",
+                "-static",
+                "-O1",
+                "-I",
+                WORKLOAD,
+                "-o",
+                target / name,
+                peers / f"guest/{name}.c",
+                *(WORKLOAD / f"{part}.c" for part in ("vfio", "devices", "oracle", "memory", "edu")),
+            ],
+            check=True,
+        )
     return [target / name for name in ("probe", "probe.bpf.o", "drive", "fill")]
 
 
-def run(command, series="6.12", tool=ROOT / ".build/release/vfioscope", include=(), memory=3072, timeout=900, out="bench", devices=()):
-    """Boots the kernel with the peers in it and runs a shell command: the JSON objects that it printed, one a line."""
+def run(
+    command,
+    series="6.12",
+    tool=ROOT / ".build/release/vfioscope",
+    include=(),
+    memory=3072,
+    timeout=900,
+    out="bench",
+    devices=(),
+):
+    """Boots the kernel with the peers in it and runs a shell command: the JSON objects that it
+    printed, one a line.
+    """
     [kernel], problems = kernels.prepare_all(LAB, [series])
-    directory, image, disk = LAB / out, LAB / f"initramfs-{out}.cpio", clients.pack(LAB / "bpftrace.tar", [pathlib.Path("/usr/bin/bpftrace")])
+    directory, image, disk = (
+        LAB / out,
+        LAB / f"initramfs-{out}.cpio",
+        clients.pack(LAB / "bpftrace.tar", [pathlib.Path("/usr/bin/bpftrace")]),
+    )
     extra = [*compile_peers(LAB / "peers"), *(HERE / "peers").glob("*.bt"), *include]
     script = "mkdir -p /client && cd / && tar xf /dev/vdb && " + command
-    initramfs.build(image, kernel, ROOT / "Tests/Lab", workload.build(ROOT / "Tests/Lab", LAB), pathlib.Path(tool), command=script, extra=extra)
+    initramfs.build(
+        image,
+        kernel,
+        ROOT / "Tests/Lab",
+        workload.build(ROOT / "Tests/Lab", LAB),
+        pathlib.Path(tool),
+        command=script,
+        extra=extra,
+    )
     try:
         seconds, _ = guest.run(kernel, image, directory, timeout, disk, machine=[*COUNTED, "-m", str(memory), *devices])
     finally:

@@ -1,4 +1,7 @@
-"""Runs commands in turn, A B B A A B …, and compares what each took: CPU, wall, memory, and the figures that a command prints."""
+"""Runs commands in turn, A B B A A B …, and compares what each took: CPU, wall, memory, and the
+figures that a command prints.
+"""
+
 import dataclasses
 import json
 import os
@@ -14,7 +17,10 @@ YARDSTICK_SPREAD = 0.25  # of the yardstick's median: beyond it a comparison say
 
 @dataclasses.dataclass
 class Command:
-    """A program to time, its output to /dev/null. One that `prints` gives figures of its own, as a JSON object on its last line."""
+    """A program to time, its output to /dev/null. One that `prints` gives figures of its own, as a
+    JSON object on its last line.
+    """
+
     name: str
     argv: list
     prints: bool = False
@@ -23,7 +29,10 @@ class Command:
 
 @dataclasses.dataclass
 class Goal:
-    """`ratio` of two rounds' figures, against a bound: ("<=", 1.10) or (">=", 200); stretch is told, not judged."""
+    """`ratio` of two rounds' figures, against a bound: ("<=", 1.10) or (">=", 200); stretch is
+    told, not judged.
+    """
+
     id: str
     what: str
     bound: tuple
@@ -31,11 +40,15 @@ class Goal:
 
 
 def run(command):
-    """One run: seconds of CPU (user and system, of the process and its children) and wall, peak resident bytes, and what it printed."""
+    """One run: seconds of CPU (user and system, of the process and its children) and wall, peak
+    resident bytes, and what it printed.
+    """
     with tempfile.TemporaryFile() if command.prints else open(os.devnull, "wb") as output:
         stdin = open(command.stdin, "rb") if command.stdin else subprocess.DEVNULL
         began = time.perf_counter()
-        process = subprocess.Popen([str(part) for part in command.argv], stdin=stdin, stdout=output, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            [str(part) for part in command.argv], stdin=stdin, stdout=output, stderr=subprocess.PIPE
+        )
         errors = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
@@ -44,7 +57,9 @@ def run(command):
             stdin.close()
         figures = {"cpu": usage.ru_utime + usage.ru_stime, "wall": wall, "rss": usage.ru_maxrss * 1024}
         if process.returncode not in (0, 1):  # 1: findings, or a grep-like "none"
-            raise SystemExit(f"{command.name} ended with {process.returncode}: {errors.decode(errors='replace')[-2000:]}")
+            raise SystemExit(
+                f"{command.name} ended with {process.returncode}: {errors.decode(errors='replace')[-2000:]}"
+            )
         if command.prints:
             output.seek(0, os.SEEK_END)
             output.seek(max(0, output.tell() - 65536))
@@ -53,12 +68,17 @@ def run(command):
 
 
 def interleave(commands, rounds=ROUNDS, say=print):
-    """Figures by command name, one dict a round. Every second round goes backwards, so that none always runs in another's wake."""
+    """Figures by command name, one dict a round. Every second round goes backwards, so that none
+    always runs in another's wake.
+    """
     taken = {command.name: [] for command in commands}
     for number in range(rounds):
         for command in commands if number % 2 == 0 else reversed(commands):
             taken[command.name].append(run(command))
-        say(f"  round {number + 1} of {rounds}: " + ", ".join(f"{name} {rows[-1]['cpu']:.2f} s" for name, rows in taken.items()))
+        say(
+            f"  round {number + 1} of {rounds}: "
+            + ", ".join(f"{name} {rows[-1]['cpu']:.2f} s" for name, rows in taken.items())
+        )
     return taken
 
 
@@ -67,14 +87,24 @@ def summary(values):
 
 
 def compare(goal, mine, peer):
-    """A result: the ratio mine / peer round by round, and what it says of the goal. `mine` and `peer` are lists of numbers, one a round."""
+    """A result: the ratio mine / peer round by round, and what it says of the goal. `mine` and
+    `peer` are lists of numbers, one a round.
+    """
     yardstick = summary(peer)
     spread = (yardstick["max"] - yardstick["min"]) / yardstick["median"] if yardstick["median"] else 0
     ratio = summary([a / b for a, b in zip(mine, peer)])
     sign, bound = goal.bound
     met = ratio["median"] <= bound if sign == "<=" else ratio["median"] >= bound
     verdict = "inconclusive" if spread > YARDSTICK_SPREAD else "met" if met else "missed"
-    return {**dataclasses.asdict(goal), "ratio": ratio, "mine": summary(mine), "peer": yardstick, "rounds": len(mine), "spread": spread, "verdict": verdict}
+    return {
+        **dataclasses.asdict(goal),
+        "ratio": ratio,
+        "mine": summary(mine),
+        "peer": yardstick,
+        "rounds": len(mine),
+        "spread": spread,
+        "verdict": verdict,
+    }
 
 
 def count(goal, value):
@@ -90,5 +120,7 @@ def column(rows, key):
 
 def machine():
     """What the figures were taken on, for the table's head."""
-    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "unknown")
+    model = next(
+        (line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "unknown"
+    )
     return {"cpu": model, "cpus": os.cpu_count(), "kernel": os.uname().release, "page": resource.getpagesize()}

@@ -1,4 +1,7 @@
-"""What suites run and read: the tool, the programs beside it, Python with the peers' packages, and the inputs, made once under .lab/bench."""
+"""What suites run and read: the tool, the programs beside it, Python with the peers' packages, and
+the inputs, made once under .lab/bench.
+"""
+
 import json
 import pathlib
 import subprocess
@@ -12,8 +15,13 @@ INPUTS = ROOT / ".lab/bench"
 
 def built(product):
     """Built like the tool, so that both are of the same objects."""
-    subprocess.run(["swift", "build", "-c", "release", "-Xswiftc", "-static-executable", "--product", product], cwd=ROOT, check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        ["swift", "build", "-c", "release", "-Xswiftc", "-static-executable", "--product", product],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     return ROOT / ".build/release" / product
 
 
@@ -24,7 +32,9 @@ def python():
     mark = folder / "requirements.txt"
     if not mark.exists() or mark.read_text() != wanted.read_text():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check", "-r", wanted], check=True)
+        subprocess.run(
+            [folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check", "-r", wanted], check=True
+        )
         mark.write_text(wanted.read_text())
     return folder / "bin/python"
 
@@ -39,7 +49,9 @@ def figures(*command):
 
 
 def recording(workbench, shape, events, live):
-    """A recording of that many events, and what `generate` says of it. Made anew each time: it takes less than a second a million."""
+    """A recording of that many events, and what `generate` says of it. Made anew each time: it
+    takes less than a second a million.
+    """
     INPUTS.mkdir(parents=True, exist_ok=True)
     path = INPUTS / f"{shape}-{events}.vs"
     return path, figures(workbench, "generate", shape, events, live, path)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Which memory lies at an address of the current process, where that is shared: the file that keeps it and the place in it. All shared
- * memory has a file, if only one of shmem's own (memfd, MAP_SHARED | MAP_ANONYMOUS). Private memory has no name that another process could know.
+ * Which memory lies at an address of the current process, where that is shared: the file that keeps
+ * it and the place in it. All shared memory has a file, if only one of shmem's own (memfd,
+ * MAP_SHARED | MAP_ANONYMOUS). Private memory has no name that another process could know.
  */
 #pragma once
 #include "emit.h"
@@ -39,20 +40,28 @@ static __always_inline void read_backing(struct vm_area_struct *vma, struct back
 	word = *(uint64_t *)name;
 	backing->inode = READ(inode, i_ino);
 	backing->device = READ(super, s_dev);
-	backing->offset = (READ(vma, vm_pgoff) << page_shift) + (backing->vaddr - READ(vma, vm_start));
-	backing->kind = word == NAME_ANONYMOUS ? VS_BACKING_ANONYMOUS
-			: (word & NAME_MEMFD_PREFIX) == NAME_MEMFD ? VS_BACKING_MEMFD : VS_BACKING_FILE;
+	backing->offset =
+		(READ(vma, vm_pgoff) << page_shift) + (backing->vaddr - READ(vma, vm_start));
+	backing->kind = word == NAME_ANONYMOUS			   ? VS_BACKING_ANONYMOUS
+			: (word & NAME_MEMFD_PREFIX) == NAME_MEMFD ? VS_BACKING_MEMFD
+								   : VS_BACKING_FILE;
 }
 
-static long area_found(struct task_struct *task, struct vm_area_struct *vma, struct backing *backing)
+static long area_found(struct task_struct *task, struct vm_area_struct *vma,
+		       struct backing *backing)
 {
-	/* A plain load settles the ordinary case, private memory: the verifier knows the type here. */
+	/*
+	 * A plain load settles the ordinary case, private memory: the verifier knows the type here.
+	 */
 	if (bpf_core_field_exists(vma->vm_flags) && vma->vm_flags & VM_SHARED)
 		read_backing(vma, backing);
 	return 0;
 }
 
-/* Before bpf_find_vma (5.17): down the process's tree of areas, unlocked. The calling thread has just mapped this memory. */
+/*
+ * Before bpf_find_vma (5.17): down the process's tree of areas, unlocked. The calling thread has
+ * just mapped this memory.
+ */
 static __always_inline void find_backing_in_tree(struct backing *backing)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -63,7 +72,8 @@ static __always_inline void find_backing_in_tree(struct backing *backing)
 		return;
 	node = READ(mm, mm_rb.rb_node);
 	for (int depth = 0; depth < TREE_DEPTH && node; depth++) {
-		struct vm_area_struct *vma = (void *)node - bpf_core_field_offset(struct vm_area_struct, vm_rb);
+		struct vm_area_struct *vma =
+			(void *)node - bpf_core_field_offset(struct vm_area_struct, vm_rb);
 
 		if (READ(vma, vm_end) <= backing->vaddr) {
 			node = READ(node, rb_right);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The only user of the ring: reserve, fill, submit, count. A record that finds no room is counted as dropped, so that for each type
- * attempted = delivered + dropped, exactly; a failure before the reservation counts the same way, and so does a program that did not run
- * (hook.h for kretprobes; the kernel counts the others itself, in bpf_prog_info.recursion_misses).
+ * The only user of the ring: reserve, fill, submit, count. A record that finds no room is counted
+ * as dropped, so that for each type attempted = delivered + dropped, exactly; a failure before the
+ * reservation counts the same way, and so does a program that did not run (hook.h for kretprobes;
+ * the kernel counts the others itself, in bpf_prog_info.recursion_misses).
  */
 #pragma once
 #include "maps.h"
@@ -37,14 +38,15 @@ static __always_inline bool is_frequent(uint32_t type)
 }
 
 /*
- * When the thread group's leader began. With bpf_get_current_task_btf (5.11) these are plain loads, but for each the verifier searches the kernel's whole BTF by
- * name: only where it pays.
+ * When the thread group's leader began. With bpf_get_current_task_btf (5.11) these are plain loads,
+ * but for each the verifier searches the kernel's whole BTF by name: only where it pays.
  */
 static __always_inline uint64_t leader_start(uint32_t type)
 {
 	struct task_struct *task, *leader;
 
-	if (is_frequent(type) && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+	if (is_frequent(type) &&
+	    bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
 		task = (struct task_struct *)bpf_get_current_task_btf();
 		return task->group_leader->start_boottime;
 	}
@@ -94,17 +96,26 @@ static __always_inline void *reserve(uint32_t type, uint32_t size, const struct 
 
 static __always_inline void submit(void *record, uint32_t size)
 {
-	/* Wake only as the fill level crosses the mark: a wake-up costs the traced thread more than the record does. */
+	/*
+	 * Wake only as the fill level crosses the mark: a wake-up costs the traced thread more than
+	 * the record does.
+	 */
 	uint64_t waiting = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
 	uint64_t room = size + BPF_RINGBUF_HDR_SZ;
 
-	bpf_ringbuf_submit(record, waiting >= wakeup_bytes && waiting < wakeup_bytes + 2 * room ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(record, waiting >= wakeup_bytes && waiting < wakeup_bytes + 2 * room
+					   ? BPF_RB_FORCE_WAKEUP
+					   : BPF_RB_NO_WAKEUP);
 }
 
-/* EMIT(TYPE, struct, name) { name->field = …; }: the block runs when there is room, and the record is submitted after it. */
+/*
+ * EMIT(TYPE, struct, name) { name->field = …; }: the block runs when there is room, and the record
+ * is submitted after it.
+ */
 #define EMIT(type, kind, name) EMIT_FOR(type, kind, name, 0)
-#define EMIT_FOR(type, kind, name, actor)                                                                            \
-	for (struct kind *name = reserve(type, sizeof(struct kind), actor); name; submit(name, sizeof(struct kind)), name = 0)
+#define EMIT_FOR(type, kind, name, actor)                                                          \
+	for (struct kind *name = reserve(type, sizeof(struct kind), actor); name;                  \
+	     submit(name, sizeof(struct kind)), name = 0)
 
 static __always_inline void mark_owner(void)
 {
@@ -128,12 +139,14 @@ static __always_inline struct map_state *map_state(bool create, bool probed)
 	uint32_t tid;
 
 	if (!probed) {
-		struct map_state *state = bpf_task_storage_get(&map_states, bpf_get_current_task_btf(), 0, 0);
+		struct map_state *state =
+			bpf_task_storage_get(&map_states, bpf_get_current_task_btf(), 0, 0);
 
 		if (state || !create)
 			return state;
 		mark_owner();
-		return bpf_task_storage_get(&map_states, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		return bpf_task_storage_get(&map_states, bpf_get_current_task_btf(), 0,
+					    BPF_LOCAL_STORAGE_GET_F_CREATE);
 	}
 	tid = (uint32_t)bpf_get_current_pid_tgid();
 	if (create && !bpf_map_lookup_elem(&map_states_5_10, &tid)) {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * One body, two ways of attaching. A body takes the function's arguments as an array, its return value, and `probed`: a constant that
- * is true for kprobes. User space loads either the fentry/fexit program of a hook or its kprobe and kretprobe, never both; the name of
- * a program says which: fexit_FN, entry_FN (kprobe of a pair), return_FN (kretprobe), fentry_FN, probe_FN (kprobe alone).
+ * One body, two ways of attaching. A body takes the function's arguments as an array, its return
+ * value, and `probed`: a constant that is true for kprobes. User space loads either the
+ * fentry/fexit program of a hook or its kprobe and kretprobe, never both; the name of a program
+ * says which: fexit_FN, entry_FN (kprobe of a pair), return_FN (kretprobe), fentry_FN, probe_FN
+ * (kprobe alone).
  */
 #pragma once
 #include "emit.h"
@@ -44,23 +46,27 @@ static __always_inline void probe_args(struct pt_regs *regs, uint64_t *arg)
 }
 
 #define MAX_DEPTH 3
-/* Unbinding a device unbinds those that depend on it, within. No other function with a kretprobe calls itself. */
+/*
+ * Unbinding a device unbinds those that depend on it, within. No other function with a kretprobe
+ * calls itself.
+ */
 #define NESTS(hook) ((hook) == HOOK_UNBIND)
 
 static __always_inline struct vs_saved_key saved_key(uint32_t hook)
 {
-	struct vs_saved_key key = {.tid = (uint32_t)bpf_get_current_pid_tgid(), .hook = hook};
+	struct vs_saved_key key = { .tid = (uint32_t)bpf_get_current_pid_tgid(), .hook = hook };
 	return key;
 }
 
 /*
- * The kernel says nowhere that a kretprobe found no free slot, or that one was skipped because its CPU ran a BPF program. But then the
- * arguments stay: a thread that enters again without having left was not seen leaving. A live outer call is higher up the stack.
+ * The kernel says nowhere that a kretprobe found no free slot, or that one was skipped because its
+ * CPU ran a BPF program. But then the arguments stay: a thread that enters again without having
+ * left was not seen leaving. A live outer call is higher up the stack.
  */
 static __always_inline void save_args(struct pt_regs *regs, uint32_t hook, uint32_t type)
 {
 	struct vs_saved_key key = saved_key(hook);
-	struct vs_saved_args args = {.stack = PT_REGS_SP(regs), .type = type};
+	struct vs_saved_args args = { .stack = PT_REGS_SP(regs), .type = type };
 	struct vs_saved_args *found;
 
 	for (int depth = 0; depth < MAX_DEPTH; depth++) {
@@ -78,8 +84,12 @@ static __always_inline void save_args(struct pt_regs *regs, uint32_t hook, uint3
 	bpf_map_update_elem(&saved, &key, &args, BPF_ANY);
 }
 
-/* Takes back what the entry saved. There is nothing only if the entry was not seen: returns are attached after entries, and detached before. */
-static __always_inline bool restore_args(struct pt_regs *regs, uint32_t hook, uint32_t type, struct vs_saved_args *args)
+/*
+ * Takes back what the entry saved. There is nothing only if the entry was not seen: returns are
+ * attached after entries, and detached before.
+ */
+static __always_inline bool restore_args(struct pt_regs *regs, uint32_t hook, uint32_t type,
+					 struct vs_saved_args *args)
 {
 	struct vs_saved_key key = saved_key(hook);
 	struct vs_saved_args *found;
@@ -98,48 +108,48 @@ static __always_inline bool restore_args(struct pt_regs *regs, uint32_t hook, ui
 	return false;
 }
 
-#define HOOK_ENTRY(fn, body)                                                                                         \
-	SEC("fentry/" #fn) int fentry_##fn(uint64_t *ctx)                                                            \
-	{                                                                                                            \
-		body(ctx, false);                                                                                    \
-		return 0;                                                                                            \
-	}                                                                                                            \
+#define HOOK_ENTRY(fn, body)                                                                       \
+	SEC("fentry/" #fn) int fentry_##fn(uint64_t *ctx)                                          \
+	{                                                                                          \
+		body(ctx, false);                                                                  \
+		return 0;                                                                          \
+	}                                                                                          \
 	HOOK_ENTRY_PROBE(fn, body)
 
-#define HOOK_ENTRY_PROBE(fn, body)                                                                                   \
-	SEC("kprobe/" #fn) int probe_##fn(struct pt_regs *regs)                                                      \
-	{                                                                                                            \
-		uint64_t arg[6];                                                                                     \
-		probe_args(regs, arg);                                                                               \
-		body(arg, true);                                                                                     \
-		return 0;                                                                                            \
+#define HOOK_ENTRY_PROBE(fn, body)                                                                 \
+	SEC("kprobe/" #fn) int probe_##fn(struct pt_regs *regs)                                    \
+	{                                                                                          \
+		uint64_t arg[6];                                                                   \
+		probe_args(regs, arg);                                                             \
+		body(arg, true);                                                                   \
+		return 0;                                                                          \
 	}
 
-#define HOOK_EXIT(fn, id, type, body)                                                                                \
-	HOOK_EXIT_BTF(fn, body)                                                                                      \
+#define HOOK_EXIT(fn, id, type, body)                                                              \
+	HOOK_EXIT_BTF(fn, body)                                                                    \
 	HOOK_EXIT_PROBE(fn, id, type, body)
 
-#define HOOK_EXIT_BTF(fn, body)                                                                                      \
-	SEC("fexit/" #fn) int fexit_##fn(uint64_t *ctx)                                                              \
-	{                                                                                                            \
-		uint64_t ret = 0;                                                                                    \
-		/* Not ctx[n]: how many arguments there are differs between kernels. */                              \
-		bpf_get_func_ret(ctx, &ret);                                                                         \
-		body(ctx, ret, false);                                                                               \
-		return 0;                                                                                            \
+#define HOOK_EXIT_BTF(fn, body)                                                                    \
+	SEC("fexit/" #fn) int fexit_##fn(uint64_t *ctx)                                            \
+	{                                                                                          \
+		uint64_t ret = 0;                                                                  \
+		/* Not ctx[n]: how many arguments there are differs between kernels. */            \
+		bpf_get_func_ret(ctx, &ret);                                                       \
+		body(ctx, ret, false);                                                             \
+		return 0;                                                                          \
 	}
 
-#define HOOK_EXIT_PROBE(fn, id, type, body)                                                                          \
-	SEC("kprobe/" #fn) int entry_##fn(struct pt_regs *regs)                                                      \
-	{                                                                                                            \
-		save_args(regs, id, type);                                                                           \
-		return 0;                                                                                            \
-	}                                                                                                            \
-	SEC("kretprobe/" #fn) int return_##fn(struct pt_regs *regs)                                                  \
-	{                                                                                                            \
-		struct vs_saved_args args;                                                                              \
-                                                                                                                     \
-		if (restore_args(regs, id, type, &args))                                                             \
-			body(args.arg, PT_REGS_RC(regs), true);                                                      \
-		return 0;                                                                                            \
+#define HOOK_EXIT_PROBE(fn, id, type, body)                                                        \
+	SEC("kprobe/" #fn) int entry_##fn(struct pt_regs *regs)                                    \
+	{                                                                                          \
+		save_args(regs, id, type);                                                         \
+		return 0;                                                                          \
+	}                                                                                          \
+	SEC("kretprobe/" #fn) int return_##fn(struct pt_regs *regs)                                \
+	{                                                                                          \
+		struct vs_saved_args args;                                                         \
+                                                                                                   \
+		if (restore_args(regs, id, type, &args))                                           \
+			body(args.arg, PT_REGS_RC(regs), true);                                    \
+		return 0;                                                                          \
 	}

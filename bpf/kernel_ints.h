@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Fixed-width integers for BPF programs, which have no libc: the kernel's own __uN types under their C names. */
+/*
+ * Fixed-width integers for BPF programs, which have no libc: the kernel's own __uN types under
+ * their C names.
+ */
 #pragma once
 #include <linux/types.h>
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The few kernel structs that the hooks read, cut down to the fields they read. CO-RE finds each field in the running kernel's BTF, so
- * neither order nor padding matters here. vfio's own structs are in the BTF of its modules, which Linux 5.10 does not have: READ_VFIO
- * takes the byte offset that 5.10 needs instead.
+ * The few kernel structs that the hooks read, cut down to the fields they read. CO-RE finds each
+ * field in the running kernel's BTF, so neither order nor padding matters here. vfio's own structs
+ * are in the BTF of its modules, which Linux 5.10 does not have: READ_VFIO takes the byte offset
+ * that 5.10 needs instead.
  */
 #pragma once
 #include "kernel_ints.h"
@@ -162,7 +163,9 @@ struct pci_bus {
 	unsigned char number;
 };
 
-/* Where CONFIG_PCI_DOMAINS_GENERIC keeps the domain (arm64 and others; x86 has it in pci_sysdata). */
+/*
+ * Where CONFIG_PCI_DOMAINS_GENERIC keeps the domain (arm64 and others; x86 has it in pci_sysdata).
+ */
 struct pci_bus___generic_domains {
 	int domain_nr;
 };
@@ -176,7 +179,7 @@ struct pci_dev {
 	int current_state;
 	struct device dev;
 	struct resource resource[7];
-	unsigned int no_command_memory:1; /* 5.10, 12856e7acde4 */
+	unsigned int no_command_memory : 1; /* 5.10, 12856e7acde4 */
 };
 
 struct module {
@@ -191,7 +194,8 @@ struct vfio_dma {
 	int prot;
 	bool has_rsvd; /* 6.18 */
 	struct task_struct *task;
-	struct mm_struct *mm; /* 6.2 and its stable relatives, 5.10 among them: 18e292705ba2 */
+	/* 6.2 and its stable relatives, 5.10 among them: 18e292705ba2 */
+	struct mm_struct *mm;
 };
 
 struct iommu_domain;
@@ -257,7 +261,8 @@ struct vfio_device {
 	struct vfio_group *group;
 	unsigned int open_count; /* 5.15, 2fd585f4ed9d */
 	struct list_head group_next;
-	void *inode;             /* 6.10, b7c5e64fecfa: BAR mappings then keep the region offset in vm_pgoff */
+	/* 6.10, b7c5e64fecfa: BAR mappings then keep the region offset in vm_pgoff */
+	void *inode;
 };
 
 /* 6.6, b1a3b5c61da4: what file->private_data points to; before, it was the vfio_device */
@@ -270,7 +275,8 @@ struct vfio_pci_core_device {
 	struct pci_dev *pdev;
 	uint8_t *vconfig;
 	struct list_head dmabufs; /* 6.19 */
-	struct list_head vma_list; /* until 6.10, aac6db75a9fc: areas of its BARs that a zap goes through */
+	/* until 6.10, aac6db75a9fc: areas of its BARs that a zap goes through */
+	struct list_head vma_list;
 };
 
 struct vfio_pci_mmap_vma {
@@ -299,33 +305,37 @@ struct dma_buf {
 #pragma clang attribute pop
 
 /*
- * Reads one field of a vfio struct. `probed` is a compile-time constant: true in programs for kernels without module BTF. The branch
- * not taken leaves no CO-RE relocation behind, so a missing type cannot fail the load of the other. LOAD_VFIO is for pointers whose type the verifier knows, an
- * argument of the function that fentry or fexit is on: a plain load where READ_VFIO calls a helper.
+ * Reads one field of a vfio struct. `probed` is a compile-time constant: true in programs for
+ * kernels without module BTF. The branch not taken leaves no CO-RE relocation behind, so a missing
+ * type cannot fail the load of the other. LOAD_VFIO is for pointers whose type the verifier knows,
+ * an argument of the function that fentry or fexit is on: a plain load where READ_VFIO calls a
+ * helper.
  */
-#define LOAD_VFIO(probed, ptr, field, offset)                                                                        \
-	({                                                                                                           \
-		__typeof__((ptr)->field) value = 0;                                                                  \
-		if (probed)                                                                                          \
-			bpf_probe_read_kernel(&value, sizeof(value), (const char *)(ptr) + (offset));                \
-		else                                                                                                 \
-			value = (ptr)->field;                                                                        \
-		value;                                                                                               \
+#define LOAD_VFIO(probed, ptr, field, offset)                                                      \
+	({                                                                                         \
+		__typeof__((ptr)->field) value = 0;                                                \
+		if (probed)                                                                        \
+			bpf_probe_read_kernel(&value, sizeof(value),                               \
+					      (const char *)(ptr) + (offset));                     \
+		else                                                                               \
+			value = (ptr)->field;                                                      \
+		value;                                                                             \
 	})
 
-#define READ_VFIO(probed, ptr, field, offset)                                                                        \
-	({                                                                                                           \
-		__typeof__((ptr)->field) value = 0;                                                                  \
-		if (probed)                                                                                          \
-			bpf_probe_read_kernel(&value, sizeof(value), (const char *)(ptr) + (offset));                \
-		else                                                                                                 \
-			bpf_core_read(&value, sizeof(value), &(ptr)->field);                                         \
-		value;                                                                                               \
+#define READ_VFIO(probed, ptr, field, offset)                                                      \
+	({                                                                                         \
+		__typeof__((ptr)->field) value = 0;                                                \
+		if (probed)                                                                        \
+			bpf_probe_read_kernel(&value, sizeof(value),                               \
+					      (const char *)(ptr) + (offset));                     \
+		else                                                                               \
+			bpf_core_read(&value, sizeof(value), &(ptr)->field);                       \
+		value;                                                                             \
 	})
 
-#define READ(ptr, field)                                                                                             \
-	({                                                                                                           \
-		__typeof__((ptr)->field) value = 0;                                                                  \
-		bpf_core_read(&value, sizeof(value), &(ptr)->field);                                                 \
-		value;                                                                                               \
+#define READ(ptr, field)                                                                           \
+	({                                                                                         \
+		__typeof__((ptr)->field) value = 0;                                                \
+		bpf_core_read(&value, sizeof(value), &(ptr)->field);                               \
+		value;                                                                             \
 	})

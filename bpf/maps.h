@@ -16,7 +16,10 @@ struct window {
 const volatile struct window pci_windows[MAX_WINDOWS];
 const volatile uint32_t pci_window_count;
 const volatile uint32_t page_shift = 12;
-/* Bytes waiting in the ring at which the consumer is woken; below it a timer in user space collects them. */
+/*
+ * Bytes waiting in the ring at which the consumer is woken; below it a timer in user space collects
+ * them.
+ */
 const volatile uint64_t wakeup_bytes = 1 << 20;
 /* Loss on purpose, for tests: one record in this many is dropped and counted; 0 is never. */
 const volatile uint32_t inject_loss;
@@ -33,7 +36,9 @@ struct {
 	__type(value, struct vs_counters);
 } counters SEC(".maps");
 
-/* The mapping that a thread is making: filled page run by page run, emptied when the ioctl returns. */
+/*
+ * The mapping that a thread is making: filled page run by page run, emptied when the ioctl returns.
+ */
 struct map_state {
 	uint64_t dma;
 	uint64_t begin;
@@ -50,7 +55,8 @@ struct map_state {
 	uint16_t prot;
 	uint16_t flags;
 	uint32_t in_config_write; /* this thread is within vfio_basic_config_write */
-	uint64_t unmap_size;      /* what the unmap request under way asks for: the kernel writes over the user's own */
+	/* what the unmap request under way asks for: the kernel writes over the user's own */
+	uint64_t unmap_size;
 };
 
 /* Linux 5.11 and later: no hash, and it dies with its thread. */
@@ -85,7 +91,10 @@ struct {
 	__type(value, uint8_t);
 } tree SEC(".maps");
 
-/* Devices put under an IOMMU domain, counted from before VFIO is loaded: whether anything was missed until its hooks are attached. */
+/*
+ * Devices put under an IOMMU domain, counted from before VFIO is loaded: whether anything was
+ * missed until its hooks are attached.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Offsets in Linux 5.10 (x86-64, as Debian builds it), where no BTF describes the modules' structs. */
+/*
+ * Offsets in Linux 5.10 (x86-64, as Debian builds it), where no BTF describes the modules' structs.
+ */
 #pragma once
 enum offsets_5_10 {
 	OFF_DMA_IOVA = 24,

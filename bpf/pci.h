@@ -36,7 +36,10 @@ static __always_inline struct pci_dev *pci_of_device(struct device *dev)
 
 #define PCI_COMMAND_MEMORY 2
 
-/* A virtual function has no memory enable of its own: that is its physical function's, in the SR-IOV capability. */
+/*
+ * A virtual function has no memory enable of its own: that is its physical function's, in the
+ * SR-IOV capability.
+ */
 static __always_inline bool has_memory_enable(struct pci_dev *pdev)
 {
 	return !BPF_CORE_READ_BITFIELD_PROBED(pdev, no_command_memory);
@@ -51,8 +54,12 @@ static __always_inline void fill_bars(struct vs_driver *record, struct pci_dev *
 {
 #pragma unroll
 	for (int i = 0; i < VS_BARS; i++) {
-		/* Not &pdev->resource[i]: CO-RE relocates no index, and the kernel's struct is larger than ours. */
-		struct resource *resource = (void *)&pdev->resource[0] + i * bpf_core_type_size(struct resource);
+		/*
+		 * Not &pdev->resource[i]: CO-RE relocates no index, and the kernel's struct is
+		 * larger than ours.
+		 */
+		struct resource *resource =
+			(void *)&pdev->resource[0] + i * bpf_core_type_size(struct resource);
 		uint64_t start = READ(resource, start);
 		uint64_t end = READ(resource, end);
 		unsigned long flags = READ(resource, flags);

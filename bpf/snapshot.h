@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The present state, without prior tracing. Two iterators find the roots: files of VFIO that a task holds, and BAR mappings. From there
- * user space asks one object at a time, by running `snapshot_step` (BPF_PROG_TEST_RUN of a raw tracepoint, 5.10 and later) with a question
- * and a pointer: so no program needs a loop that the verifier of 5.10 cannot follow, and a walk of 65,535 mappings goes in steps.
- * Answers go through the ring like any record, which orders them among the events.
+ * The present state, without prior tracing. Two iterators find the roots: files of VFIO that a task
+ * holds, and BAR mappings. From there user space asks one object at a time, by running
+ * `snapshot_step` (BPF_PROG_TEST_RUN of a raw tracepoint, 5.10 and later) with a question and a
+ * pointer: so no program needs a loop that the verifier of 5.10 cannot follow, and a walk of 65,535
+ * mappings goes in steps. Answers go through the ring like any record, which orders them among the
+ * events.
  */
 #pragma once
 #include "snapshot_roots.h"
 #include "snapshot_walk.h"
 
-/* Groups of a container, devices of a group, at most: on 5.10, and on later kernels, which have bpf_loop. */
+/*
+ * Groups of a container, devices of a group, at most: on 5.10, and on later kernels, which have
+ * bpf_loop.
+ */
 #define BOUNDED_LIST 64
 #define MAX_LIST 4096
 
@@ -22,7 +27,7 @@ static __always_inline void emit_mark(uint32_t type, uint64_t *arg, bool probed)
 {
 	struct vfio_iommu *iommu = (void *)arg[1];
 
-	EMIT(type, vs_snap_mark, r) {
+	EMIT (type, vs_snap_mark, r) {
 		r->object = arg[1];
 		r->value = arg[2];
 		r->flags = arg[3];
@@ -34,7 +39,8 @@ static __always_inline void emit_mark(uint32_t type, uint64_t *arg, bool probed)
 static __always_inline void emit_snap_device(struct vfio_device *device, bool probed)
 {
 	struct vfio_group *group = READ_VFIO(probed, device, group, OFF_DEVICE_GROUP);
-	struct iommu_group *iommu_group = READ_VFIO(probed, group, iommu_group, OFF_GROUP_IOMMU_GROUP);
+	struct iommu_group *iommu_group =
+		READ_VFIO(probed, group, iommu_group, OFF_GROUP_IOMMU_GROUP);
 	struct pci_dev *pdev = pci_of_vfio(device, probed);
 	/* vfio_pci_core_device begins with its vfio_device; on 5.10 it is the device's data. */
 	struct vfio_pci_core_device *vdev = (void *)device;
@@ -44,12 +50,13 @@ static __always_inline void emit_snap_device(struct vfio_device *device, bool pr
 		bpf_probe_read_kernel(&vdev, sizeof(vdev), (char *)device + OFF_DEVICE_DATA);
 		bpf_probe_read_kernel(&refcnt, sizeof(refcnt), (char *)vdev + OFF_PCI_REFCNT);
 	}
-	EMIT(VS_SNAP_DEVICE, vs_snap_device, r) {
+	EMIT (VS_SNAP_DEVICE, vs_snap_device, r) {
 		r->device = (uint64_t)device;
 		r->group = (uint64_t)group;
 		r->pci = pdev ? pci_address(pdev) : VS_NO_PCI;
 		r->number = group_number(iommu_group);
-		r->open_count = probed ? (uint32_t)refcnt : READ_VFIO(probed, device, open_count, 0);
+		r->open_count =
+			probed ? (uint32_t)refcnt : READ_VFIO(probed, device, open_count, 0);
 		if (pdev && r->open_count)
 			r->command = user_command(vdev, probed);
 		if (pdev)
@@ -59,9 +66,10 @@ static __always_inline void emit_snap_device(struct vfio_device *device, bool pr
 
 static __always_inline void emit_snap_group(struct vfio_group *group, bool probed)
 {
-	struct iommu_group *iommu_group = READ_VFIO(probed, group, iommu_group, OFF_GROUP_IOMMU_GROUP);
+	struct iommu_group *iommu_group =
+		READ_VFIO(probed, group, iommu_group, OFF_GROUP_IOMMU_GROUP);
 
-	EMIT(VS_SNAP_GROUP, vs_group, r) {
+	EMIT (VS_SNAP_GROUP, vs_group, r) {
 		r->group = (uint64_t)group;
 		r->container = (uint64_t)READ_VFIO(probed, group, container, OFF_GROUP_CONTAINER);
 		r->number = group_number(iommu_group);
@@ -69,16 +77,22 @@ static __always_inline void emit_snap_group(struct vfio_group *group, bool probe
 }
 
 /*
- * Each tells one entry and gives the next. Those for 5.10 are global, that is not static: the verifier looks at them once, and not at each round of
- * the loop that calls them.
+ * Each tells one entry and gives the next. Those for 5.10 are global, that is not static: the
+ * verifier looks at them once, and not at each round of the loop that calls them.
  */
 static __always_inline struct list_head *tell_device(struct list_head *entry, bool probed)
 {
-	emit_snap_device((void *)entry - (probed ? OFF_DEVICE_GROUP_NEXT : bpf_core_field_offset(struct vfio_device, group_next)), probed);
+	emit_snap_device((void *)entry -
+				 (probed ? OFF_DEVICE_GROUP_NEXT
+					 : bpf_core_field_offset(struct vfio_device, group_next)),
+			 probed);
 	return READ(entry, next);
 }
 
-__noinline uint64_t tell_device_probed(uint64_t entry) { return (uint64_t)tell_device((void *)entry, true); }
+__noinline uint64_t tell_device_probed(uint64_t entry)
+{
+	return (uint64_t)tell_device((void *)entry, true);
+}
 
 static long tell_next_device(uint32_t index, void *data)
 {
@@ -92,8 +106,10 @@ static long tell_next_device(uint32_t index, void *data)
 
 static __always_inline void step_group(struct vfio_group *group, bool probed)
 {
-	struct list_head *head = probed ? (void *)group + OFF_GROUP_DEVICES : (void *)group + bpf_core_field_offset(struct vfio_group, device_list);
-	struct list_walk walk = {.head = head, .at = READ(head, next)};
+	struct list_head *head =
+		probed ? (void *)group + OFF_GROUP_DEVICES
+		       : (void *)group + bpf_core_field_offset(struct vfio_group, device_list);
+	struct list_walk walk = { .head = head, .at = READ(head, next) };
 
 	emit_snap_group(group, probed);
 	if (probed) {
@@ -106,11 +122,17 @@ static __always_inline void step_group(struct vfio_group *group, bool probed)
 
 static __always_inline struct list_head *tell_group(struct list_head *entry, bool probed)
 {
-	emit_snap_group((void *)entry - (probed ? OFF_GROUP_CONTAINER_NEXT : bpf_core_field_offset(struct vfio_group, container_next)), probed);
+	emit_snap_group((void *)entry -
+				(probed ? OFF_GROUP_CONTAINER_NEXT
+					: bpf_core_field_offset(struct vfio_group, container_next)),
+			probed);
 	return READ(entry, next);
 }
 
-__noinline uint64_t tell_group_probed(uint64_t entry) { return (uint64_t)tell_group((void *)entry, true); }
+__noinline uint64_t tell_group_probed(uint64_t entry)
+{
+	return (uint64_t)tell_group((void *)entry, true);
+}
 
 static long tell_next_group(uint32_t index, void *data)
 {
@@ -124,9 +146,13 @@ static long tell_next_group(uint32_t index, void *data)
 
 static __always_inline void step_container(struct vfio_container *container, bool probed)
 {
-	struct list_head *head = probed ? (void *)container + OFF_CONTAINER_GROUPS : (void *)container + bpf_core_field_offset(struct vfio_container, group_list);
-	struct list_walk walk = {.head = head, .at = READ(head, next)};
-	struct vfio_iommu_driver *driver = READ_VFIO(probed, container, iommu_driver, OFF_CONTAINER_DRIVER);
+	struct list_head *head =
+		probed ? (void *)container + OFF_CONTAINER_GROUPS
+		       : (void *)container +
+				 bpf_core_field_offset(struct vfio_container, group_list);
+	struct list_walk walk = { .head = head, .at = READ(head, next) };
+	struct vfio_iommu_driver *driver =
+		READ_VFIO(probed, container, iommu_driver, OFF_CONTAINER_DRIVER);
 	struct vfio_iommu *iommu = READ_VFIO(probed, container, iommu_data, OFF_CONTAINER_IOMMU);
 	char name[20] = {};
 
@@ -138,7 +164,7 @@ static __always_inline void step_container(struct vfio_container *container, boo
 	/* "vfio-iommu-type1"; another driver's data would be misread */
 	if (name[5] != 'i' || name[11] != 't' || name[15] != '1')
 		iommu = 0;
-	EMIT(VS_SNAP_CONTAINER, vs_snap_container, r) {
+	EMIT (VS_SNAP_CONTAINER, vs_snap_container, r) {
 		r->container = (uint64_t)container;
 		r->iommu = (uint64_t)iommu;
 		if (iommu) {
@@ -157,14 +183,30 @@ static __always_inline void step_container(struct vfio_container *container, boo
 static __always_inline void snapshot_step(uint64_t *arg, bool probed)
 {
 	switch (arg[0]) {
-	case VS_ASK_BEGIN: emit_mark(VS_SNAP_BEGIN, arg, probed); break;
-	case VS_ASK_END: emit_mark(VS_SNAP_END, arg, probed); break;
-	case VS_ASK_WALK_BEGIN: emit_mark(VS_SNAP_WALK_BEGIN, arg, probed); break;
-	case VS_ASK_WALK_END: emit_mark(VS_SNAP_WALK_END, arg, probed); break;
-	case VS_ASK_DEVICE: emit_snap_device((void *)arg[1], probed); break;
-	case VS_ASK_GROUP: step_group((void *)arg[1], probed); break;
-	case VS_ASK_CONTAINER: step_container((void *)arg[1], probed); break;
-	case VS_ASK_TABLE: step_table((void *)arg[1], probed); break;
+	case VS_ASK_BEGIN:
+		emit_mark(VS_SNAP_BEGIN, arg, probed);
+		break;
+	case VS_ASK_END:
+		emit_mark(VS_SNAP_END, arg, probed);
+		break;
+	case VS_ASK_WALK_BEGIN:
+		emit_mark(VS_SNAP_WALK_BEGIN, arg, probed);
+		break;
+	case VS_ASK_WALK_END:
+		emit_mark(VS_SNAP_WALK_END, arg, probed);
+		break;
+	case VS_ASK_DEVICE:
+		emit_snap_device((void *)arg[1], probed);
+		break;
+	case VS_ASK_GROUP:
+		step_group((void *)arg[1], probed);
+		break;
+	case VS_ASK_CONTAINER:
+		step_container((void *)arg[1], probed);
+		break;
+	case VS_ASK_TABLE:
+		step_table((void *)arg[1], probed);
+		break;
 	}
 }
 
@@ -174,20 +216,20 @@ static __always_inline void copy_args(struct bpf_raw_tracepoint_args *ctx, uint6
 		arg[i] = ctx->args[i];
 }
 
-#define STEP(name, probed)                                                                                           \
-	SEC("raw_tp") int step_##name(struct bpf_raw_tracepoint_args *ctx)                                           \
-	{                                                                                                            \
-		uint64_t arg[4];                                                                                     \
-		copy_args(ctx, arg);                                                                                 \
-		snapshot_step(arg, probed);                                                                          \
-		return 0;                                                                                            \
-	}                                                                                                            \
-	SEC("raw_tp") int walk_##name(struct bpf_raw_tracepoint_args *ctx)                                           \
-	{                                                                                                            \
-		uint64_t arg[4];                                                                                     \
-		copy_args(ctx, arg);                                                                                 \
-		step_walk(arg, probed);                                                                              \
-		return 0;                                                                                            \
+#define STEP(name, probed)                                                                         \
+	SEC("raw_tp") int step_##name(struct bpf_raw_tracepoint_args *ctx)                         \
+	{                                                                                          \
+		uint64_t arg[4];                                                                   \
+		copy_args(ctx, arg);                                                               \
+		snapshot_step(arg, probed);                                                        \
+		return 0;                                                                          \
+	}                                                                                          \
+	SEC("raw_tp") int walk_##name(struct bpf_raw_tracepoint_args *ctx)                         \
+	{                                                                                          \
+		uint64_t arg[4];                                                                   \
+		copy_args(ctx, arg);                                                               \
+		step_walk(arg, probed);                                                            \
+		return 0;                                                                          \
 	}
 
 STEP(btf, false)

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Where a snapshot begins: files of VFIO that a task holds, by descriptor or by a BAR mapping, and devices that the tool shows it by opening
- * their directories in sysfs. The last finds what no task holds: a descriptor in flight between processes, or kept by the kernel.
+ * Where a snapshot begins: files of VFIO that a task holds, by descriptor or by a BAR mapping, and
+ * devices that the tool shows it by opening their directories in sysfs. The last finds what no task
+ * holds: a descriptor in flight between processes, or kept by the kernel.
  */
 #pragma once
 #include "backing.h"
 #include "hooks/device.h"
 
-/* VFIO's files are told by their device number or name, which spares a search of kallsyms: /dev/vfio/vfio is misc 10:196 for good. */
+/*
+ * VFIO's files are told by their device number or name, which spares a search of kallsyms:
+ * /dev/vfio/vfio is misc 10:196 for good.
+ */
 #define VFIO_CONTAINER_RDEV (10 << 20 | 196)
 /* "[vfio-device]", as two little-endian words */
 #define VFIO_DEVICE_NAME_0 0x65642d6f6966765bULL
@@ -31,7 +35,10 @@ static __always_inline void fill_holder(struct vs_header *h, struct task_struct 
 	bpf_probe_read_kernel(h->comm, sizeof(h->comm), &leader->comm);
 }
 
-/* The tool has the directory of a PCI device open, one bound to a driver of VFIO: that driver's data is a vfio_device, or begins with one (5.15). */
+/*
+ * The tool has the directory of a PCI device open, one bound to a driver of VFIO: that driver's
+ * data is a vfio_device, or begins with one (5.15).
+ */
 static __always_inline void emit_found(struct inode *inode)
 {
 	struct super_block *super = READ(inode, i_sb);
@@ -52,20 +59,23 @@ static __always_inline void emit_found(struct inode *inode)
 		bpf_probe_read_kernel(&back, sizeof(back), (char *)device + OFF_DEVICE_DEV);
 	if (back != dev)
 		return;
-	EMIT(VS_SNAP_ROOT, vs_snap_root, r) {
+	EMIT (VS_SNAP_ROOT, vs_snap_root, r) {
 		r->object = (uint64_t)device;
 		r->kind = VS_ROOT_FOUND;
 	}
 }
 
-/* A descriptor of a device by its group, or what is mapped by one: told by the name of its dentry. */
+/*
+ * A descriptor of a device by its group, or what is mapped by one: told by the name of its dentry.
+ */
 static __always_inline bool is_vfio_device_file(struct file *file)
 {
 	struct dentry *dentry = READ(file, f_path.dentry);
 	char name[16] __attribute__((aligned(8))) = {};
 
 	bpf_probe_read_kernel_str(name, sizeof(name), READ(dentry, d_name.name));
-	return *(uint64_t *)name == VFIO_DEVICE_NAME_0 && *(uint64_t *)(name + 8) == VFIO_DEVICE_NAME_8;
+	return *(uint64_t *)name == VFIO_DEVICE_NAME_0 &&
+	       *(uint64_t *)(name + 8) == VFIO_DEVICE_NAME_8;
 }
 
 /* NULL for a device node that was opened and never bound. */
@@ -81,7 +91,8 @@ static __always_inline struct vfio_device *device_of_file(struct file *file)
 	return private_data;
 }
 
-static __always_inline void emit_root(struct task_struct *task, struct file *file, uint32_t by_mapping)
+static __always_inline void emit_root(struct task_struct *task, struct file *file,
+				      uint32_t by_mapping)
 {
 	struct inode *inode = READ(file, f_inode);
 	void *private_data = READ(file, private_data);
@@ -109,7 +120,7 @@ static __always_inline void emit_root(struct task_struct *task, struct file *fil
 	}
 	if (!kind || !private_data)
 		return;
-	EMIT(VS_SNAP_ROOT, vs_snap_root, r) {
+	EMIT (VS_SNAP_ROOT, vs_snap_root, r) {
 		fill_holder(&r->h, task);
 		r->object = (uint64_t)private_data;
 		r->file = (uint64_t)file;
@@ -144,7 +155,6 @@ SEC("iter/task_vma") int snapshot_mappings(struct bpf_iter__task_vma *ctx)
 	return 0;
 }
 
-
 struct wanted_area {
 	uint64_t address;
 	uint64_t tgid;
@@ -173,7 +183,8 @@ SEC("iter/task") int snapshot_area(struct bpf_iter__task *ctx)
 		return 0;
 	node = READ(mm, mm_rb.rb_node);
 	for (int depth = 0; depth < TREE_DEPTH && node; depth++) {
-		struct vm_area_struct *vma = (void *)node - bpf_core_field_offset(struct vm_area_struct, vm_rb);
+		struct vm_area_struct *vma =
+			(void *)node - bpf_core_field_offset(struct vm_area_struct, vm_rb);
 
 		if (READ(vma, vm_end) <= wanted->address) {
 			node = READ(node, rb_right);

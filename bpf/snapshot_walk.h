@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The mappings of one IOMMU, in ascending order of IOVA, and the IOMMU's own table. Nothing is locked: a walk that the tree's rotation
- * led astray finds fewer mappings than the kernel counts (dma_entry_limit - dma_avail), and user space walks again. What cannot happen is
- * a mapping told twice, for each must lie above the one before.
+ * The mappings of one IOMMU, in ascending order of IOVA, and the IOMMU's own table. Nothing is
+ * locked: a walk that the tree's rotation led astray finds fewer mappings than the kernel counts
+ * (dma_entry_limit - dma_avail), and user space walks again. What cannot happen is a mapping told
+ * twice, for each must lie above the one before.
  */
 #pragma once
 #include "snapshot_roots.h"
 
 /* Moves a run on 5.10: about half as many mappings. Later kernels have bpf_loop (5.17). */
 #define BOUNDED_MOVES 128
-/* As much of a vfio_dma as is read at once; it is larger on every kernel, and all that matters comes first. */
+/*
+ * As much of a vfio_dma as is read at once; it is larger on every kernel, and all that matters
+ * comes first.
+ */
 #define DMA_IMAGE_BYTES 88
 
-/* Where a walk is, within a step and from step to step. The first five are read by user space, which knows their order. */
+/*
+ * Where a walk is, within a step and from step to step. The first five are read by user space,
+ * which knows their order.
+ */
 struct snapshot_cursor {
 	uint64_t next; /* IOVA: what lies below was told */
 	uint64_t done; /* 1 at the end of the tree, 2 where it could not be followed */
@@ -23,7 +30,8 @@ struct snapshot_cursor {
 	uint64_t iommu;
 	uint64_t node; /* of the tree, to look at now */
 	uint64_t came; /* the one looked at before */
-	uint64_t task; /* whose `holder` this is: neighbours mostly share it, and `mm` as well */
+	/* whose `holder` this is: neighbours mostly share it, and `mm` as well */
+	uint64_t task;
 	uint64_t mm;
 	uint64_t mm_is_gone;
 	struct vs_header holder;
@@ -43,7 +51,8 @@ static __always_inline struct snapshot_cursor *the_cursor(void)
 	return bpf_map_lookup_elem(&cursor, &zero);
 }
 
-#define IN_IMAGE(type, field, offset) (*(type *)(image + (probed ? (offset) : bpf_core_field_offset(struct vfio_dma, field))))
+#define IN_IMAGE(type, field, offset)                                                              \
+	(*(type *)(image + (probed ? (offset) : bpf_core_field_offset(struct vfio_dma, field))))
 
 /* A vfio_dma keeps its mm from being freed, not from being left by its last user. */
 static __always_inline void note_mm(struct snapshot_cursor *at, char *image, bool probed)
@@ -72,7 +81,8 @@ static __always_inline void emit_walked(struct snapshot_cursor *at, char *image,
 		at->task = (uint64_t)task;
 	}
 	note_mm(at, image, probed);
-	EMIT_FOR(VS_SNAP_MAP, vs_map, r, &at->holder) {
+	EMIT_FOR(VS_SNAP_MAP, vs_map, r, &at->holder)
+	{
 		r->iommu = at->iommu;
 		r->dma = at->node;
 		r->iova = IN_IMAGE(uint64_t, iova, OFF_DMA_IOVA);
@@ -80,15 +90,17 @@ static __always_inline void emit_walked(struct snapshot_cursor *at, char *image,
 		r->size = IN_IMAGE(uint64_t, size, OFF_DMA_SIZE);
 		r->prot = IN_IMAGE(uint32_t, prot, OFF_DMA_PROT) & 3;
 		if (!probed && bpf_core_field_exists(dma->has_rsvd))
-			r->flags = IN_IMAGE(bool, has_rsvd, 0) ? VS_MAP_HAS_RESERVED : VS_MAP_ONLY_RAM;
+			r->flags =
+				IN_IMAGE(bool, has_rsvd, 0) ? VS_MAP_HAS_RESERVED : VS_MAP_ONLY_RAM;
 		if (at->mm_is_gone)
 			r->flags |= VS_MAP_MM_GONE;
 	}
 }
 
 /*
- * One move along an edge of the tree, in order: down to the left, the node itself, down to the right, up. It begins at the root each step
- * and leaves out what lies below `next`, so each mapping costs two moves, and each step the tree's depth. False when there is no next.
+ * One move along an edge of the tree, in order: down to the left, the node itself, down to the
+ * right, up. It begins at the root each step and leaves out what lies below `next`, so each mapping
+ * costs two moves, and each step the tree's depth. False when there is no next.
  */
 static __always_inline bool walk_move(struct snapshot_cursor *at, bool probed)
 {
@@ -128,7 +140,10 @@ static __always_inline bool walk_move(struct snapshot_cursor *at, bool probed)
 	return true;
 }
 
-/* Global, that is not static: the verifier looks at it once, and not at each round of the loop that calls it. */
+/*
+ * Global, that is not static: the verifier looks at it once, and not at each round of the loop that
+ * calls it.
+ */
 __noinline int walk_on_probed(void)
 {
 	struct snapshot_cursor *at = the_cursor();
@@ -155,7 +170,10 @@ static __always_inline void step_walk(uint64_t *arg, bool probed)
 	at->room = arg[3];
 	at->done = at->found = at->came = at->task = at->mm = at->mm_is_gone = 0;
 	at->available_before = READ_VFIO(probed, iommu, dma_avail, OFF_IOMMU_AVAIL);
-	bpf_probe_read_kernel(&at->node, sizeof(at->node), (void *)iommu + (probed ? OFF_IOMMU_DMA_LIST : bpf_core_field_offset(struct vfio_iommu, dma_list)));
+	bpf_probe_read_kernel(
+		&at->node, sizeof(at->node),
+		(void *)iommu + (probed ? OFF_IOMMU_DMA_LIST
+					: bpf_core_field_offset(struct vfio_iommu, dma_list)));
 	if (probed) {
 		for (int i = 0; i < BOUNDED_MOVES; i++)
 			if (!walk_on_probed())
@@ -167,7 +185,10 @@ static __always_inline void step_walk(uint64_t *arg, bool probed)
 	at->available_after = READ_VFIO(probed, iommu, dma_avail, OFF_IOMMU_AVAIL);
 }
 
-/* Where an IOMMU of VT-d has its top table, and how many levels: alike for its second-level and its first-level format. */
+/*
+ * Where an IOMMU of VT-d has its top table, and how many levels: alike for its second-level and its
+ * first-level format.
+ */
 static __always_inline void step_table(struct vfio_iommu *iommu, bool probed)
 {
 	struct snapshot_cursor *at = the_cursor();
@@ -182,7 +203,8 @@ static __always_inline void step_table(struct vfio_iommu *iommu, bool probed)
 	at->next = at->done = 0;
 	if (!entry || entry == head)
 		return;
-	vfio_domain = (void *)entry - (probed ? OFF_DOMAIN_NEXT : bpf_core_field_offset(struct vfio_domain, next));
+	vfio_domain = (void *)entry -
+		      (probed ? OFF_DOMAIN_NEXT : bpf_core_field_offset(struct vfio_domain, next));
 	domain = READ_VFIO(probed, vfio_domain, domain, 0);
 	dmar = (void *)domain - bpf_core_field_offset(struct dmar_domain, domain);
 	if (bpf_core_type_exists(struct pt_iommu_vtdss)) {

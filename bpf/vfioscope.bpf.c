@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-// One object for every kernel from 5.10 on: user space loads the programs that the running kernel can attach (README.md).
+// One object for every kernel from 5.10 on: user space loads the programs that the running kernel
+// can attach (README.md).
 #include "hooks/container.h"
 #include "hooks/group.h"
 #include "hooks/device.h"
@@ -11,7 +12,10 @@
 #include "snapshot.h"
 #include "kept_bars.h"
 
-/* Never read: it brings every record's layout into the object's BTF, where a test compares it with what Swift imported. */
+/*
+ * Never read: it brings every record's layout into the object's BTF, where a test compares it with
+ * what Swift imported.
+ */
 struct every_record {
 	struct vs_container container;
 	struct vs_iommu iommu;

@@ -66,12 +66,14 @@ final class Lines {
         pending.removeAll(keepingCapacity: true)
     }
 
-    /// RFC 3339 with nine decimals, which no formatter of Foundation's gives; what is before the point is worked out once a second.
+    /// RFC 3339 with nine decimals, which no formatter of Foundation's gives; what is before the
+    /// point is worked out once a second.
     func time(_ sinceBoot: UInt64) -> String {
         let unix = Int64(sinceBoot) + clockOffset
         if unix / 1_000_000_000 != second {
             second = unix / 1_000_000_000
-            secondText = String(ISO8601DateFormatter().string(from: Date(timeIntervalSince1970: Double(second))).dropLast())
+            secondText = String(
+                ISO8601DateFormatter().string(from: Date(timeIntervalSince1970: Double(second))).dropLast())
         }
         let digits = String(unix % 1_000_000_000)
         return secondText + "." + String(repeating: "0", count: 9 - digits.count) + digits + "Z"

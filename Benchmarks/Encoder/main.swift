@@ -1,4 +1,5 @@
-// json-encoder RECORDING: the map and unmap lines of its timeline by Foundation's JSONEncoder, to stdout. The same lines as the tool's: a suite holds them together.
+// json-encoder RECORDING: the map and unmap lines of its timeline by Foundation's JSONEncoder, to
+// stdout. The same lines as the tool's: a suite holds them together.
 import Events
 import Foundation
 
@@ -15,22 +16,33 @@ try data.withUnsafeBytes { bytes in
             switch event.kind {
             case .iommuOpen(let iommu, _, _): containers[iommu] = "c\(containers.count + 1)"
             case .map(let map):
-                try! lines.say(MapLine(
-                    t: event.time, time: lines.time(event.time), container: containers[map.iommu]!, pid: actor.process.pid, tid: actor.tid,
-                    start: actor.process.start, comm: actor.comm.string, uid: actor.uid, cgroup: actor.cgroup, iova: "0x" + String(map.iova, radix: 16),
-                    size: map.size, read: map.readable, write: map.writable, result: map.result, ram: map.size, targets: [], provenance: "observed",
-                    began: map.began))
+                try! lines.say(
+                    MapLine(
+                        t: event.time, time: lines.time(event.time), container: containers[map.iommu]!,
+                        pid: actor.process.pid, tid: actor.tid,
+                        start: actor.process.start, comm: actor.comm.string, uid: actor.uid, cgroup: actor.cgroup,
+                        iova: "0x" + String(map.iova, radix: 16),
+                        size: map.size, read: map.readable, write: map.writable, result: map.result, ram: map.size,
+                        targets: [], provenance: "observed",
+                        began: map.began))
             case .mappingRemoved(let removed):
-                try! lines.say(UnmapLine(
-                    action: "removed", t: event.time, time: lines.time(event.time), container: containers[removed.iommu]!, pid: actor.process.pid,
-                    tid: actor.tid, start: actor.process.start, comm: actor.comm.string, uid: actor.uid, cgroup: actor.cgroup,
-                    iova: "0x" + String(removed.iova, radix: 16), size: removed.size, cause: "request"))
+                try! lines.say(
+                    UnmapLine(
+                        action: "removed", t: event.time, time: lines.time(event.time),
+                        container: containers[removed.iommu]!, pid: actor.process.pid,
+                        tid: actor.tid, start: actor.process.start, comm: actor.comm.string, uid: actor.uid,
+                        cgroup: actor.cgroup,
+                        iova: "0x" + String(removed.iova, radix: 16), size: removed.size, cause: "request"))
             case .unmapRequest(let request):
-                try! lines.say(UnmapLine(
-                    action: "request", t: event.time, time: lines.time(event.time), container: containers[request.iommu]!, pid: actor.process.pid,
-                    tid: actor.tid, start: actor.process.start, comm: actor.comm.string, uid: actor.uid, cgroup: actor.cgroup,
-                    iova: "0x" + String(request.iova, radix: 16), size: request.size, flags: request.flags, result: request.result,
-                    requested: request.requested))
+                try! lines.say(
+                    UnmapLine(
+                        action: "request", t: event.time, time: lines.time(event.time),
+                        container: containers[request.iommu]!, pid: actor.process.pid,
+                        tid: actor.tid, start: actor.process.start, comm: actor.comm.string, uid: actor.uid,
+                        cgroup: actor.cgroup,
+                        iova: "0x" + String(request.iova, radix: 16), size: request.size, flags: request.flags,
+                        result: request.result,
+                        requested: request.requested))
             default: break
             }
         }

@@ -27,12 +27,16 @@ struct Consumer: ~Copyable {
         self.mode = mode
         engine.configure(&graph)
         // The producer's container, with a group and its IOMMU side.
-        let owner = Actor(process: ProcessKey(pid: 100, start: 1000), tid: 100, cgroup: 1, comm: Comm("qemu-system-x86"))
+        let owner = Actor(
+            process: ProcessKey(pid: 100, start: 1000), tid: 100, cgroup: 1, comm: Comm("qemu-system-x86"))
         let device = PCIAddress("0000:01:00.0")!
         let kinds: [Event.Kind] = [
-            .deviceInfo(DeviceInfo(device: device, group: 1, driver: DriverName("vfio-pci"), bars: InlineArray(repeating: Bar()))),
+            .deviceInfo(
+                DeviceInfo(
+                    device: device, group: 1, driver: DriverName("vfio-pci"), bars: InlineArray(repeating: Bar()))),
             .containerOpen(ContainerKey(0x1000)), .groupOpen(1), .groupAttach(1, ContainerKey(0x1000)),
-            .iommuAttach(IOMMUKey(0x2000), group: 1, result: 0), .iommuOpen(IOMMUKey(0x2000), type: 3, container: ContainerKey(0x1000)),
+            .iommuAttach(IOMMUKey(0x2000), group: 1, result: 0),
+            .iommuOpen(IOMMUKey(0x2000), type: 3, container: ContainerKey(0x1000)),
             .deviceFirstOpen(DeviceUse(device: device, group: 1, openCount: 1, memoryEnabled: true)),
         ]
         for (time, kind) in kinds.enumerated() { apply(Event(time: UInt64(time), actor: owner, kind: kind)) }

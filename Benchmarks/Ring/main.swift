@@ -1,4 +1,5 @@
-// ring-bench PRODUCER.o ROUNDS MODE: has the kernel fill the real ring and reads it as the tool does. Prints nanoseconds of CPU a record.
+// ring-bench PRODUCER.o ROUNDS MODE: has the kernel fill the real ring and reads it as the tool
+// does. Prints nanoseconds of CPU a record.
 import Events
 import Findings
 import Glibc
@@ -10,7 +11,8 @@ guard arguments.count == 4, let rounds = Int(arguments[2]), let mode = Mode(rawV
     print("ring-bench PRODUCER.o ROUNDS count|decode|graph|rules")
     exit(2)
 }
-guard let producer = Producer(arguments[1]), let ring = RingReader(descriptor: producer.ring, bytes: Producer.ringBytes) else {
+guard let producer = Producer(arguments[1]), let ring = RingReader(descriptor: producer.ring, bytes: Producer.ringBytes)
+else {
     print("cannot load \(arguments[1]): run this as root")
     exit(2)
 }
@@ -23,4 +25,7 @@ for _ in 0..<rounds {
     records += consumer.drain(ring)
     spent += cpuTime() - began
 }
-print("{\"records\": \(records), \"ns\": \(Double(spent) / Double(records)), \"mappings\": \(consumer.mappings), \"check\": \(consumer.check)}")
+print(
+    "{\"records\": \(records), \"ns\": \(Double(spent) / Double(records)), \"mappings\": \(consumer.mappings), "
+        + "\"check\": \(consumer.check)}"
+)

@@ -7,7 +7,8 @@ func show(_ figures: Figures) {
     print("{" + figures.map { "\"\($0.name)\": \($0.value)" }.joined(separator: ", ") + "}")
 }
 
-/// Nanoseconds of CPU that this process has used, all threads; `user` without what the kernel did for it.
+/// Nanoseconds of CPU that this process has used, all threads; `user` without what the kernel did
+/// for it.
 func cpuNanoseconds() -> UInt64 {
     var now = timespec()
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now)

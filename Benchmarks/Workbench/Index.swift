@@ -2,7 +2,8 @@ import CRecords
 import Events
 import MappingGraph
 
-/// A graph with one container, fed records that are made in place: no more than a few stores an event beside what is measured.
+/// A graph with one container, fed records that are made in place: no more than a few stores an
+/// event beside what is measured.
 private struct Feeder: ~Copyable {
     private var graph = Graph()
     private var decoder = RecordDecoder()
@@ -14,7 +15,8 @@ private struct Feeder: ~Copyable {
         // The records of the first mapping's prologue, and one mapping as a pattern for the others.
         var events: [[UInt64]] = []
         var maker = RecordMaker { record, count in
-            events.append(Array(UnsafeBufferPointer(start: record.assumingMemoryBound(to: UInt64.self), count: count >> 3)))
+            events.append(
+                Array(UnsafeBufferPointer(start: record.assumingMemoryBound(to: UInt64.self), count: count >> 3)))
         }
         maker.begin(machine)
         maker.map(machine, iova: 0, size: 4096, dma: 1)
@@ -57,7 +59,8 @@ private struct Feeder: ~Copyable {
     }
 }
 
-/// `index ascending LIVE`: builds a container of so many mappings from nothing, as often as makes a million events. Nanoseconds an event.
+/// `index ascending LIVE`: builds a container of so many mappings from nothing, as often as makes a
+/// million events. Nanoseconds an event.
 func ascending(_ live: Int) -> Figures {
     var cpu: UInt64 = 0, user: UInt64 = 0, events = 0
     while events < 1_000_000 {
@@ -72,15 +75,20 @@ func ascending(_ live: Int) -> Figures {
         cpu += cpuNanoseconds() - began.0
         user += userNanoseconds() - began.1
     }
-    return [("live", Double(live)), ("ns", Double(cpu) / Double(events)), ("user_ns", Double(user) / Double(events)), ("peak", Double(peakBytes()))]
+    return [
+        ("live", Double(live)), ("ns", Double(cpu) / Double(events)), ("user_ns", Double(user) / Double(events)),
+        ("peak", Double(peakBytes())),
+    ]
 }
 
-/// `index churn LIVE`: so many live mappings, of which one goes and another comes, each anywhere. Nanoseconds an event.
+/// `index churn LIVE`: so many live mappings, of which one goes and another comes, each anywhere.
+/// Nanoseconds an event.
 func churn(_ live: Int) -> Figures {
     let box = Box()
     var bits: UInt64 = 1
     while 1 << bits < 2 * live { bits += 1 }
-    // A permutation of the places that needs no memory: at any time the live ones are `live` in a row of it.
+    // A permutation of the places that needs no memory: at any time the live ones are `live` in a
+    // row of it.
     let mask: UInt64 = 1 << bits - 1
     @inline(__always) func place(_ index: UInt64) -> UInt64 {
         var x = index & mask
@@ -105,7 +113,10 @@ func churn(_ live: Int) -> Figures {
     turn(turns)
     let cpu = cpuNanoseconds() - began.0, user = userNanoseconds() - began.1
     precondition(box.feeder.mappings == live)
-    return [("live", Double(live)), ("ns", Double(cpu) / Double(2 * turns)), ("user_ns", Double(user) / Double(2 * turns)), ("peak", Double(peakBytes()))]
+    return [
+        ("live", Double(live)), ("ns", Double(cpu) / Double(2 * turns)), ("user_ns", Double(user) / Double(2 * turns)),
+        ("peak", Double(peakBytes())),
+    ]
 }
 
 /// A feeder in an array.

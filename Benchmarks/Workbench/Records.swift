@@ -109,8 +109,12 @@ struct RecordMaker {
     private mutating func header(_ type: vs_type, _ machine: Machine, _ size: Int) -> vs_header {
         time += 800 + random.next() & 1023
         var header = vs_header()
-        (header.type, header.size, header.tid, header.tgid) = (UInt16(type.rawValue), UInt16(size), machine.pid, machine.pid)
-        (header.time, header.start, header.cgroup) = (time, 900_000_000_000 + machine.number * 1_000_000, 5000 + machine.number)
+        (header.type, header.size, header.tid, header.tgid) = (
+            UInt16(type.rawValue), UInt16(size), machine.pid, machine.pid
+        )
+        (header.time, header.start, header.cgroup) = (
+            time, 900_000_000_000 + machine.number * 1_000_000, 5000 + machine.number
+        )
         withUnsafeMutableBytes(of: &header.comm) { $0.copyBytes(from: "qemu-system-x86".utf8) }
         return header
     }

@@ -56,7 +56,9 @@ struct Follower: ~Copyable {
             default:
                 engine.advance(to: plain.time, graph: graph) { _ in findings += 1 }
                 if let change = graph.apply(plain) {
-                    if stage == .write { lines.plain(plain, PlainRecord.Details(plain, at: record), graph: graph, into: &out) }
+                    if stage == .write {
+                        lines.plain(plain, PlainRecord.Details(plain, at: record), graph: graph, into: &out)
+                    }
                     engine.apply(plain, change: change, graph: graph) { _ in findings += 1 }
                     return
                 }
@@ -95,7 +97,10 @@ func replay(_ stage: Stage, _ path: String) throws -> Figures {
         }
         try reader.finish { _ in events &+= 1 }
         let spent = cpuNanoseconds() - began
-        return [("events", Double(events)), ("bytes", Double(input.bytes.count)), ("ns", Double(spent)), ("check", Double(check & 0xffff))]
+        return [
+            ("events", Double(events)), ("bytes", Double(input.bytes.count)), ("ns", Double(spent)),
+            ("check", Double(check & 0xffff)),
+        ]
     }
     var reader = try RecordingReader(input.bytes, path: path)
     follower.begin(reader.session)
@@ -105,11 +110,16 @@ func replay(_ stage: Stage, _ path: String) throws -> Figures {
         follower.follow(record, count, &decoder)
     }
     let spent = cpuNanoseconds() - began
-    return [("events", Double(follower.events)), ("bytes", Double(decoded)), ("ns", Double(spent)), ("mappings", Double(follower.mappings)),
-            ("findings", Double(follower.findings)), ("written", Double(follower.written)), ("check", Double(follower.check & 0xffff))]
+    return [
+        ("events", Double(follower.events)), ("bytes", Double(decoded)), ("ns", Double(spent)),
+        ("mappings", Double(follower.mappings)),
+        ("findings", Double(follower.findings)), ("written", Double(follower.written)),
+        ("check", Double(follower.check & 0xffff)),
+    ]
 }
 
-/// `rules FILE`: graph alone and graph with rules in turn, over records that are unpacked already. Nanoseconds an event, the least of five.
+/// `rules FILE`: graph alone and graph with rules in turn, over records that are unpacked already.
+/// Nanoseconds an event, the least of five.
 func rules(_ path: String) throws -> Figures {
     let input = try MappedFile(path)
     var reader = try RecordingReader(input.bytes, path: path)
@@ -117,7 +127,8 @@ func rules(_ path: String) throws -> Figures {
     var records = 0
     reader.forEach { record, count in
         unpacked.append(UInt64(count))
-        unpacked.append(contentsOf: UnsafeBufferPointer(start: record.assumingMemoryBound(to: UInt64.self), count: count >> 3))
+        unpacked.append(
+            contentsOf: UnsafeBufferPointer(start: record.assumingMemoryBound(to: UInt64.self), count: count >> 3))
         records += 1
     }
     var best: [Stage: UInt64] = [:]
@@ -150,8 +161,10 @@ struct MappedFile {
     init(_ path: String) throws {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         var status = stat()
-        guard descriptor >= 0, fstat(descriptor, &status) == 0, let base = mmap(nil, Int(status.st_size), PROT_READ, MAP_PRIVATE | MAP_POPULATE, descriptor, 0),
-              base != MAP_FAILED else { throw RecordingError.cannotRead(path: path, errno: errno) }
+        guard descriptor >= 0, fstat(descriptor, &status) == 0,
+            let base = mmap(nil, Int(status.st_size), PROT_READ, MAP_PRIVATE | MAP_POPULATE, descriptor, 0),
+            base != MAP_FAILED
+        else { throw RecordingError.cannotRead(path: path, errno: errno) }
         close(descriptor)
         bytes = UnsafeRawBufferPointer(start: base, count: Int(status.st_size))
     }

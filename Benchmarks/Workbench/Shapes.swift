@@ -2,7 +2,8 @@
 enum Shape: String, CaseIterable {
     /// One container, each mapping above the last: a VM that starts.
     case ascending
-    /// One container of so many live mappings, one at a time replaced by another at a random place: DMA through a vIOMMU.
+    /// One container of so many live mappings, one at a time replaced by another at a random place:
+    /// DMA through a vIOMMU.
     case churn
     /// One container, mapped in random order and never unmapped.
     case scattered
@@ -36,7 +37,9 @@ struct History {
             let count = events - min(events, maker.count)
             // Coprime with any count that is not its multiple: every place once, in no order.
             for index in 0..<count {
-                maker.map(machines[0], iova: 1 << 32 + (index &* 2_654_435_761 % count) * Self.stride, size: Self.size, dma: dma(index))
+                maker.map(
+                    machines[0], iova: 1 << 32 + (index &* 2_654_435_761 % count) * Self.stride, size: Self.size,
+                    dma: dma(index))
             }
         case .churn, .mixed: churn(machines, &maker)
         }
@@ -66,8 +69,10 @@ struct History {
             free[at].removeLast()
             let key = dma(UInt64(random.below(4 * live)))
             let isPeer = shape == .mixed && random.next() & 63 == 0
-            maker.map(machines[at], iova: iova, size: Self.size, dma: key,
-                      deviceAddress: isPeer ? machines[(at + 1) % machines.count].barAddress + UInt64(random.below(1 << 15)) << 12 : nil)
+            maker.map(
+                machines[at], iova: iova, size: Self.size, dma: key,
+                deviceAddress: isPeer
+                    ? machines[(at + 1) % machines.count].barAddress + UInt64(random.below(1 << 15)) << 12 : nil)
             held[at].append((iova, key))
         }
     }

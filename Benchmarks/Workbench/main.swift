@@ -1,9 +1,12 @@
-// workbench: what the tool's command line does not show, over the tool's own modules; and the inputs of the benchmarks. Each prints one line of JSON.
+// workbench: what the tool's command line does not show, over the tool's own modules; and the
+// inputs of the benchmarks. Each prints one line of JSON.
 import Glibc
 
+let shapes = Shape.allCases.map(\.rawValue).joined(separator: ", ")
+let stages = Stage.allCases.map(\.rawValue).joined(separator: ", ")
 let usage = """
-    workbench generate SHAPE EVENTS LIVE FILE    a recording; SHAPE: \(Shape.allCases.map(\.rawValue).joined(separator: ", "))
-    workbench replay STAGE FILE                  one recording or timeline; STAGE: \(Stage.allCases.map(\.rawValue).joined(separator: ", "))
+    workbench generate SHAPE EVENTS LIVE FILE    a recording; SHAPE: \(shapes)
+    workbench replay STAGE FILE                  one recording or timeline; STAGE: \(stages)
     workbench rules FILE                         what the rules cost on top of the graph
     workbench index ascending|churn LIVE         what an event costs among so many mappings
     """
@@ -12,7 +15,8 @@ let arguments = Array(CommandLine.arguments.dropFirst())
 do {
     switch arguments.first {
     case "generate" where arguments.count == 5:
-        guard let shape = Shape(rawValue: arguments[1]), let events = UInt64(arguments[2]), let live = Int(arguments[3]) else { break }
+        guard let shape = Shape(rawValue: arguments[1]), let events = UInt64(arguments[2]), let live = Int(arguments[3])
+        else { break }
         show(try generate(History(shape: shape, events: events, live: live), to: arguments[4]))
         exit(0)
     case "replay" where arguments.count == 3:

@@ -1,4 +1,7 @@
-/* The yardstick: libbpf's ring_buffer with a callback that only counts. `count PRODUCER.o ROUNDS`: prints nanoseconds of CPU a record. */
+/*
+ * The yardstick: libbpf's ring_buffer with a callback that only counts. `count PRODUCER.o ROUNDS`:
+ * prints nanoseconds of CPU a record.
+ */
 #include "producer.h"
 #include <bpf/libbpf.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
 """duck.py TIMELINE: rebuild.sql in DuckDB, on one thread."""
+
 import json
 import pathlib
 import sys
@@ -8,4 +9,6 @@ import duckdb
 query = pathlib.Path(__file__).with_name("rebuild.sql").read_text().replace("TIMELINE", sys.argv[1])
 connection = duckdb.connect()
 connection.execute("SET threads = 1")
-print(json.dumps({name: {"mappings": count, "bytes": size} for name, count, size in connection.execute(query).fetchall()}))
+print(
+    json.dumps({name: {"mappings": count, "bytes": size} for name, count, size in connection.execute(query).fetchall()})
+)

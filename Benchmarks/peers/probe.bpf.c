@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The yardstick in the kernel: what a hand would write over libbpf to have vs_map, vs_remove and vs_unmap told, and no more. Fields are loaded directly;
- * nothing is counted, no kernel but those with module BTF and bpf_get_func_ret is served, no wake-ups. With `streams` it tells each pinned run, too.
+ * The yardstick in the kernel: what a hand would write over libbpf to have vs_map, vs_remove and
+ * vs_unmap told, and no more. Fields are loaded directly; nothing is counted, no kernel but those
+ * with module BTF and bpf_get_func_ret is served, no wake-ups. With `streams` it tells each pinned
+ * run, too.
  */
 #include "kernel_ints.h"
 #include "records.h"
@@ -11,15 +13,40 @@
 #include <bpf/bpf_tracing.h>
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-struct task_struct { struct task_struct *group_leader; uint64_t start_boottime; };
-struct super_block { unsigned int s_dev; };
-struct inode { unsigned long i_ino; struct super_block *i_sb; };
-struct qstr { char *name; };
-struct dentry { struct qstr d_name; };
-struct path { struct dentry *dentry; };
-struct file { struct inode *f_inode; struct path f_path; };
-struct vm_area_struct { unsigned long vm_start, vm_pgoff, vm_flags; struct file *vm_file; };
-struct vfio_dma { uint64_t iova; unsigned long vaddr; unsigned long size; int prot; };
+struct task_struct {
+	struct task_struct *group_leader;
+	uint64_t start_boottime;
+};
+struct super_block {
+	unsigned int s_dev;
+};
+struct inode {
+	unsigned long i_ino;
+	struct super_block *i_sb;
+};
+struct qstr {
+	char *name;
+};
+struct dentry {
+	struct qstr d_name;
+};
+struct path {
+	struct dentry *dentry;
+};
+struct file {
+	struct inode *f_inode;
+	struct path f_path;
+};
+struct vm_area_struct {
+	unsigned long vm_start, vm_pgoff, vm_flags;
+	struct file *vm_file;
+};
+struct vfio_dma {
+	uint64_t iova;
+	unsigned long vaddr;
+	unsigned long size;
+	int prot;
+};
 #pragma clang attribute pop
 
 const volatile uint64_t window_first, window_last; /* where the host bridge puts BARs */
@@ -42,10 +69,19 @@ struct {
 	__type(value, struct making);
 } makings SEC(".maps");
 
-struct user_map { uint32_t argsz, flags; uint64_t vaddr, iova, size; };
-struct user_unmap { uint32_t argsz, flags; uint64_t iova, size; };
+struct user_map {
+	uint32_t argsz, flags;
+	uint64_t vaddr, iova, size;
+};
+struct user_unmap {
+	uint32_t argsz, flags;
+	uint64_t iova, size;
+};
 
-struct backing { uint64_t vaddr, inode, offset; uint32_t device, kind; };
+struct backing {
+	uint64_t vaddr, inode, offset;
+	uint32_t device, kind;
+};
 
 static __always_inline void *begin(uint16_t type, uint16_t size)
 {
@@ -125,8 +161,9 @@ static long area(struct task_struct *task, struct vm_area_struct *vma, struct ba
 	b->device = file->f_inode->i_sb->s_dev;
 	b->offset = (vma->vm_pgoff << 12) + b->vaddr - vma->vm_start;
 	bpf_probe_read_kernel(&word, sizeof(word), file->f_path.dentry->d_name.name);
-	b->kind = word == 0x6f72657a2f766564ULL ? VS_BACKING_ANONYMOUS
-		  : (word & 0xffffffffffffULL) == 0x3a64666d656dULL ? VS_BACKING_MEMFD : VS_BACKING_FILE;
+	b->kind = word == 0x6f72657a2f766564ULL			    ? VS_BACKING_ANONYMOUS
+		  : (word & 0xffffffffffffULL) == 0x3a64666d656dULL ? VS_BACKING_MEMFD
+								    : VS_BACKING_FILE;
 	return 0;
 }
 
@@ -210,7 +247,9 @@ SEC("fexit/vfio_iommu_type1_ioctl") int fexit_ioctl(uint64_t *ctx)
 	if (!ctx[0])
 		return 0;
 	bpf_get_func_ret(ctx, &ret);
-	return (uint32_t)ctx[1] == 0x3b71 ? mapped(ctx[0], ctx[2], ret) : (uint32_t)ctx[1] == 0x3b72 ? unmapped(ctx[0], ctx[2], ret) : 0;
+	return (uint32_t)ctx[1] == 0x3b71   ? mapped(ctx[0], ctx[2], ret)
+	       : (uint32_t)ctx[1] == 0x3b72 ? unmapped(ctx[0], ctx[2], ret)
+					    : 0;
 }
 
 SEC("fentry/vfio_remove_dma") int fentry_remove(uint64_t *ctx)

@@ -1,4 +1,7 @@
-/* Loads probe.bpf.o, says "attached" and empties the ring ten times a second. `probe OBJECT [stream]`. */
+/*
+ * Loads probe.bpf.o, says "attached" and empties the ring ten times a second. `probe OBJECT
+ * [stream]`.
+ */
 #include <bpf/libbpf.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,13 +18,18 @@ static void find_window(void)
 	unsigned long long first, last;
 
 	while (file && fgets(line, sizeof(line), file))
-		if (line[0] != ' ' && strstr(line, "PCI Bus") && sscanf(line, "%llx-%llx", &first, &last) == 2 && last - first > window[1] - window[0])
+		if (line[0] != ' ' && strstr(line, "PCI Bus") &&
+		    sscanf(line, "%llx-%llx", &first, &last) == 2 &&
+		    last - first > window[1] - window[0])
 			window[0] = first, window[1] = last;
 	if (file)
 		fclose(file);
 }
 
-static int take(void *context, void *data, size_t size) { return 0; }
+static int take(void *context, void *data, size_t size)
+{
+	return 0;
+}
 
 int main(int argc, char **argv)
 {
@@ -36,7 +44,9 @@ int main(int argc, char **argv)
 	map = bpf_object__find_map_by_name(object, ".rodata");
 	{
 		/* In the order of the object's .rodata: streams, window_first, window_last. */
-		struct { uint64_t streams, window[2]; } settings = { argc > 2, { window[0], window[1] } };
+		struct {
+			uint64_t streams, window[2];
+		} settings = { argc > 2, { window[0], window[1] } };
 		size_t size;
 		void *image = (void *)bpf_map__initial_value(map, &size);
 
@@ -44,9 +54,7 @@ int main(int argc, char **argv)
 	}
 	if (bpf_object__load(object))
 		return 2;
-	bpf_object__for_each_program(program, object)
-		if (!bpf_program__attach(program))
-			return 2;
+	bpf_object__for_each_program(program, object) if (!bpf_program__attach(program)) return 2;
 	ring = ring_buffer__new(bpf_object__find_map_fd_by_name(object, "ring"), take, 0, 0);
 	puts("attached");
 	fflush(stdout);

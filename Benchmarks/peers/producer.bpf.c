@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Fills the ring as a busy virtual machine would: each run makes one mapping and removes the one made WINDOW runs before, in the three records
- * that the tool's own programs emit for that. BPF_PROG_TEST_RUN repeats it at native speed, without VFIO.
+ * Fills the ring as a busy virtual machine would: each run makes one mapping and removes the one
+ * made WINDOW runs before, in the three records that the tool's own programs emit for that.
+ * BPF_PROG_TEST_RUN repeats it at native speed, without VFIO.
  */
 #include "records.h"
 #include <linux/bpf.h>
@@ -30,7 +31,8 @@ static __always_inline void fill(struct vs_header *h, uint16_t type, uint16_t si
 SEC("tc") int produce(struct __sk_buff *skb)
 {
 	uint64_t number = made++, time = number * 1000 + 1000000;
-	uint64_t iova = (number % (4 * window)) << 12, old = ((number - window) % (4 * window)) << 12;
+	uint64_t iova = (number % (4 * window)) << 12, old = ((number - window) % (4 * window))
+							     << 12;
 	struct vs_map *map = bpf_ringbuf_reserve(&ring, sizeof(*map), 0);
 
 	if (map) {

@@ -29,8 +29,9 @@ static inline int producer_open(struct producer *producer, const char *path)
 
 static inline int producer_fill(const struct producer *producer)
 {
-	char packet[64] = {0};
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet, .data_size_in = sizeof(packet), .repeat = PRODUCER_RUNS);
+	char packet[64] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet, .data_size_in = sizeof(packet),
+		    .repeat = PRODUCER_RUNS);
 
 	return bpf_prog_test_run_opts(producer->program, &options);
 }

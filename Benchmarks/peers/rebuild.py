@@ -1,4 +1,7 @@
-"""rebuild.py json|orjson TIMELINE: what is mapped at the end, from the JSON timeline, in dicts: per container the mappings by IOVA."""
+"""rebuild.py json|orjson TIMELINE: what is mapped at the end, from the JSON timeline, in dicts: per
+container the mappings by IOVA.
+"""
+
 import importlib
 import json
 import sys
@@ -17,4 +20,11 @@ with open(sys.argv[2], "rb") as lines:
                 containers[event["container"]].pop(event["iova"], None)
         elif kind == "container" and event["action"] == "release":
             containers.pop(event["container"], None)
-print(json.dumps({name: {"mappings": len(live), "bytes": sum(size for size, _ in live.values())} for name, live in sorted(containers.items())}))
+print(
+    json.dumps(
+        {
+            name: {"mappings": len(live), "bytes": sum(size for size, _ in live.values())}
+            for name, live in sorted(containers.items())
+        }
+    )
+)

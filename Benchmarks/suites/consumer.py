@@ -1,4 +1,7 @@
-"""From the real ring to the live graph. A BPF program fills the ring at native speed by BPF_PROG_TEST_RUN, so this takes root, but no VFIO."""
+"""From the real ring to the live graph. A BPF program fills the ring at native speed by
+BPF_PROG_TEST_RUN, so this takes root, but no VFIO.
+"""
+
 import os
 import subprocess
 
@@ -12,8 +15,28 @@ def compiled():
     """The producer's object, and the program that counts what it produces."""
     programs.INPUTS.mkdir(parents=True, exist_ok=True)
     peers, producer, counter = programs.BENCH / "peers", programs.INPUTS / "producer.bpf.o", programs.INPUTS / "count"
-    subprocess.run(["clang", "-target", "bpf", "-mcpu=v2", "-g", "-O2", "-D__TARGET_ARCH_x86", "-I", programs.ROOT / "bpf", "-I", programs.ROOT / "Sources/CRecords/include",
-                    "-idirafter", f"/usr/include/{os.uname().machine}-linux-gnu", "-c", peers / "producer.bpf.c", "-o", producer], check=True)
+    subprocess.run(
+        [
+            "clang",
+            "-target",
+            "bpf",
+            "-mcpu=v2",
+            "-g",
+            "-O2",
+            "-D__TARGET_ARCH_x86",
+            "-I",
+            programs.ROOT / "bpf",
+            "-I",
+            programs.ROOT / "Sources/CRecords/include",
+            "-idirafter",
+            f"/usr/include/{os.uname().machine}-linux-gnu",
+            "-c",
+            peers / "producer.bpf.c",
+            "-o",
+            producer,
+        ],
+        check=True,
+    )
     subprocess.run(["gcc", "-O2", "-o", counter, peers / "count.c", "-lbpf", "-lelf", "-lz"], check=True)
     return producer, counter
 
@@ -31,9 +54,15 @@ def run(rounds):
         return compare(goal, [1e9 / ns for ns in column(taken[mode], "ns")], [1e9 / ns for ns in yardstick])
 
     results = [
-        speed("decode", Goal("C1", "speed of draining and decoding, over libbpf's callback that only counts", (">=", 0.9))),
+        speed(
+            "decode", Goal("C1", "speed of draining and decoding, over libbpf's callback that only counts", (">=", 0.9))
+        ),
         speed("graph", Goal("C2", "speed of draining to the live graph, over the same", (">=", 0.25))),
         speed("rules", Goal("C2b", "the same with every rule", (">=", 0.2))),
-        compare(Goal("S4b", "graph and all rules over the graph alone, from the ring", ("<=", 1.25)), column(taken["rules"], "ns"), column(taken["graph"], "ns")),
+        compare(
+            Goal("S4b", "graph and all rules over the graph alone, from the ring", ("<=", 1.25)),
+            column(taken["rules"], "ns"),
+            column(taken["graph"], "ns"),
+        ),
     ]
     return results, taken

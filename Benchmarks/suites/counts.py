@@ -1,4 +1,7 @@
-"""Instructions and heap blocks an event, by callgrind: what twice as many events take more. Held against thresholds.json, 5 % either way of which is news."""
+"""Instructions and heap blocks an event, by callgrind: what twice as many events take more. Held
+against thresholds.json, 5 % either way of which is news.
+"""
+
 import json
 import subprocess
 import tempfile
@@ -10,20 +13,46 @@ EVENTS = 20_000
 LIVE = 1_000
 SLACK = 1.05
 # (stage, shape, what): each stage does all that those before it do.
-COUNTED = [("scan", "mixed", "record → fields"), ("graph", "ascending", "record → graph, ascending"), ("graph", "churn", "record → graph, churn"),
-           ("rules", "mixed", "record → graph and rules"), ("write", "churn", "record → timeline"),
-           ("write", "mixed", "record → timeline, device memory among it"), ("read", "churn", "timeline → events")]
+COUNTED = [
+    ("scan", "mixed", "record → fields"),
+    ("graph", "ascending", "record → graph, ascending"),
+    ("graph", "churn", "record → graph, churn"),
+    ("rules", "mixed", "record → graph and rules"),
+    ("write", "churn", "record → timeline"),
+    ("write", "mixed", "record → timeline, device memory among it"),
+    ("read", "churn", "timeline → events"),
+]
 
 
-# The allocator's ways in, as the programs' own symbols: they are linked statically, so nothing can be put in the allocator's place.
-ALLOCATORS = {"malloc", "calloc", "realloc", "memalign", "aligned_alloc", "posix_memalign", "__libc_malloc", "__libc_calloc", "__libc_realloc"}
+# The allocator's ways in, as the programs' own symbols: they are linked statically, so nothing can
+# be put in the allocator's place.
+ALLOCATORS = {
+    "malloc",
+    "calloc",
+    "realloc",
+    "memalign",
+    "aligned_alloc",
+    "posix_memalign",
+    "__libc_malloc",
+    "__libc_calloc",
+    "__libc_realloc",
+}
 
 
 def counted(command):
     """Instructions, and calls of the allocator from outside it."""
     with tempfile.NamedTemporaryFile() as file:
-        subprocess.run(["valgrind", "--tool=callgrind", "--compress-strings=no", f"--callgrind-out-file={file.name}", *map(str, command)],
-                       capture_output=True, check=True)
+        subprocess.run(
+            [
+                "valgrind",
+                "--tool=callgrind",
+                "--compress-strings=no",
+                f"--callgrind-out-file={file.name}",
+                *map(str, command),
+            ],
+            capture_output=True,
+            check=True,
+        )
         blocks, instructions, caller, callee = 0, 0, None, None
         for line in open(file.name):
             if line.startswith("fn="):
@@ -61,7 +90,14 @@ def run(_):
         name = f"{stage}-{shape}"
         taken[name] = more(once, twice, stage, workbench)
         bound = thresholds[name]
-        results.append(count(Goal(f"C-{name}", f"instructions an event, {what}", ("<=", round(bound["instructions"] * SLACK, 1))), taken[name]["instructions"]))
-        results.append(count(Goal(f"C4-{name}", f"heap blocks an event, {what}", ("<=", bound["blocks"])), taken[name]["blocks"]))
+        results.append(
+            count(
+                Goal(f"C-{name}", f"instructions an event, {what}", ("<=", round(bound["instructions"] * SLACK, 1))),
+                taken[name]["instructions"],
+            )
+        )
+        results.append(
+            count(Goal(f"C4-{name}", f"heap blocks an event, {what}", ("<=", bound["blocks"])), taken[name]["blocks"])
+        )
     print(json.dumps(taken, indent=1))
     return results, taken

@@ -1,4 +1,7 @@
-"""What it takes to be there: start until attached, memory, idle. In one guest in which time is counted in instructions."""
+"""What it takes to be there: start until attached, memory, idle. In one guest in which time is
+counted in instructions.
+"""
+
 import emulated
 from measure import Goal, column, compare, count, summary
 from suites.kernel import SETUP, by_peer
@@ -12,7 +15,17 @@ def run(rounds):
     mine = [row for row in rows if row["peer"] == "vfioscope"]
     idle = 100 * summary(column(mine, "idle_cpu"))["median"]
     return [
-        compare(Goal("F1", "start until attached: vfioscope with 44 hooks / bpftrace with two probes", ("<=", 0.3)), start["vfioscope"], start["bpftrace-two"]),
-        compare(Goal("F1", "resident memory, the ring apart: vfioscope / bpftrace with two probes", ("<=", 0.2)), own, rss["bpftrace-two"]),
-        count(Goal("F2", "CPU when idle, per cent of a core that does one instruction a nanosecond", ("<=", 0.05)), idle),
+        compare(
+            Goal("F1", "start until attached: vfioscope with 44 hooks / bpftrace with two probes", ("<=", 0.3)),
+            start["vfioscope"],
+            start["bpftrace-two"],
+        ),
+        compare(
+            Goal("F1", "resident memory, the ring apart: vfioscope / bpftrace with two probes", ("<=", 0.2)),
+            own,
+            rss["bpftrace-two"],
+        ),
+        count(
+            Goal("F2", "CPU when idle, per cent of a core that does one instruction a nanosecond", ("<=", 0.05)), idle
+        ),
     ], rows

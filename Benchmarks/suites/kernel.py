@@ -1,7 +1,9 @@
-"""In the kernel: what a map costs under vfioscope, under a hand-written probe and under bpftrace, in one guest in which time is counted in instructions.
+"""In the kernel: what a map costs under vfioscope, under a hand-written probe and under bpftrace,
+in one guest in which time is counted in instructions.
 
 K5 needs no peer; K6, 65,535 maps with the consumer stopped, is the lab's (the step `full`).
 """
+
 import emulated
 from measure import Goal, compare, count, summary
 
@@ -28,21 +30,65 @@ def run(rounds):
     rows, release = emulated.run(SETUP + f"/extra/drive {rounds} {PEERS}")
     small = added(rows, "map_4k")
     results = [
-        compare(Goal("K1", "time added to a map: vfioscope / hand-written libbpf probe", ("<=", 1.10)), small["vfioscope"], small["probe"]),
-        compare(Goal("K2", "time added to a map: vfioscope / bpftrace, entry and return", ("<=", 0.35)), small["vfioscope"], small["bpftrace"]),
+        compare(
+            Goal("K1", "time added to a map: vfioscope / hand-written libbpf probe", ("<=", 1.10)),
+            small["vfioscope"],
+            small["probe"],
+        ),
+        compare(
+            Goal("K2", "time added to a map: vfioscope / bpftrace, entry and return", ("<=", 0.35)),
+            small["vfioscope"],
+            small["bpftrace"],
+        ),
     ]
-    for size, name, bound in (("4k", "4 KiB", 1.10), ("2m", "2 MiB", 1.03), ("large", f"{rows[0]['large'] >> 20} MiB of huge pages", 1.001)):
-        pair = {peer: [a + b for a, b in zip(maps, by_peer(rows, f"unmap_{size}")[peer])] for peer, maps in by_peer(rows, f"map_{size}").items()}
-        results.append(compare(Goal("K3", f"map and unmap of {name}: vfioscope / untraced", ("<=", bound)), pair["vfioscope"], pair["none"]))
+    for size, name, bound in (
+        ("4k", "4 KiB", 1.10),
+        ("2m", "2 MiB", 1.03),
+        ("large", f"{rows[0]['large'] >> 20} MiB of huge pages", 1.001),
+    ):
+        pair = {
+            peer: [a + b for a, b in zip(maps, by_peer(rows, f"unmap_{size}")[peer])]
+            for peer, maps in by_peer(rows, f"map_{size}").items()
+        }
+        results.append(
+            compare(
+                Goal("K3", f"map and unmap of {name}: vfioscope / untraced", ("<=", bound)),
+                pair["vfioscope"],
+                pair["none"],
+            )
+        )
     scattered = added(rows, "map_scattered")
-    results.append(compare(Goal("K4", "time added to a map of 1,024 pages that lie apart: folded / a record each", ("<=", 0.25)), scattered["vfioscope"], scattered["stream"]))
+    results.append(
+        compare(
+            Goal("K4", "time added to a map of 1,024 pages that lie apart: folded / a record each", ("<=", 0.25)),
+            scattered["vfioscope"],
+            scattered["stream"],
+        )
+    )
     storm = [row for row in rows if row["peer"] == "vfioscope"]
     events = 3 * 4096
-    # The timer wakes it, too: ten a second, told apart by how long the storm and the wait after it lasted.
+    # The timer wakes it, too: ten a second, told apart by how long the storm and the wait after it
+    # lasted.
     woken = [max(0, row["storm_wakeups"] - (row["storm"] + 0.5) * 11) * 1000 / events for row in storm]
-    results.append(count(Goal("K5", "wake-ups by records, per 1,000 records of a storm", ("<=", 1)), summary(woken)["median"]))
-    results.append(count(Goal("K5", "wake-ups a second when idle: its timer's, none by records", ("<=", 10.5)), summary([row["idle_wakeups"] for row in storm])["median"]))
+    results.append(
+        count(Goal("K5", "wake-ups by records, per 1,000 records of a storm", ("<=", 1)), summary(woken)["median"])
+    )
+    results.append(
+        count(
+            Goal("K5", "wake-ups a second when idle: its timer's, none by records", ("<=", 10.5)),
+            summary([row["idle_wakeups"] for row in storm])["median"],
+        )
+    )
     # For each line that came out: bpftrace's buffers overflow.
-    cpu = {peer: [row["storm_cpu"] / row["storm_lines"] for row in rows if row["peer"] == peer] for peer in ("vfioscope", "bpftrace")}
-    results.append(compare(Goal("C3", "CPU from the hook to a JSON line: vfioscope / bpftrace's printf", ("<=", 0.04)), cpu["vfioscope"], cpu["bpftrace"]))
+    cpu = {
+        peer: [row["storm_cpu"] / row["storm_lines"] for row in rows if row["peer"] == peer]
+        for peer in ("vfioscope", "bpftrace")
+    }
+    results.append(
+        compare(
+            Goal("C3", "CPU from the hook to a JSON line: vfioscope / bpftrace's printf", ("<=", 0.04)),
+            cpu["vfioscope"],
+            cpu["bpftrace"],
+        )
+    )
     return results, rows

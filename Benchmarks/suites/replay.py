@@ -1,4 +1,7 @@
-"""Recordings and timelines to the graph and to lines, beside Python's dicts, DuckDB, jq, JSONEncoder and wc -l."""
+"""Recordings and timelines to the graph and to lines, beside Python's dicts, DuckDB, jq,
+JSONEncoder and wc -l.
+"""
+
 import itertools
 import json
 import os
@@ -9,8 +12,8 @@ import programs
 from measure import Command, Goal, column, compare, count, interleave
 
 PEERS = programs.BENCH / "peers"
-EVENTS = 400_000     # what a peer reads
-JQ_EVENTS = 40_000   # jq copies an object for each key that goes
+EVENTS = 400_000  # what a peer reads
+JQ_EVENTS = 40_000  # jq copies an object for each key that goes
 ENCODED = 100_000
 LIVE = 20_000
 
@@ -18,11 +21,16 @@ LIVE = 20_000
 def graph_of(file):
     """Live mappings and bytes by container, as the tool's own graph document has them."""
     document = json.loads(programs.output(programs.TOOL, "export", "--format", "json", file))
-    return {each["container"]: {"mappings": each["capacity"]["mappings"], "bytes": each["bytes"]} for each in document["containers"]}
+    return {
+        each["container"]: {"mappings": each["capacity"]["mappings"], "bytes": each["bytes"]}
+        for each in document["containers"]
+    }
 
 
 def to_graph(file):
-    """The command of the tool that ends with the graph: `export --format json` judges by every rule meanwhile, and writes who has what mapped."""
+    """The command of the tool that ends with the graph: `export --format json` judges by every rule
+    meanwhile, and writes who has what mapped.
+    """
     return [programs.TOOL, "export", "--format", "json", file]
 
 
@@ -73,7 +81,9 @@ def run(rounds):
     # No comparison where the answers differ.
     for files, peers in (((mixed, lines), ("python", "orjson", "duckdb")), ((small, small_lines), ("jq",))):
         expected = graph_of(files[0])
-        for name, answer in [(str(files[1]), graph_of(files[1]))] + [(peer, json.loads(programs.output(*commands[peer].argv))) for peer in peers]:
+        for name, answer in [(str(files[1]), graph_of(files[1]))] + [
+            (peer, json.loads(programs.output(*commands[peer].argv))) for peer in peers
+        ]:
             if answer != expected:
                 raise SystemExit(f"{name} has another graph than {files[0]}: {answer}, {expected}")
     encoded = same_lines(churn, churn_lines, encoder)
@@ -87,20 +97,49 @@ def run(rounds):
     wc = per("wc", large_lines.stat().st_size)
     # Speed is the inverse of time: the peer's time stands above.
     results = [
-        compare(Goal("O1", "recording → graph, Python's time over ours", (">=", 200)), per("python", events), recording),
+        compare(
+            Goal("O1", "recording → graph, Python's time over ours", (">=", 200)), per("python", events), recording
+        ),
         compare(Goal("O1b", "recording → graph, Python with orjson", (">=", 100)), per("orjson", events), recording),
         compare(Goal("O1c", "recording → graph, DuckDB on one thread", (">=", 20)), per("duckdb", events), recording),
         compare(Goal("O2", "timeline → graph, Python's time over ours", (">=", 40)), per("python", events), timeline),
-        compare(Goal("O2b", "timeline → graph, jq", (">=", 40), f"{few:,.0f} events for jq, by the event"), per("jq", few), timeline),
+        compare(
+            Goal("O2b", "timeline → graph, jq", (">=", 40), f"{few:,.0f} events for jq, by the event"),
+            per("jq", few),
+            timeline,
+        ),
         compare(Goal("O2c", "timeline → graph, DuckDB on one thread", (">=", 4)), per("duckdb", events), timeline),
-        compare(Goal("O3", "recording → timeline, JSONEncoder's time over ours", (">=", 60), f"{encoded:,} lines for JSONEncoder, by the line"),
-                per("encoder", churned), export),
-        compare(Goal("O3b", "recording → timeline, speed over that of wc -l on the same bytes", (">=", 0.25)), wc,
-                per("export", large_lines.stat().st_size)),
-        count(Goal("O4", "bytes of recording an event, four VMs that churn", ("<=", 16)), large_made["bytes_per_event"]),
-        compare(Goal("O5", "recording → records, speed over that of wc -l, by the decoded byte", (">=", 0.5)), wc,
-                [row["ns"] / 1e9 / row["bytes"] for row in rounds_of["scan"]]),
-        compare(Goal("O6", f"audit of {2 * cores} recordings, wall time on one core over that on {cores}", (">=", 0.8 * cores)),
-                column(rounds_of["audit-one"], "wall"), column(rounds_of["audit"], "wall")),
+        compare(
+            Goal(
+                "O3",
+                "recording → timeline, JSONEncoder's time over ours",
+                (">=", 60),
+                f"{encoded:,} lines for JSONEncoder, by the line",
+            ),
+            per("encoder", churned),
+            export,
+        ),
+        compare(
+            Goal("O3b", "recording → timeline, speed over that of wc -l on the same bytes", (">=", 0.25)),
+            wc,
+            per("export", large_lines.stat().st_size),
+        ),
+        count(
+            Goal("O4", "bytes of recording an event, four VMs that churn", ("<=", 16)), large_made["bytes_per_event"]
+        ),
+        compare(
+            Goal("O5", "recording → records, speed over that of wc -l, by the decoded byte", (">=", 0.5)),
+            wc,
+            [row["ns"] / 1e9 / row["bytes"] for row in rounds_of["scan"]],
+        ),
+        compare(
+            Goal(
+                "O6",
+                f"audit of {2 * cores} recordings, wall time on one core over that on {cores}",
+                (">=", 0.8 * cores),
+            ),
+            column(rounds_of["audit-one"], "wall"),
+            column(rounds_of["audit"], "wall"),
+        ),
     ]
     return results, rounds_of

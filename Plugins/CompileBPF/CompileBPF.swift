@@ -1,7 +1,8 @@
 import Foundation
 import PackagePlugin
 
-/// Compiles bpf/ with the toolchain's own clang and hands the object to Swift as a generated source.
+/// Compiles bpf/ with the toolchain's own clang and hands the object to Swift as a generated
+/// source.
 @main
 struct CompileBPF: BuildToolPlugin {
     func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {

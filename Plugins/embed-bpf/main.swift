@@ -1,5 +1,6 @@
-// embed-bpf CLANG BPF-DIRECTORY RECORDS-DIRECTORY OBJECT OUTPUT.swift
-// Compiles the BPF side and writes the object as a Swift string literal: the tool is one file, with nothing to install beside it.
+// embed-bpf CLANG BPF-DIRECTORY RECORDS-DIRECTORY OBJECT OUTPUT.swift Compiles the BPF side and
+// writes the object as a Swift string literal: the tool is one file, with nothing to install beside
+// it.
 import Foundation
 
 func fail(_ message: String) -> Never {
@@ -24,7 +25,9 @@ func find(_ name: String) -> String? {
 
 let arguments = CommandLine.arguments
 guard arguments.count == 6 else { fail("five arguments are needed") }
-guard let clang = find(arguments[1]) else { fail("no clang: the Swift toolchain brings one, put its bin directory on PATH") }
+guard let clang = find(arguments[1]) else {
+    fail("no clang: the Swift toolchain brings one, put its bin directory on PATH")
+}
 let (bpf, records, object, output) = (arguments[2], arguments[3], arguments[4], arguments[5])
 guard FileManager.default.fileExists(atPath: "/usr/include/bpf/bpf_helpers.h") else {
     fail("bpf/bpf_helpers.h is missing: install libbpf-dev, libelf-dev and zlib1g-dev (make dependencies)")
@@ -36,13 +39,21 @@ let (kernelArchitecture, triple) = ("x86", "x86_64-linux-gnu")
 let (kernelArchitecture, triple) = ("arm64", "aarch64-linux-gnu")
 #endif
 // -mcpu=v2: with v3 an atomic add becomes a fetching one, which Linux 5.10 rejects.
-run(clang, [
-    "-target", "bpf", "-mcpu=v2", "-g", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", "-D__TARGET_ARCH_\(kernelArchitecture)",
-    "-I", bpf, "-I", records, "-idirafter", "/usr/include/\(triple)", "-ffile-prefix-map=\(bpf)=bpf", "-c", "\(bpf)/vfioscope.bpf.c", "-o", object,
-])
+run(
+    clang,
+    [
+        "-target", "bpf", "-mcpu=v2", "-g", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror",
+        "-D__TARGET_ARCH_\(kernelArchitecture)",
+        "-I", bpf, "-I", records, "-idirafter", "/usr/include/\(triple)", "-ffile-prefix-map=\(bpf)=bpf", "-c",
+        "\(bpf)/vfioscope.bpf.c", "-o", object,
+    ])
 // BTF stays, DWARF goes.
-let sibling = URL(fileURLWithPath: clang).resolvingSymlinksInPath().deletingLastPathComponent().appending(path: "llvm-objcopy").path
-if let objcopy = FileManager.default.isExecutableFile(atPath: sibling) ? sibling : find("llvm-objcopy") { run(objcopy, ["--strip-debug", object]) }
+let sibling = URL(fileURLWithPath: clang).resolvingSymlinksInPath().deletingLastPathComponent().appending(
+    path: "llvm-objcopy"
+).path
+if let objcopy = FileManager.default.isExecutableFile(atPath: sibling) ? sibling : find("llvm-objcopy") {
+    run(objcopy, ["--strip-debug", object])
+}
 
 guard let bytes = FileManager.default.contents(atPath: object) else { fail("cannot read \(object)") }
 let digits = Array("0123456789abcdef".utf8)

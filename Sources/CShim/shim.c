@@ -32,7 +32,10 @@ void vs_libbpf_start_log(void)
 	libbpf_set_print(keep_log);
 }
 
-const char *vs_libbpf_last_log(void) { return libbpf_log; }
+const char *vs_libbpf_last_log(void)
+{
+	return libbpf_log;
+}
 
 static int64_t read_clock(clockid_t clock)
 {
@@ -42,13 +45,24 @@ static int64_t read_clock(clockid_t clock)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-int64_t vs_boot_time(void) { return read_clock(CLOCK_BOOTTIME); }
-int64_t vs_unix_time(void) { return read_clock(CLOCK_REALTIME); }
-int64_t vs_thread_time(void) { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
+int64_t vs_boot_time(void)
+{
+	return read_clock(CLOCK_BOOTTIME);
+}
+int64_t vs_unix_time(void)
+{
+	return read_clock(CLOCK_REALTIME);
+}
+int64_t vs_thread_time(void)
+{
+	return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
 
 int vs_open_kprobe(uint32_t type, uint64_t address, bool returns)
 {
-	struct perf_event_attr attr = {.size = sizeof(attr), .type = type, .config = returns, .kprobe_addr = address};
+	struct perf_event_attr attr = {
+		.size = sizeof(attr), .type = type, .config = returns, .kprobe_addr = address
+	};
 
 	return (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
 }
@@ -71,11 +85,15 @@ static void on_request(int number)
 	requests++;
 }
 
-int vs_snapshot_requests(void) { return requests; }
+int vs_snapshot_requests(void)
+{
+	return requests;
+}
 
 void vs_catch_signals(void)
 {
-	struct sigaction action = {.sa_handler = on_signal}, request = {.sa_handler = on_request};
+	struct sigaction action = { .sa_handler = on_signal },
+			 request = { .sa_handler = on_request };
 
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, &action, 0);
@@ -86,12 +104,17 @@ void vs_catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-int vs_caught_signal(void) { return caught; }
+int vs_caught_signal(void)
+{
+	return caught;
+}
 
-/* With poll(2), or by level, every round of a storm would be ready at once, and the consumer spin. */
+/*
+ * With poll(2), or by level, every round of a storm would be ready at once, and the consumer spin.
+ */
 int vs_watch(int ring)
 {
-	struct epoll_event wanted = {.events = EPOLLIN | EPOLLET};
+	struct epoll_event wanted = { .events = EPOLLIN | EPOLLET };
 	int watch = epoll_create1(EPOLL_CLOEXEC);
 
 	if (watch >= 0)

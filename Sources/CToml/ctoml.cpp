@@ -1,10 +1,12 @@
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_ENABLE_FLOAT16 0
-// toml++ 3.3 asserts, or has the compiler assume, that a table's header begins with a key, and then checks it: `[=]` must be an error.
+// toml++ 3.3 asserts, or has the compiler assume, that a table's header begins with a key, and then
+// checks it: `[=]` must be an error.
 #undef NDEBUG
 #define TOML_ASSERT(condition) static_assert(true)
-// And is_non_ascii_horizontal_whitespace() takes U+00A1 … U+0499 and others for unreachable: they are no whitespace.
+// And is_non_ascii_horizontal_whitespace() takes U+00A1 … U+0499 and others for unreachable: they
+// are no whitespace.
 #include <cstdint>
 #include <toml++/impl/preprocessor.h>
 #define __builtin_unreachable() return false
@@ -14,7 +16,8 @@
 
 #include "ctoml.h"
 
-namespace {
+namespace
+{
 
 struct document : ctoml_document {
 	toml::table root;
@@ -22,27 +25,42 @@ struct document : ctoml_document {
 	std::string message;
 };
 
-ctoml_place place(const toml::source_region &region) { return {region.begin.line, region.begin.column}; }
+ctoml_place place(const toml::source_region &region)
+{
+	return { region.begin.line, region.begin.column };
+}
 
-/* Far more than a policy has; toml++ limits arrays and inline tables, but not the parts of a dotted key. */
+/*
+ * Far more than a policy has; toml++ limits arrays and inline tables, but not the parts of a dotted
+ * key.
+ */
 constexpr int max_depth = 16;
 constexpr int max_dots = 32;
 
-/* The first line with a key of too many parts, or what could be one; 0 when there is none. Destructors recurse, as deep as keys go. */
+/*
+ * The first line with a key of too many parts, or what could be one; 0 when there is none.
+ * Destructors recurse, as deep as keys go.
+ */
 uint32_t overlong_key(std::string_view text)
 {
 	uint32_t line = 1;
 	int dots = 0;
 	for (char c : text) {
-		if (c == '\n') line++;
-		if (c == '.' && ++dots > max_dots) return line;
-		if (std::string_view("=,[]{}#\n").find(c) != std::string_view::npos) dots = 0;
+		if (c == '\n')
+			line++;
+		if (c == '.' && ++dots > max_dots)
+			return line;
+		if (std::string_view("=,[]{}#\n").find(c) != std::string_view::npos)
+			dots = 0;
 	}
 	return 0;
 }
 
-/* Adds a value and all in it; false when it is nested too deeply, then `out` ends with that value. */
-bool collect(const toml::node &value, const toml::key *key, std::vector<ctoml_node> &out, int depth = 0)
+/*
+ * Adds a value and all in it; false when it is nested too deeply, then `out` ends with that value.
+ */
+bool collect(const toml::node &value, const toml::key *key, std::vector<ctoml_node> &out,
+	     int depth = 0)
 {
 	ctoml_node node{};
 	node.at = place(value.source());
@@ -81,18 +99,27 @@ bool collect(const toml::node &value, const toml::key *key, std::vector<ctoml_no
 		node.number = date.year * 10000 + date.month * 100 + date.day;
 		break;
 	}
-	case toml::node_type::time: node.kind = CTOML_TIME; break;
-	case toml::node_type::date_time: node.kind = CTOML_DATE_TIME; break;
-	default: node.kind = CTOML_FLOAT; break;
+	case toml::node_type::time:
+		node.kind = CTOML_TIME;
+		break;
+	case toml::node_type::date_time:
+		node.kind = CTOML_DATE_TIME;
+		break;
+	default:
+		node.kind = CTOML_FLOAT;
+		break;
 	}
 	out.push_back(node);
-	if (depth == max_depth) return false;
+	if (depth == max_depth)
+		return false;
 	if (const toml::table *table = value.as_table())
 		for (auto &&[name, child] : *table)
-			if (!collect(child, &name, out, depth + 1)) return false;
+			if (!collect(child, &name, out, depth + 1))
+				return false;
 	if (const toml::array *array = value.as_array())
 		for (auto &&child : *array)
-			if (!collect(child, nullptr, out, depth + 1)) return false;
+			if (!collect(child, nullptr, out, depth + 1))
+				return false;
 	return true;
 }
 
@@ -106,8 +133,8 @@ try {
 		made->error = made->message.c_str();
 		made->error_at = at;
 	};
-	if (uint32_t line = overlong_key({text, size})) {
-		fail("a key of too many parts", {line, 1});
+	if (uint32_t line = overlong_key({ text, size })) {
+		fail("a key of too many parts", { line, 1 });
 		return made.release();
 	}
 	toml::parse_result result = toml::parse(std::string_view(text, size));

@@ -2,8 +2,9 @@ import MappingGraph
 
 /// Conditions waiting for their debounce to pass, in the order of their deadlines.
 ///
-/// There are few durations and time does not go back, so for each of them deadlines come in ascending: a queue a duration, not a heap. A
-/// condition that ended is left in it, to be passed over by its number.
+/// There are few durations and time does not go back, so for each of them deadlines come in
+/// ascending: a queue a duration, not a heap. A condition that ended is left in it, to be passed
+/// over by its number.
 struct DeadlineQueue: Sendable {
     struct Item: Sendable {
         var deadline: UInt64
@@ -27,12 +28,14 @@ struct DeadlineQueue: Sendable {
     private(set) var next = UInt64.max
     private var nextLane = 0
 
-    /// Puts the deadline `duration` after `now`, which is never less than in the call before. O(durations).
+    /// Puts the deadline `duration` after `now`, which is never less than in the call before.
+    /// O(durations).
     mutating func append(_ subject: Subject, target: Int, rule: Int, sequence: UInt64, now: UInt64, duration: UInt64) {
         var lane = lanes.firstIndex { $0.duration == duration } ?? lanes.count
         if lane == lanes.count { lanes.append(Lane(duration: duration)) }
         let (sum, overflow) = now.addingReportingOverflow(duration)
-        lanes[lane].items.append(Item(deadline: overflow ? .max : sum, sequence: sequence, subject: subject, target: target, rule: rule))
+        lanes[lane].items.append(
+            Item(deadline: overflow ? .max : sum, sequence: sequence, subject: subject, target: target, rule: rule))
         findNext(&lane)
     }
 
@@ -56,7 +59,9 @@ struct DeadlineQueue: Sendable {
     private mutating func findNext(_ lane: inout Int) {
         var best: Item?
         for (index, it) in lanes.enumerated() {
-            guard let first = it.first, best.map({ (first.deadline, first.sequence) < ($0.deadline, $0.sequence) }) ?? true else { continue }
+            guard let first = it.first,
+                best.map({ (first.deadline, first.sequence) < ($0.deadline, $0.sequence) }) ?? true
+            else { continue }
             best = first
             lane = index
         }

@@ -2,8 +2,8 @@ import Events
 import MappingGraph
 
 extension Engine {
-    /// Asks the rules about the containers that an event may have changed, and about those of which some condition holds. For events that are
-    /// rare: O(containers) at worst.
+    /// Asks the rules about the containers that an event may have changed, and about those of which
+    /// some condition holds. For events that are rare: O(containers) at worst.
     mutating func judgeContainers(_ applied: Applied, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
         if applied.containerChange == .count {
             if let id = applied.container { judge(id, onlyCount: true, graph, emit) }
@@ -17,7 +17,9 @@ extension Engine {
         case .device(let address): if let id = graph.containerID(of: address) { ids.insert(id) }
         case .group(let number): if let id = graph.groups[number]?.container { ids.insert(id) }
         case .bus(let address):
-            for other in graph.devices.keys where other.isOnSameBus(as: address) { if let id = graph.containerID(of: other) { ids.insert(id) } }
+            for other in graph.devices.keys where other.isOnSameBus(as: address) {
+                if let id = graph.containerID(of: other) { ids.insert(id) }
+            }
         case .process, .everything: for container in graph.containers { ids.insert(container.id) }
         }
         for id in ids.sorted() { judge(id, onlyCount: false, graph, emit) }
@@ -26,7 +28,8 @@ extension Engine {
         }
     }
 
-    private mutating func judge(_ id: ContainerID, onlyCount: Bool, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
+    private mutating func judge(_ id: ContainerID, onlyCount: Bool, _ graph: borrowing Graph, _ emit: (Finding) -> Void)
+    {
         guard let container = graph.container(id) else { return }
         guard container.iommu != nil else { return drop(.container(id), emit) }
         for (index, rule) in containerRules where !onlyCount || rule.watchesMappingCount {
@@ -46,17 +49,20 @@ extension Engine {
             if lints.count(key, at: now) { continue }
             let target = occurrence.target.flatMap { $0.device == nil ? nil : $0 }
             let finding = Finding(
-                id: number(), rule: rule.slug, severity: occurrence.severity, state: .open, time: now, container: id, iova: occurrence.iova,
+                id: number(), rule: rule.slug, severity: occurrence.severity, state: .open, time: now, container: id,
+                iova: occurrence.iova,
                 size: occurrence.size, device: target?.device, bar: target?.bar, barOffset: target?.barOffset,
                 reachable: target?.device.flatMap { graph.device($0)?.isReachable }, since: now, actor: event.actor,
-                message: rule.message(event, applied: applied, graph: graph), isAfterGap: graph.lastGap.map { now <= $0.end } ?? false, occurrences: 1)
+                message: rule.message(event, applied: applied, graph: graph),
+                isAfterGap: graph.lastGap.map { now <= $0.end } ?? false, occurrences: 1)
             lints.open(key, finding, linked: linked)
             emit(finding)
         }
     }
 }
 
-/// Lints that have been said, and how often they happened since. They end with their container's IOMMU side.
+/// Lints that have been said, and how often they happened since. They end with their container's
+/// IOMMU side.
 struct LintTable: Sendable {
     struct Key: Hashable, Sendable {
         var rule: Int

@@ -1,11 +1,14 @@
 import Events
 import MappingGraph
 
-/// Applies the rules to the graph as it changes, and says when a condition has held for longer than the debounce.
+/// Applies the rules to the graph as it changes, and says when a condition has held for longer than
+/// the debounce.
 ///
-/// For each event, in this order: `advance(to: event.time…)`, then `Graph.apply`, then `apply`: a deadline is judged by the state that held
-/// at it. All time is event time, so a replay says what the live trace said; call `advance` on its own only up to a time before which every
-/// event has been seen. How often that is done changes nothing. A RAM-only map or unmap costs a few comparisons.
+/// For each event, in this order: `advance(to: event.time…)`, then `Graph.apply`, then `apply`: a
+/// deadline is judged by the state that held at it. All time is event time, so a replay says what
+/// the live trace said; call `advance` on its own only up to a time before which every event has
+/// been seen. How often that is done changes nothing. A RAM-only map or unmap costs a few
+/// comparisons.
 public struct Engine: Sendable {
     /// A condition that holds: pending while `finding` is nil, open after.
     struct Track: Sendable {
@@ -24,7 +27,8 @@ public struct Engine: Sendable {
     public static let defaultDebounce: UInt64 = 500_000_000
 
     public let rules: [any Rule]
-    /// How long a condition must hold before it is said, nanoseconds; one that holds for exactly as long is said.
+    /// How long a condition must hold before it is said, nanoseconds; one that holds for exactly as
+    /// long is said.
     public let debounce: UInt64
 
     let exposureRules: [(index: Int, rule: any ExposureRule)]
@@ -35,7 +39,8 @@ public struct Engine: Sendable {
     /// How long each rule's condition must hold, nanoseconds, by position in `rules`.
     let durations: [UInt64]
 
-    /// The latest event: two CPUs' records can be a little out of order, and time here never goes back.
+    /// The latest event: two CPUs' records can be a little out of order, and time here never goes
+    /// back.
     var now: UInt64 = 0
     /// Only subjects of which some condition holds.
     var tracks: [Subject: Few<Track>] = [:]
@@ -46,8 +51,11 @@ public struct Engine: Sendable {
     /// Whether there were areas to judge when that was asked last.
     private var hasAreas = false
 
-    /// - Parameter durations: by slug, nanoseconds: in place of the debounce and of a rule's own patience. Lints do not wait.
-    public init(rules: [any Rule] = RuleRegistry.all, debounce: UInt64 = Self.defaultDebounce, durations: [String: UInt64] = [:]) {
+    /// - Parameter durations: by slug, nanoseconds: in place of the debounce and of a rule's own
+    ///   patience. Lints do not wait.
+    public init(
+        rules: [any Rule] = RuleRegistry.all, debounce: UInt64 = Self.defaultDebounce, durations: [String: UInt64] = [:]
+    ) {
         self.rules = rules
         self.debounce = debounce
         self.durations = rules.map { durations[$0.slug] ?? max(debounce, $0.patienceNanoseconds) }
@@ -58,7 +66,8 @@ public struct Engine: Sendable {
         eventRules = rules.enumerated().compactMap { index, rule in rule.judging.event.map { (index, $0) } }
     }
 
-    /// Tells the graph at which number of mappings, and at how much of a process's limit, it has to ask. Before the first event.
+    /// Tells the graph at which number of mappings, and at how much of a process's limit, it has to
+    /// ask. Before the first event.
     public func configure(_ graph: inout Graph) {
         for case let rule as MappingBudget in rules { graph.mappingMarkPercent = Int(rule.threshold.value) }
         for case let rule as MemlockBudget in rules { graph.memlockMarkPercent = Int(rule.threshold.value) }
@@ -69,7 +78,8 @@ public struct Engine: Sendable {
         (tracks.values.joined().compactMap(\.finding) + lints.findings).sorted { $0.id < $1.id }
     }
 
-    /// Opens and changes the findings whose debounce has passed by `time`, inclusive, in order of their deadlines. Their `time` is the deadline.
+    /// Opens and changes the findings whose debounce has passed by `time`, inclusive, in order of
+    /// their deadlines. Their `time` is the deadline.
     public mutating func advance(to time: UInt64, graph: borrowing Graph, emit: (Finding) -> Void) {
         guard queue.next <= time else { return }
         while let item = queue.pop(upTo: time) { open(item, graph, emit) }
@@ -92,16 +102,20 @@ public struct Engine: Sendable {
             for id in graph.peerIDs(targeting: address) { judge(id, graph, emit) }
             // What lies where a BAR was may be this device's.
             for id in movedPeers { judge(id, graph, emit) }
-        case .bus, .group, .process, .everything: for id in affectedPeers(applied.affects, graph) { judge(id, graph, emit) }
+        case .bus, .group, .process, .everything:
+            for id in affectedPeers(applied.affects, graph) { judge(id, graph, emit) }
         }
         if applied.containerChange != .nothing { judgeContainers(applied, graph, emit) }
         if applied.containerChange == .state { judgeAreas(graph, emit) }
         if applied.isUnusual { lint(event, applied, graph, emit) }
     }
 
-    /// The same for a plain record that the graph has taken in, with what of its container may have changed.
+    /// The same for a plain record that the graph has taken in, with what of its container may have
+    /// changed.
     @inline(__always)
-    public mutating func apply(_ record: PlainRecord, change: Applied.ContainerChange, graph: borrowing Graph, emit: (Finding) -> Void) {
+    public mutating func apply(
+        _ record: PlainRecord, change: Applied.ContainerChange, graph: borrowing Graph, emit: (Finding) -> Void
+    ) {
         if record.time > now { now = record.time }
         guard change != .nothing else { return }
         var applied = Applied()
@@ -137,7 +151,9 @@ public struct Engine: Sendable {
             case .group(let number): if device?.group == number { ids.formUnion(graph.peerIDs(targeting: address)) }
             case .process(let process):
                 let isOpener = device?.opener?.process == process
-                for peer in graph.peers(targeting: address) where isOpener || peer.creator.process == process { ids.insert(peer.id) }
+                for peer in graph.peers(targeting: address) where isOpener || peer.creator.process == process {
+                    ids.insert(peer.id)
+                }
             case .everything: ids.formUnion(graph.peerIDs(targeting: address))
             case .nothing, .mapping, .device: break
             }
@@ -162,7 +178,8 @@ public struct Engine: Sendable {
 
     // MARK: Areas of BARs
 
-    /// There are hardly ever any. O(areas), and O(subjects of which some condition holds) while there are, or were just now.
+    /// There are hardly ever any. O(areas), and O(subjects of which some condition holds) while
+    /// there are, or were just now.
     private mutating func judgeAreas(_ graph: borrowing Graph, _ emit: (Finding) -> Void) {
         let hadAreas = hasAreas
         hasAreas = graph.hasKeptAreas
@@ -178,7 +195,8 @@ public struct Engine: Sendable {
     // MARK: Conditions
 
     /// Begins, ends or changes a condition by what its rule says now.
-    mutating func update(_ subject: Subject, _ target: Int, _ rule: Int, _ verdict: Verdict?, _ emit: (Finding) -> Void) {
+    mutating func update(_ subject: Subject, _ target: Int, _ rule: Int, _ verdict: Verdict?, _ emit: (Finding) -> Void)
+    {
         let at = tracks[subject]?.firstIndex { $0.rule == rule && $0.target == target }
         guard let verdict else {
             if let at { end(subject, at, emit) }
@@ -186,12 +204,14 @@ public struct Engine: Sendable {
         }
         guard let at else {
             let sequence = schedule(subject, target, rule)
-            tracks[subject, default: Few()].append(Track(rule: rule, target: target, sequence: sequence, since: now, verdict: verdict, finding: nil))
+            tracks[subject, default: Few()].append(
+                Track(rule: rule, target: target, sequence: sequence, since: now, verdict: verdict, finding: nil))
             return
         }
         tracks[subject]![at].verdict = verdict
         guard let finding = tracks[subject]![at].finding else { return }
-        // A change has to last as long as the condition itself: a device that is reset while it is stale flickers.
+        // A change has to last as long as the condition itself: a device that is reset while it is
+        // stale flickers.
         if finding.severity == verdict.severity && finding.reachable == verdict.reachable {
             tracks[subject]![at].changing = false
         } else if !tracks[subject]![at].changing {
@@ -229,13 +249,15 @@ public struct Engine: Sendable {
     private func describe(_ item: DeadlineQueue.Item, _ track: Track, _ graph: borrowing Graph) -> Finding? {
         let verdict = track.verdict
         var finding = Finding(
-            id: 0, rule: rules[item.rule].slug, severity: verdict.severity, state: .open, time: 0, reachable: verdict.reachable, since: track.since,
+            id: 0, rule: rules[item.rule].slug, severity: verdict.severity, state: .open, time: 0,
+            reachable: verdict.reachable, since: track.since,
             actor: verdict.actor ?? Actor(), deviceOwner: verdict.deviceOwner, message: "",
             isAfterGap: graph.lastGap.map { track.since <= $0.end } ?? false)
         switch item.subject {
         case .peer(let id):
             guard let peer = graph.peer(id), let exposure = Exposure(peer, index: item.target, graph: graph),
-                  let rule = rules[item.rule].judging.exposure else { return nil }
+                let rule = rules[item.rule].judging.exposure
+            else { return nil }
             finding.container = peer.container
             finding.actor = peer.creator
             finding.iova = exposure.target.iova
@@ -245,7 +267,9 @@ public struct Engine: Sendable {
             finding.barOffset = exposure.target.barOffset
             finding.message = rule.message(exposure, graph: graph)
             finding.holdsMSIXTable = verdict.holdsMSIXTable
-            if verdict.holdsMSIXTable { finding.message += " It holds the MSI-X table: a stray write can raise arbitrary interrupts." }
+            if verdict.holdsMSIXTable {
+                finding.message += " It holds the MSI-X table: a stray write can raise arbitrary interrupts."
+            }
         case .area(let id):
             guard let area = graph.keptArea(id), let rule = rules[item.rule].judging.area else { return nil }
             finding.container = graph.containerID(of: area.device)

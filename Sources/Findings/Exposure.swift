@@ -1,7 +1,8 @@
 import Events
 import MappingGraph
 
-/// One part of a mapping that leads to a device, and how things stand between the two now: what rules judge.
+/// One part of a mapping that leads to a device, and how things stand between the two now: what
+/// rules judge.
 public struct Exposure: Sendable {
     public let peer: PeerMapping
     public let target: Target
@@ -30,7 +31,8 @@ public struct Exposure: Sendable {
         case unbound
         /// Gone from the bus.
         case removed
-        /// Elsewhere in physical memory than the mapping leads to; or gone from the bus, and another device's BAR lies there.
+        /// Elsewhere in physical memory than the mapping leads to; or gone from the bus, and
+        /// another device's BAR lies there.
         case moved
     }
 
@@ -46,8 +48,10 @@ public struct Exposure: Sendable {
         standing = Self.standing(peer, index, device, deviceContainer, graph)
     }
 
-    private static func standing(_ peer: PeerMapping, _ index: Int, _ device: Device, _ container: ContainerID?,
-                                 _ graph: borrowing Graph) -> Standing {
+    private static func standing(
+        _ peer: PeerMapping, _ index: Int, _ device: Device, _ container: ContainerID?,
+        _ graph: borrowing Graph
+    ) -> Standing {
         if isMoved(peer, index, device, graph) { return .moved }
         if device.isRemoved { return .removed }
         if device.isDriverKnown, !device.info.driver.isEmpty, !device.info.driver.keepsForVFIO { return .hostDriver }
@@ -64,11 +68,14 @@ public struct Exposure: Sendable {
     private static func isMoved(_ peer: PeerMapping, _ index: Int, _ device: Device, _ graph: borrowing Graph) -> Bool {
         if device.isRemoved { return graph.residents(peer, at: index).contains { $0.device != device.address } }
         let then = peer.bars[index], now = device.info.bars[Int(peer.targets[index].bar)]
-        // One that has grown or shrunk in its place still is what the mapping was made for, as far as it reaches.
-        return now.address != then.address || now.size < then.size && peer.targets[index].barOffset + peer.targets[index].size > now.size
+        // One that has grown or shrunk in its place still is what the mapping was made for, as far
+        // as it reaches.
+        return now.address != then.address
+            || now.size < then.size && peer.targets[index].barOffset + peer.targets[index].size > now.size
     }
 
-    /// Whether a DMA write through the mapping would change the table of MSI-X vectors of the device that is there.
+    /// Whether a DMA write through the mapping would change the table of MSI-X vectors of the
+    /// device that is there.
     func holdsMSIXTable(_ graph: borrowing Graph) -> Bool {
         guard graph.mapping(at: peer.iova, in: peer.container)?.writable ?? true else { return false }
         if standing == .moved { return graph.residents(peer, at: index).contains { $0.holdsMSIXTable(graph) } }
@@ -80,15 +87,16 @@ public struct Exposure: Sendable {
 }
 
 extension DriverName {
-    /// Whether a driver leaves the device to VFIO's users: vfio-pci, the variant drivers (mlx5_vfio_pci, nvgrace-gpu-vfio-pci, …), or
-    /// pci-stub, which does nothing with it.
+    /// Whether a driver leaves the device to VFIO's users: vfio-pci, the variant drivers
+    /// (mlx5_vfio_pci, nvgrace-gpu-vfio-pci, …), or pci-stub, which does nothing with it.
     var keepsForVFIO: Bool {
         if self == DriverName("pci-stub") { return true }
         let length = count
         guard length >= 4 else { return false }
         for at in 0...(length - 4)
         where bytes[at] == UInt8(ascii: "v") && bytes[at + 1] == UInt8(ascii: "f") && bytes[at + 2] == UInt8(ascii: "i")
-            && bytes[at + 3] == UInt8(ascii: "o") {
+            && bytes[at + 3] == UInt8(ascii: "o")
+        {
             return true
         }
         return false

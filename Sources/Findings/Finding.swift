@@ -27,8 +27,9 @@ public enum Severity: UInt8, Sendable, Comparable, CaseIterable {
 
 /// A rule that held for longer than the debounce, or a lint's first occurrence.
 ///
-/// What a finding has besides container, actor and times depends on its rule: an exposure has a place in both IOVA space and a BAR, what a
-/// process keeps of a BAR a place in that alone, a lint that of the call if that had one, a condition of a whole container neither.
+/// What a finding has besides container, actor and times depends on its rule: an exposure has a
+/// place in both IOVA space and a BAR, what a process keeps of a BAR a place in that alone, a lint
+/// that of the call if that had one, a condition of a whole container neither.
 public struct Finding: Sendable {
     public enum State: Sendable, Equatable { case open, resolved }
 
@@ -49,7 +50,8 @@ public struct Finding: Sendable {
     public var barOffset: UInt64?
     /// Whether a DMA would reach the device now.
     public var reachable: Bool?
-    /// When the condition began and, once resolved, ended; of a lint, its first and its last occurrence.
+    /// When the condition began and, once resolved, ended; of a lint, its first and its last
+    /// occurrence.
     public var since: UInt64
     public var until: UInt64?
     /// The mapping's creator; who made the call; else whom the container's condition is about.
@@ -59,7 +61,8 @@ public struct Finding: Sendable {
     public var message: String
     /// Records had been lost by `since`, or while it held: it may have begun earlier than that.
     public var isAfterGap = false
-    /// What the mapping leads to holds the device's MSI-X table, and the mapping may be written: one severity higher for that.
+    /// What the mapping leads to holds the device's MSI-X table, and the mapping may be written:
+    /// one severity higher for that.
     public var holdsMSIXTable = false
     /// How often it happened so far; only of lints.
     public var occurrences: UInt64?

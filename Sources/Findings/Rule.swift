@@ -1,10 +1,12 @@
 import Events
 import MappingGraph
 
-/// A defect, as a predicate: a pure function of the present state or of one event. The engine does the time.
+/// A defect, as a predicate: a pure function of the present state or of one event. The engine does
+/// the time.
 ///
-/// A new rule is one file in Rules/, conforming to `ExposureRule`, `AreaRule`, `ContainerRule` or `EventRule`, and one line in `RuleRegistry`.
-/// `explain` prints the texts: keep their lines under 100 columns.
+/// A new rule is one file in Rules/, conforming to `ExposureRule`, `AreaRule`, `ContainerRule` or
+/// `EventRule`, and one line in `RuleRegistry`. `explain` prints the texts: keep their lines under
+/// 100 columns.
 public protocol Rule: Sendable {
     /// What it judges; the protocols below give it.
     var judging: RuleJudging { get }
@@ -20,7 +22,8 @@ public protocol Rule: Sendable {
     var kernelFacts: [String] { get }
     /// What to do about it.
     var advice: String { get }
-    /// How long its condition has to hold, nanoseconds, where that is longer than the engine's debounce.
+    /// How long its condition has to hold, nanoseconds, where that is longer than the engine's
+    /// debounce.
     var patienceNanoseconds: UInt64 { get }
 }
 
@@ -30,7 +33,8 @@ extension Rule {
     public var patienceNanoseconds: UInt64 { 0 }
 }
 
-/// A rule by what it judges. To ask the runtime which protocols a type conforms to costs 150,000 instructions a rule; this costs none.
+/// A rule by what it judges. To ask the runtime which protocols a type conforms to costs 150,000
+/// instructions a rule; this costs none.
 public enum RuleJudging {
     case exposure(any ExposureRule), area(any AreaRule), container(any ContainerRule), event(any EventRule)
 
@@ -42,9 +46,11 @@ public enum RuleJudging {
 
 /// Judges a part of a mapping that leads to a device.
 public protocol ExposureRule: Rule {
-    /// Whether a MSI-X table in what the mapping leads to makes it worse by one severity. Not where the two have nothing to hide from each other.
+    /// Whether a MSI-X table in what the mapping leads to makes it worse by one severity. Not where
+    /// the two have nothing to hide from each other.
     var weighsMSIXTable: Bool { get }
-    /// Whether the condition holds now. Called for every event that could change it: builds no text.
+    /// Whether the condition holds now. Called for every event that could change it: builds no
+    /// text.
     func evaluate(_ exposure: borrowing Exposure, graph: borrowing Graph) -> Verdict?
     /// The finding's sentence; only called when a finding is emitted.
     func message(_ exposure: borrowing Exposure, graph: borrowing Graph) -> String
@@ -57,7 +63,8 @@ extension ExposureRule {
 
 /// Judges a part of a BAR that a process keeps past the kernel's zap.
 public protocol AreaRule: Rule {
-    /// Whether the condition holds now. Called for every event that is no map or unmap, as long as there is such an area.
+    /// Whether the condition holds now. Called for every event that is no map or unmap, as long as
+    /// there is such an area.
     func evaluate(_ area: KeptArea, graph: borrowing Graph) -> Verdict?
     func message(_ area: KeptArea, graph: borrowing Graph) -> String
 }
@@ -66,11 +73,14 @@ extension AreaRule {
     public var judging: RuleJudging { .area(self) }
 }
 
-/// Judges a container that has an IOMMU side: without one it has no mappings, and every condition is over.
+/// Judges a container that has an IOMMU side: without one it has no mappings, and every condition
+/// is over.
 public protocol ContainerRule: Rule {
-    /// Whether to ask, too, when the number of mappings passes a mark of `Graph.mappingLimit`, or a process's pinned memory one of its limit.
+    /// Whether to ask, too, when the number of mappings passes a mark of `Graph.mappingLimit`, or a
+    /// process's pinned memory one of its limit.
     var watchesMappingCount: Bool { get }
-    /// Whether the condition holds now, given whether it did when it was asked last. Not called for an ordinary map or unmap.
+    /// Whether the condition holds now, given whether it did when it was asked last. Not called for
+    /// an ordinary map or unmap.
     func evaluate(_ container: Container, isHolding: Bool, graph: borrowing Graph) -> Verdict?
     func message(_ container: Container, graph: borrowing Graph) -> String
     /// The same for a sentence that tells a rate: `time` is that of the finding.
@@ -79,11 +89,14 @@ public protocol ContainerRule: Rule {
 
 extension ContainerRule {
     public var judging: RuleJudging { .container(self) }
-    public func message(_ container: Container, graph: borrowing Graph, at time: UInt64) -> String { message(container, graph: graph) }
+    public func message(_ container: Container, graph: borrowing Graph, at time: UInt64) -> String {
+        message(container, graph: graph)
+    }
     public var watchesMappingCount: Bool { false }
 }
 
-/// A lint: judges one call, without waiting. The engine says the first of each kind in a container and counts the others.
+/// A lint: judges one call, without waiting. The engine says the first of each kind in a container
+/// and counts the others.
 public protocol EventRule: Rule {
     /// What is wrong with an event for which `Applied.isUnusual` holds; builds no text.
     func evaluate(_ event: Event, applied: Applied, graph: borrowing Graph) -> Occurrence?

@@ -5,7 +5,8 @@ import MappingGraph
 extension Exposure {
     /// `BAR 0 of 0000:02:00.0`, or a part of it by its offsets, the last one included.
     var place: String {
-        device.placeName(bar: target.bar, offset: target.barOffset, size: target.size, of: peer.bars[index].size, begins: true)
+        device.placeName(
+            bar: target.bar, offset: target.barOffset, size: target.size, of: peer.bars[index].size, begins: true)
     }
 
     /// `c1 (vm-a)`: the mapping's container and its creator.
@@ -29,7 +30,8 @@ extension Exposure {
 }
 
 extension Device {
-    /// `BAR 0 of 0000:02:00.0`, or a part of its `whole` bytes by its offsets, the last one included. `begins` a sentence.
+    /// `BAR 0 of 0000:02:00.0`, or a part of its `whole` bytes by its offsets, the last one
+    /// included. `begins` a sentence.
     func placeName(bar: UInt8, offset: UInt64, size: UInt64, of whole: UInt64, begins: Bool) -> String {
         let name = bar == 6 ? "\(begins ? "The" : "the") expansion ROM of \(address)" : "BAR \(bar) of \(address)"
         if offset == 0, size == whole { return name }
@@ -51,7 +53,9 @@ extension Device {
 
 extension Container {
     /// `c1 (vm-a)`: the container and who opened it, or who made its first mapping.
-    func holder(_ graph: borrowing Graph) -> String { owner(graph).map { "\(id) (\(graph.displayName(for: $0)))" } ?? id.description }
+    func holder(_ graph: borrowing Graph) -> String {
+        owner(graph).map { "\(id) (\(graph.displayName(for: $0)))" } ?? id.description
+    }
 
     /// Who opened it, or who made its first mapping.
     func owner(_ graph: borrowing Graph) -> Actor? {
@@ -73,8 +77,11 @@ extension Container {
         return graph.devices(in: self).contains { $0.isOpen && isAlive($0.opener) }
     }
 
-    /// VFIO is on the way to the last close of one of its devices, which a reset can make slow: an ordinary end takes its time too.
-    func isClosing(_ graph: borrowing Graph) -> Bool { isTearingDown || graph.devices(in: self).contains { $0.isClosing } }
+    /// VFIO is on the way to the last close of one of its devices, which a reset can make slow: an
+    /// ordinary end takes its time too.
+    func isClosing(_ graph: borrowing Graph) -> Bool {
+        isTearingDown || graph.devices(in: self).contains { $0.isClosing }
+    }
 }
 
 extension Event {
@@ -85,9 +92,12 @@ extension Event {
 }
 
 /// `0x1000…0x2fff`: both ends are in it.
-func range(_ iova: UInt64, _ size: UInt64) -> String { size == 0 ? hex(iova) : "\(hex(iova))…\(hex(lastByte(iova, size)))" }
+func range(_ iova: UInt64, _ size: UInt64) -> String {
+    size == 0 ? hex(iova) : "\(hex(iova))…\(hex(lastByte(iova, size)))"
+}
 
-/// The last byte of a range as a caller asked for it: one that wraps ends at 2⁶⁴-1, an empty one where it begins.
+/// The last byte of a range as a caller asked for it: one that wraps ends at 2⁶⁴-1, an empty one
+/// where it begins.
 func lastByte(_ iova: UInt64, _ size: UInt64) -> UInt64 {
     if size == 0 { return iova }
     let (last, overflow) = iova.addingReportingOverflow(size - 1)

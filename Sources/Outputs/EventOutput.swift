@@ -4,21 +4,25 @@ import MappingGraph
 
 /// A format that is written as things happen: a trace, an audit, the timeline.
 ///
-/// Calls come in this order: `begin`; for every event `finding` for what fell due before it, `event` after the graph has taken it in, `finding`
-/// for what it changed; `end`. What is said goes `into` the writer, whole lines at a time.
+/// Calls come in this order: `begin`; for every event `finding` for what fell due before it,
+/// `event` after the graph has taken it in, `finding` for what it changed; `end`. What is said goes
+/// `into` the writer, whole lines at a time.
 public protocol EventOutput: Sendable {
     /// - Parameter devices: those known before the first event; the graph has learnt them already.
     mutating func begin(_ session: Session, devices: [DeviceInfo], into out: inout ByteWriter)
     mutating func event(_ event: Event, applied: Applied, graph: borrowing Graph, into out: inout ByteWriter)
     /// In place of `event`, for a plain record that the graph has taken in as such.
-    mutating func plain(_ record: PlainRecord, _ details: PlainRecord.Details, graph: borrowing Graph, into out: inout ByteWriter)
+    mutating func plain(
+        _ record: PlainRecord, _ details: PlainRecord.Details, graph: borrowing Graph, into out: inout ByteWriter)
     /// - Parameter suppressed: the reason for which a policy does not count it.
     mutating func finding(_ finding: Finding, suppressed: String?, graph: borrowing Graph, into out: inout ByteWriter)
     mutating func end(_ evidence: Evidence, graph: borrowing Graph, into out: inout ByteWriter)
 }
 
 extension EventOutput {
-    public mutating func plain(_ record: PlainRecord, _ details: PlainRecord.Details, graph: borrowing Graph, into out: inout ByteWriter) {
+    public mutating func plain(
+        _ record: PlainRecord, _ details: PlainRecord.Details, graph: borrowing Graph, into out: inout ByteWriter
+    ) {
         var applied = Applied()
         applied.container = graph.latestContainer
         event(Event(record, details), applied: applied, graph: graph, into: &out)
@@ -35,7 +39,8 @@ public protocol GraphOutput: Sendable {
     /// - Parameters:
     ///   - findings: those open at that moment.
     ///   - time: the moment, nanoseconds since boot.
-    func write(_ graph: borrowing Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter)
+    func write(
+        _ graph: borrowing Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter)
 }
 
 /// What a user may ask of a format; each takes what concerns it.

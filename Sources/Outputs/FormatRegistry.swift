@@ -16,9 +16,13 @@ public enum FormatRegistry {
 
     public static let all: [Format] = [
         Format(name: "text", summary: "one line an event, for people", kind: .stream { TextLines(options: $0) }),
-        Format(name: "jsonl", summary: "the JSON timeline, one object a line", kind: .stream { JSONLines(options: $0) }),
-        Format(name: "list", summary: "containers, devices and mappings at one moment, for people", kind: .graph { Listing(options: $0) }),
-        Format(name: "json", summary: "the graph at one moment, as one JSON document", kind: .graph { _ in GraphJSON() }),
+        Format(
+            name: "jsonl", summary: "the JSON timeline, one object a line", kind: .stream { JSONLines(options: $0) }),
+        Format(
+            name: "list", summary: "containers, devices and mappings at one moment, for people",
+            kind: .graph { Listing(options: $0) }),
+        Format(
+            name: "json", summary: "the graph at one moment, as one JSON document", kind: .graph { _ in GraphJSON() }),
         Format(name: "dot", summary: "the graph at one moment, for graphviz", kind: .graph { _ in Dot() }),
         Format(name: "svg", summary: "the graph at one moment, as a picture", kind: .graph { _ in SVG() }),
     ]
@@ -27,17 +31,25 @@ public enum FormatRegistry {
     public static func format(_ name: some StringProtocol) -> Format? { all.first { $0.name == name } }
 
     /// The names of the stream formats, in the order in which to list them.
-    public static var streamNames: [String] { all.filter { if case .stream = $0.kind { true } else { false } }.map(\.name) }
+    public static var streamNames: [String] {
+        all.filter { if case .stream = $0.kind { true } else { false } }.map(\.name)
+    }
 
     /// The names of the graph formats, in the order in which to list them.
-    public static var graphNames: [String] { all.filter { if case .graph = $0.kind { true } else { false } }.map(\.name) }
+    public static var graphNames: [String] {
+        all.filter { if case .graph = $0.kind { true } else { false } }.map(\.name)
+    }
 
-    public static func stream(_ name: some StringProtocol, _ options: OutputOptions = OutputOptions()) -> (any EventOutput)? {
+    public static func stream(_ name: some StringProtocol, _ options: OutputOptions = OutputOptions()) -> (
+        any EventOutput
+    )? {
         guard case .stream(let make)? = format(name)?.kind else { return nil }
         return make(options)
     }
 
-    public static func graph(_ name: some StringProtocol, _ options: OutputOptions = OutputOptions()) -> (any GraphOutput)? {
+    public static func graph(_ name: some StringProtocol, _ options: OutputOptions = OutputOptions()) -> (
+        any GraphOutput
+    )? {
         guard case .graph(let make)? = format(name)?.kind else { return nil }
         return make(options)
     }

@@ -1,4 +1,5 @@
-/// A pattern with `*` for any run of characters, an empty one too, and `?` for exactly one; everything else is itself.
+/// A pattern with `*` for any run of characters, an empty one too, and `?` for exactly one;
+/// everything else is itself.
 public struct Glob: Sendable, Hashable {
     public let text: String
     private let pattern: [Unicode.Scalar]

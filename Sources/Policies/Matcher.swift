@@ -21,7 +21,8 @@ public struct Matcher: Sendable, Equatable {
     func matches(_ subject: borrowing PolicySubject) -> Bool {
         if let rules, !rules.contains(subject.rule) { return false }
         return Self.any(devices, subject.devices) && Self.any(vms, subject.vms) && Self.any(commands, subject.commands)
-            && Self.any(containers, subject.containers) && Self.any(vmUUIDs, subject.vmUUIDs) && Self.any(units, subject.units)
+            && Self.any(containers, subject.containers) && Self.any(vmUUIDs, subject.vmUUIDs)
+            && Self.any(units, subject.units)
             && Self.any(containerIDs, subject.containerIDs) && Self.any(pods, subject.pods)
     }
 
@@ -39,7 +40,8 @@ struct PolicySubject {
     var containers: [String]
     /// Of the mapping's creator and of the device's other user, as far as they are VMs.
     var vms: [String] = []
-    /// Of both: the command's name, and that of the executable, of which the former is but 15 bytes.
+    /// Of both: the command's name, and that of the executable, of which the former is but 15
+    /// bytes.
     var commands: [String] = []
     /// Of both, as far as they have any.
     var vmUUIDs: [String] = []

@@ -28,7 +28,8 @@ enum Suggestion {
     static func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
         // A word of any length can be in a file; nothing near one of these is as long.
         guard word.utf8.count <= 64 else { return nil }
-        let best = candidates.map { (distance: distance(Array(word.lowercased().utf8), Array($0.utf8)), text: $0) }.min { $0.distance < $1.distance }
+        let best = candidates.map { (distance: distance(Array(word.lowercased().utf8), Array($0.utf8)), text: $0) }.min
+        { $0.distance < $1.distance }
         guard let best, best.distance <= max(1, word.utf8.count / 3) else { return nil }
         return best.text
     }

@@ -17,8 +17,9 @@ public struct JudgedFinding: Sendable {
 
 /// Applies a policy to the findings of one source of events, and counts what its entries did.
 ///
-/// A pure function of the findings and the graph: the date is that of the finding, so a replay gives the answer that the host gave. An
-/// `[[allow]]` comes before a `[[suppress]]`, both before the severity; of several that match, the first in the file.
+/// A pure function of the findings and the graph: the date is that of the finding, so a replay
+/// gives the answer that the host gave. An `[[allow]]` comes before a `[[suppress]]`, both before
+/// the severity; of several that match, the first in the file.
 public struct PolicyJudge: Sendable {
     private enum Decision: Equatable {
         case report
@@ -35,7 +36,8 @@ public struct PolicyJudge: Sendable {
     }
 
     public let policy: Policy
-    /// Nanoseconds to add to a finding's time for Unix time; without it no suppression holds, because its day cannot be known.
+    /// Nanoseconds to add to a finding's time for Unix time; without it no suppression holds,
+    /// because its day cannot be known.
     public var clockOffset: Int64?
     public private(set) var use: PolicyUse
     /// Of the findings that have not been resolved.
@@ -67,16 +69,23 @@ public struct PolicyJudge: Sendable {
 
     private mutating func decide(_ finding: Finding, _ earlier: Decision?, _ graph: borrowing Graph) -> Decision {
         // What was said to be open is also said to be over, and what was not is not.
-        if finding.state == .resolved, let earlier, earlier.entry.map({ holds(policy.entries[$0], at: finding.time) }) ?? true { return earlier }
+        if finding.state == .resolved, let earlier,
+            earlier.entry.map({ holds(policy.entries[$0], at: finding.time) }) ?? true
+        {
+            return earlier
+        }
         let subject = PolicySubject(finding, graph: graph)
         let matching = policy.entries.indices.filter { policy.entries[$0].matcher.matches(subject) }
         use.matched.formUnion(matching)
-        let isShown = switch earlier {
-        case .report, .suppress: true
-        case .allow, nil: false
-        }
+        let isShown =
+            switch earlier {
+            case .report, .suppress: true
+            case .allow, nil: false
+            }
         if !isShown, let index = matching.first(where: { policy.entries[$0].effect == .allow }) { return .allow(index) }
-        let suppression = matching.first { policy.entries[$0].effect != .allow && holds(policy.entries[$0], at: finding.time) }
+        let suppression = matching.first {
+            policy.entries[$0].effect != .allow && holds(policy.entries[$0], at: finding.time)
+        }
         return suppression.map { .suppress($0) } ?? .report
     }
 

@@ -1,7 +1,8 @@
 import Events
 import Findings
 
-/// From TOML to a policy: every key and every value is checked, and all that is wrong is told at once.
+/// From TOML to a policy: every key and every value is checked, and all that is wrong is told at
+/// once.
 struct PolicyReader {
     private let rules: [any Rule]
     private var errors: [PolicyError] = []
@@ -39,7 +40,9 @@ struct PolicyReader {
     }
 
     private mutating func readVersion(_ member: TOMLNode.Member) {
-        guard case .integer(let version) = member.value.value else { return mistyped(member.value, "'version'", "an integer") }
+        guard case .integer(let version) = member.value.value else {
+            return mistyped(member.value, "'version'", "an integer")
+        }
         if version != 1 { fail(member.value, "'version' is 1, not \(version): this vfioscope knows no other") }
     }
 
@@ -59,7 +62,9 @@ struct PolicyReader {
     }
 
     /// Without a rule, because it is not known, the keys are checked all the same.
-    private mutating func settings(_ members: [TOMLNode.Member], _ rule: (any Rule)?, slug: String) -> Policy.RuleSettings {
+    private mutating func settings(_ members: [TOMLNode.Member], _ rule: (any Rule)?, slug: String)
+        -> Policy.RuleSettings
+    {
         var settings = Policy.RuleSettings()
         for member in members {
             switch member.key {
@@ -76,7 +81,9 @@ struct PolicyReader {
 
     private mutating func readEntries(_ member: TOMLNode.Member) {
         let shape = "tables, as in [[\(member.key)]]"
-        guard case .array(let tables) = member.value.value else { return mistyped(member.value, "'\(member.key)'", shape) }
+        guard case .array(let tables) = member.value.value else {
+            return mistyped(member.value, "'\(member.key)'", shape)
+        }
         for table in tables {
             guard case .table(let members) = table.value else {
                 mistyped(table, "'\(member.key)'", shape)
@@ -94,7 +101,9 @@ struct PolicyReader {
         var matcher = Matcher()
         var reason: String?
         var expires: PolicyDate?
-        let matchers = ["rules", "devices", "vms", "commands", "containers", "vm_uuids", "units", "container_ids", "pods"]
+        let matchers = [
+            "rules", "devices", "vms", "commands", "containers", "vm_uuids", "units", "container_ids", "pods",
+        ]
         for member in members {
             switch member.key {
             case "rules": matcher.rules = slugs(member)
@@ -113,12 +122,20 @@ struct PolicyReader {
         }
         let keys = Set(members.map(\.key))
         if !keys.contains("reason") { fail(table, "\(name) has no 'reason'") }
-        if suppresses, !keys.contains("expires") { fail(table, "\(name) has no 'expires': write its last day, as in expires = 2027-01-31") }
+        if suppresses, !keys.contains("expires") {
+            fail(table, "\(name) has no 'expires': write its last day, as in expires = 2027-01-31")
+        }
         if keys.isDisjoint(with: matchers) {
-            fail(table, "\(name) would match every finding: it has no \(matchers.dropLast().map { "'\($0)'" }.joined(separator: ", ")) or 'pods'")
+            fail(
+                table,
+                "\(name) would match every finding: it has no "
+                    + "\(matchers.dropLast().map { "'\($0)'" }.joined(separator: ", ")) or 'pods'"
+            )
         }
         guard errors.count == before, let reason else { return nil }
-        return Policy.Entry(effect: expires.map { .suppress(expires: $0) } ?? .allow, matcher: matcher, reason: reason, place: table.place)
+        return Policy.Entry(
+            effect: expires.map { .suppress(expires: $0) } ?? .allow, matcher: matcher, reason: reason,
+            place: table.place)
     }
 
     // MARK: Values
@@ -155,7 +172,9 @@ struct PolicyReader {
         return texts.map(\.text)
     }
 
-    private mutating func globs(_ member: TOMLNode.Member, _ pattern: (String) -> Result<String, PatternError>) -> [Glob]? {
+    private mutating func globs(_ member: TOMLNode.Member, _ pattern: (String) -> Result<String, PatternError>)
+        -> [Glob]?
+    {
         guard let texts = strings(member) else { return nil }
         var globs: [Glob] = []
         for (text, node) in texts {
@@ -171,13 +190,15 @@ struct PolicyReader {
         var message: String
     }
 
-    /// An address in its long form, or a pattern of what one consists of: what could match nothing is an error.
+    /// An address in its long form, or a pattern of what one consists of: what could match nothing
+    /// is an error.
     private static func devicePattern(_ text: String) -> Result<String, PatternError> {
         if let address = PCIAddress(text) { return .success(address.description) }
         let lower = text.lowercased()
         let isPattern = lower.unicodeScalars.contains { $0 == "*" || $0 == "?" }
         guard isPattern, lower.utf8.allSatisfy({ "0123456789abcdef:.*?".utf8.contains($0) }) else {
-            return .failure(PatternError(message: "is not a PCI address: it looks like 0000:02:00.0, with * and ? for what varies"))
+            return .failure(
+                PatternError(message: "is not a PCI address: it looks like 0000:02:00.0, with * and ? for what varies"))
         }
         return .success(lower)
     }
@@ -195,7 +216,10 @@ struct PolicyReader {
         settings.severity = Severity(name: text)
         guard settings.severity == nil, !settings.isOff else { return }
         let names = Severity.allCases.map(\.name) + ["off"]
-        fail(member.value, "\(quoted(text)) is not a severity (info, low, medium, high, critical, off)" + Suggestion.text(for: text, among: names))
+        fail(
+            member.value,
+            "\(quoted(text)) is not a severity (info, low, medium, high, critical, off)"
+                + Suggestion.text(for: text, among: names))
     }
 
     private mutating func threshold(_ member: TOMLNode.Member, _ rule: (any Rule)?) -> Int64? {
@@ -218,7 +242,9 @@ struct PolicyReader {
 
     private mutating func readReason(_ member: TOMLNode.Member) -> String? {
         guard let text = string(member) else { return nil }
-        if text.unicodeScalars.allSatisfy(\.properties.isWhitespace) { fail(member.value, "'reason' is empty: say why") }
+        if text.unicodeScalars.allSatisfy(\.properties.isWhitespace) {
+            fail(member.value, "'reason' is empty: say why")
+        }
         if text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) {
             fail(member.value, "'reason' is one line of text, without control characters")
         }
@@ -240,7 +266,8 @@ struct PolicyReader {
     private mutating func duration(_ member: TOMLNode.Member) -> UInt64? {
         guard let text = string(member) else { return nil }
         let units: [(name: String, nanoseconds: UInt64)] = [
-            ("ns", 1), ("us", 1000), ("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000),
+            ("ns", 1), ("us", 1000), ("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000),
+            ("h", 3_600_000_000_000),
         ]
         let digits = text.prefix { ("0"..."9").contains($0) }
         guard let unit = units.first(where: { $0.name == text.dropFirst(digits.count) }), !digits.isEmpty else {
@@ -264,16 +291,22 @@ struct PolicyReader {
     }
 
     private mutating func unknown(_ member: TOMLNode.Member, _ place: String, among known: [String]) {
-        errors.append(PolicyError(member.keyPlace, "unknown key \(quoted(member.key))\(place)" + Suggestion.text(for: member.key, among: known)))
+        errors.append(
+            PolicyError(
+                member.keyPlace,
+                "unknown key \(quoted(member.key))\(place)" + Suggestion.text(for: member.key, among: known)))
     }
 
     private mutating func unknownRule(_ slug: String, _ place: SourcePlace) {
-        errors.append(PolicyError(place, "unknown rule \(quoted(slug))" + Suggestion.text(for: slug, among: rules.map(\.slug))))
+        errors.append(
+            PolicyError(place, "unknown rule \(quoted(slug))" + Suggestion.text(for: slug, among: rules.map(\.slug))))
     }
 
     /// Someone's text for a message: no control characters, and not more than a line can bear.
     private func quoted(_ text: String) -> String {
-        let shown = text.unicodeScalars.prefix(60).map { $0.properties.generalCategory == .control ? "\u{fffd}" : Character($0) }
+        let shown = text.unicodeScalars.prefix(60).map {
+            $0.properties.generalCategory == .control ? "\u{fffd}" : Character($0)
+        }
         return "'" + String(shown) + (text.unicodeScalars.count > 60 ? "…'" : "'")
     }
 }

@@ -37,12 +37,20 @@ public struct PolicyUse: Sendable {
         for (index, entry) in policy.entries.enumerated() {
             let count = findings[index]
             let what = entry.effect == .allow ? "allowed" : "suppressed"
-            if count > 0 { lines.append("\(count) finding\(count == 1 ? "" : "s") \(what) by \(name):\(entry.place.line) (\(entry.reason))") }
+            if count > 0 {
+                lines.append(
+                    "\(count) finding\(count == 1 ? "" : "s") \(what) by \(name):\(entry.place.line) (\(entry.reason))")
+            }
             if expired.contains(index), case .suppress(let expires) = entry.effect {
-                lines.append("\(name):\(entry.place.line): this suppression has expired: its last day was \(expires) (\(entry.reason))"
-                    + (matched.contains(index) ? "; what it matches counts again" : ""))
+                lines.append(
+                    "\(name):\(entry.place.line): this suppression has expired: its last day was \(expires) "
+                        + "(\(entry.reason))"
+                        + (matched.contains(index) ? "; what it matches counts again" : ""))
             } else if tellsUnused, !matched.contains(index), !hasNoClock || entry.effect == .allow {
-                lines.append("\(name):\(entry.place.line): note: this \(entry.effect == .allow ? "allow" : "suppression") matched nothing (\(entry.reason))")
+                lines.append(
+                    "\(name):\(entry.place.line): note: this \(entry.effect == .allow ? "allow" : "suppression") "
+                        + "matched nothing (\(entry.reason))"
+                )
             }
         }
         return lines

@@ -62,7 +62,8 @@ struct TOMLNode {
         guard let document else { throw PolicyError(SourcePlace(line: 1, column: 1), "memory ran out") }
         defer { ctoml_free(document) }
         if let error = document.pointee.error {
-            throw PolicyError(SourcePlace(document.pointee.error_at), "not a policy's TOML: " + sentence(String(cString: error)))
+            throw PolicyError(
+                SourcePlace(document.pointee.error_at), "not a policy's TOML: " + sentence(String(cString: error)))
         }
         var next = 0
         return read(UnsafeBufferPointer(start: document.pointee.nodes, count: document.pointee.count), &next)
@@ -74,20 +75,24 @@ struct TOMLNode {
         return TOMLNode(value: value(of: node, nodes, &next), place: SourcePlace(node.at))
     }
 
-    private static func value(of node: ctoml_node, _ nodes: UnsafeBufferPointer<ctoml_node>, _ next: inout Int) -> Value {
+    private static func value(of node: ctoml_node, _ nodes: UnsafeBufferPointer<ctoml_node>, _ next: inout Int) -> Value
+    {
         switch node.kind {
         case CTOML_TABLE:
             var members: [Member] = []
             for _ in 0..<node.children {
                 let key = nodes[next]
-                members.append(Member(key: text(key.key, key.key_size), keyPlace: SourcePlace(key.key_at), value: read(nodes, &next)))
+                members.append(
+                    Member(
+                        key: text(key.key, key.key_size), keyPlace: SourcePlace(key.key_at), value: read(nodes, &next)))
             }
             return .table(members.sorted { $0.keyPlace < $1.keyPlace })
         case CTOML_ARRAY: return .array((0..<node.children).map { _ in read(nodes, &next) })
         case CTOML_STRING: return .string(text(node.text, node.text_size))
         case CTOML_INTEGER: return .integer(node.number)
         case CTOML_BOOLEAN: return .boolean
-        case CTOML_DATE: return .date(PolicyDate(year: node.number / 10_000, month: node.number / 100 % 100, day: node.number % 100))
+        case CTOML_DATE:
+            return .date(PolicyDate(year: node.number / 10_000, month: node.number / 100 % 100, day: node.number % 100))
         case CTOML_TIME: return .time
         case CTOML_DATE_TIME: return .dateTime
         default: return .float

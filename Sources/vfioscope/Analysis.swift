@@ -6,8 +6,8 @@ import Policies
 
 /// From events to graph, findings and lines: what live tracing, recordings and timelines share.
 ///
-/// Before an event changes the graph, findings whose debounce ended by then are said: so the same events give the same lines, live or
-/// replayed. A class, because callbacks of the ring reach it.
+/// Before an event changes the graph, findings whose debounce ended by then are said: so the same
+/// events give the same lines, live or replayed. A class, because callbacks of the ring reach it.
 final class Analysis {
     private(set) var graph = Graph()
     private(set) var engine: Engine
@@ -45,17 +45,26 @@ final class Analysis {
         judge?.clockOffset = session.clockOffset
     }
 
-    /// Takes in a record as the ring delivers and a recording stores it, unless it is later than `limit`.
+    /// Takes in a record as the ring delivers and a recording stores it, unless it is later than
+    /// `limit`.
     func consume(_ record: UnsafeRawPointer, count: Int, _ decoder: inout RecordDecoder, until limit: UInt64 = .max) {
-        if hasBegun, showsAll, let plain = decoder.plain(record, count: count), plain.time <= limit, take(plain, at: record) { return }
+        if hasBegun, showsAll, let plain = decoder.plain(record, count: count), plain.time <= limit,
+            take(plain, at: record)
+        {
+            return
+        }
         decoder.decode(record, count: count) { if $0.time <= limit { consume($0) } }
     }
 
-    /// Takes in a timeline's plain record, unless it is later than `limit`; false if its event is needed: whoever prints it needs more than it has.
+    /// Takes in a timeline's plain record, unless it is later than `limit`; false if its event is
+    /// needed: whoever prints it needs more than it has.
     @inline(__always)
-    func consume(_ plain: PlainRecord, until limit: UInt64) -> Bool { output == nil && hasBegun && plain.time <= limit && take(plain, at: nil) }
+    func consume(_ plain: PlainRecord, until limit: UInt64) -> Bool {
+        output == nil && hasBegun && plain.time <= limit && take(plain, at: nil)
+    }
 
-    /// Graph, rules and lines need no event of a plain record; a filter does. Lines need its details, which are at `record`.
+    /// Graph, rules and lines need no event of a plain record; a filter does. Lines need its
+    /// details, which are at `record`.
     @inline(__always)
     private func take(_ plain: PlainRecord, at record: UnsafeRawPointer?) -> Bool {
         engine.advance(to: plain.time, graph: graph) { report($0) }
@@ -82,7 +91,9 @@ final class Analysis {
         let applied = graph.apply(event)
         if case .extent = event.kind { return }
         tally.count(event)
-        if output != nil, filter?.shows(event, applied, graph) ?? true { output?.event(event, applied: applied, graph: graph) }
+        if output != nil, filter?.shows(event, applied, graph) ?? true {
+            output?.event(event, applied: applied, graph: graph)
+        }
         engine.apply(event, applied: applied, graph: graph) { report($0) }
     }
 
@@ -101,7 +112,9 @@ final class Analysis {
         var evidence = evidence
         evidence.ended = moment(evidence)
         for result in graph.contradictions {
-            let defect = "the kernel's state differed from what had been traced, at \(result.ended) ns since boot: \(result.added) mappings more, "
+            let defect =
+                "the kernel's state differed from what had been traced, at \(result.ended) ns since boot: "
+                + "\(result.added) mappings more, "
                 + "\(result.removed) fewer, \(result.changed) other differences"
             if !evidence.defects.contains(defect) { evidence.defects.append(defect) }
         }
@@ -118,7 +131,8 @@ final class Analysis {
 
     private func writeHeader() {
         hasBegun = true
-        let unknown = Session(toolVersion: toolVersion, kernel: "", machine: "", bootID: "", clockOffset: 0, began: 0, hooks: [])
+        let unknown = Session(
+            toolVersion: toolVersion, kernel: "", machine: "", bootID: "", clockOffset: 0, began: 0, hooks: [])
         output?.begin(session: session ?? unknown, devices: initialDevices)
     }
 
@@ -128,7 +142,9 @@ final class Analysis {
         onFinding(judged)
         guard output != nil else { return }
         let finding = judged.finding
-        let subject = FindingSubject(actor: finding.actor, deviceOwner: finding.deviceOwner, container: finding.container, device: finding.device)
+        let subject = FindingSubject(
+            actor: finding.actor, deviceOwner: finding.deviceOwner, container: finding.container, device: finding.device
+        )
         if filter?.shows(subject, graph) ?? true { output?.finding(judged, graph: graph) }
     }
 }
@@ -167,7 +183,10 @@ struct Tally {
 
     /// `2 high, 1 info, 1 suppressed`, the worst first; empty when there is none.
     var summary: String {
-        let counts = Severity.allCases.reversed().map { severity in (findings.values.count { $0 == severity }, severity.name) }
-        return (counts + [(suppressed.count, "suppressed")]).filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+        let counts = Severity.allCases.reversed().map { severity in
+            (findings.values.count { $0 == severity }, severity.name)
+        }
+        return (counts + [(suppressed.count, "suppressed")]).filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(
+            separator: ", ")
     }
 }

@@ -5,7 +5,8 @@ struct ChildProcess {
     let pid: pid_t
     private(set) var status: Int32?
 
-    /// Starts `command`, found on PATH, with the tool's own standard streams and default signal handling.
+    /// Starts `command`, found on PATH, with the tool's own standard streams and default signal
+    /// handling.
     init(_ command: [String]) throws {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)

@@ -11,10 +11,14 @@ struct FilterOptions: ParsableArguments {
     @Option(help: "Only this IOMMU group.") var group: UInt32?
     @Option(help: "Only this cgroup, by its id (the inode number of its directory).") var cgroup: UInt64?
 
-    var isEmpty: Bool { pid == nil && comm == nil && container == nil && device == nil && group == nil && cgroup == nil }
+    var isEmpty: Bool {
+        pid == nil && comm == nil && container == nil && device == nil && group == nil && cgroup == nil
+    }
 
     mutating func validate() throws {
-        if let device, PCIAddress(device) == nil { throw ValidationError("'\(device)' is not a PCI address: it looks like 0000:02:00.0") }
+        if let device, PCIAddress(device) == nil {
+            throw ValidationError("'\(device)' is not a PCI address: it looks like 0000:02:00.0")
+        }
         if let container, container.first != "c" || UInt32(container.dropFirst()) == nil {
             throw ValidationError("'\(container)' is not a container: it looks like c1")
         }
@@ -41,16 +45,23 @@ struct FilterOptions: ParsableArguments {
         if let container, finding.container?.description != container { return false }
         // What is about a whole container is about the devices and groups in it.
         if let device = device.flatMap({ PCIAddress($0) }) {
-            guard finding.device == device || (finding.device == nil && isIn(finding.container, graph.containerID(of: device))) else { return false }
+            guard
+                finding.device == device
+                    || (finding.device == nil && isIn(finding.container, graph.containerID(of: device)))
+            else { return false }
         }
         if let group {
             let itsGroup = finding.device.flatMap { graph.device($0)?.group }
-            guard itsGroup == group || (finding.device == nil && isIn(finding.container, graph.groups[group]?.container)) else { return false }
+            guard
+                itsGroup == group || (finding.device == nil && isIn(finding.container, graph.groups[group]?.container))
+            else { return false }
         }
         return true
     }
 
-    private func isIn(_ container: ContainerID?, _ other: ContainerID?) -> Bool { container != nil && container == other }
+    private func isIn(_ container: ContainerID?, _ other: ContainerID?) -> Bool {
+        container != nil && container == other
+    }
 }
 
 /// The part of a finding that filters and scopes look at.
@@ -67,19 +78,24 @@ extension Event {
     /// The device that the event is about.
     var device: PCIAddress? {
         switch kind {
-        case .deviceOpen(let use), .deviceClose(let use), .deviceFirstOpen(let use), .deviceLastClose(let use): use.device
+        case .deviceOpen(let use), .deviceClose(let use), .deviceFirstOpen(let use), .deviceLastClose(let use):
+            use.device
         case .barMmap(let mmap): mmap.device
         case .keptBar(let kept): kept.device
         case .dmaBuf(let buffer): buffer.device
         case .deviceInfo(let info), .driverBind(let info), .driverUnbind(let info), .barsAssigned(let info): info.device
-        case .deviceRemove(let device), .memoryDecode(let device, _, _), .reset(let device, _, _), .power(let device, _, _): device
+        case .deviceRemove(let device), .memoryDecode(let device, _, _), .reset(let device, _, _),
+            .power(let device, _, _):
+            device
         default: nil
         }
     }
 
     func concerns(group wanted: UInt32, _ graph: borrowing Graph) -> Bool {
         switch kind {
-        case .groupOpen(let group), .groupClose(let group), .groupAttach(let group, _), .groupDetach(let group, _), .iommuAttach(_, let group, _): group == wanted
+        case .groupOpen(let group), .groupClose(let group), .groupAttach(let group, _), .groupDetach(let group, _),
+            .iommuAttach(_, let group, _):
+            group == wanted
         default: device.map { graph.device($0)?.group == wanted } ?? false
         }
     }

@@ -19,14 +19,18 @@ struct LatestFindings {
     }
 }
 
-/// Findings as `audit` and `run` print them: one block each, as they stood at the end, the most severe first; those that a policy suppresses last.
+/// Findings as `audit` and `run` print them: one block each, as they stood at the end, the most
+/// severe first; those that a policy suppresses last.
 enum FindingList {
     static func write(_ findings: [JudgedFinding], session: Session?, graph: borrowing Graph, to sink: OutputSink) {
         var text = TextLines(options: OutputOptions(colour: sink.isTerminal))
         var out = ByteWriter { sink.write($0) }
         text.clockOffset = session?.clockOffset ?? 0
         func rank(_ judged: JudgedFinding) -> (Int, UInt8, UInt32) {
-            (judged.suppressed == nil ? 0 : 1, Severity.critical.rawValue - judged.finding.severity.rawValue, judged.finding.id)
+            (
+                judged.suppressed == nil ? 0 : 1, Severity.critical.rawValue - judged.finding.severity.rawValue,
+                judged.finding.id
+            )
         }
         for judged in findings.sorted(by: { rank($0) < rank($1) }) {
             text.finding(judged.finding, suppressed: judged.suppressed, graph: graph, into: &out)

@@ -16,12 +16,17 @@ struct InputFile {
             return
         }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Failure(.cannot, RecordingError.cannotOpen(path: path, errno: errno).description) }
+        guard descriptor >= 0 else {
+            throw Failure(.cannot, RecordingError.cannotOpen(path: path, errno: errno).description)
+        }
         defer { close(descriptor) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw Failure(.cannot, RecordingError.cannotRead(path: path, errno: errno).description) }
+        guard fstat(descriptor, &status) == 0 else {
+            throw Failure(.cannot, RecordingError.cannotRead(path: path, errno: errno).description)
+        }
         if status.st_mode & S_IFMT == S_IFREG, status.st_size > 0,
-           let base = mmap(nil, Int(status.st_size), PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED {
+            let base = mmap(nil, Int(status.st_size), PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED
+        {
             bytes = UnsafeRawBufferPointer(start: base, count: Int(status.st_size))
             mapped = true
         } else {
@@ -31,11 +36,18 @@ struct InputFile {
     }
 
     func unmap() {
-        if mapped { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) } else { bytes.deallocate() }
+        if mapped {
+            munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count)
+        } else {
+            bytes.deallocate()
+        }
     }
 
-    /// Feeds everything to `analysis`; gives how complete it was. Stops at the events after `limit`, if one is given.
-    func feed(_ analysis: Analysis, until moment: MomentArgument? = nil) throws -> (session: Session?, evidence: Evidence) {
+    /// Feeds everything to `analysis`; gives how complete it was. Stops at the events after
+    /// `limit`, if one is given.
+    func feed(_ analysis: Analysis, until moment: MomentArgument? = nil) throws -> (
+        session: Session?, evidence: Evidence
+    ) {
         guard bytes.count > 0 else { throw Failure(.cannot, RecordingError.empty(path: path).description) }
         if RecordingReader.looksLikeRecording(bytes) { return try feedRecording(analysis, until: moment) }
         if TimelineReader.looksLikeTimeline(bytes) { return try feedTimeline(analysis, until: moment) }
@@ -52,8 +64,13 @@ struct InputFile {
                 analysis.consume(record, count: count, &decoder, until: limit)
             }
             var evidence = reader.evidence
-            if reader.session == nil { evidence.defects.append("the recording has no session block: kernel, clock and hooks are not known") }
-            if decoder.unknownRecords > 0 { evidence.defects.append("\(decoder.unknownRecords) records are of a type that this version does not know") }
+            if reader.session == nil {
+                evidence.defects.append("the recording has no session block: kernel, clock and hooks are not known")
+            }
+            if decoder.unknownRecords > 0 {
+                evidence.defects.append(
+                    "\(decoder.unknownRecords) records are of a type that this version does not know")
+            }
             if limit < .max { evidence.ended = limit }
             return (reader.session, evidence)
         } catch { throw Failure(.cannot, error.description) }
@@ -71,9 +88,13 @@ struct InputFile {
             }
             let limit = limit(moment, reader.session)
             if let session = reader.session { analysis.begin(session) }
-            for info in reader.devices { analysis.consume(Event(time: reader.session?.began ?? 0, kind: .deviceInfo(info))) }
+            for info in reader.devices {
+                analysis.consume(Event(time: reader.session?.began ?? 0, kind: .deviceInfo(info)))
+            }
             let rest = UnsafeRawBufferPointer(rebasing: bytes[begin...])
-            try reader.read(rest, plain: { analysis.consume($0, until: limit) }) { if $0.time <= limit { analysis.consume($0) } }
+            try reader.read(rest, plain: { analysis.consume($0, until: limit) }) {
+                if $0.time <= limit { analysis.consume($0) }
+            }
             try reader.finish { if $0.time <= limit { analysis.consume($0) } }
             var evidence = reader.evidence
             if limit < .max { evidence.ended = limit }

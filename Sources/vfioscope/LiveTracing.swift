@@ -7,12 +7,15 @@ import MappingGraph
 
 /// Traces this host until it is told to stop: what `trace`, `record` and `run` share.
 final class LiveTracing {
-    /// Events of two CPUs can reach the ring this much out of order, in nanoseconds: findings wait that long before time passes them.
+    /// Events of two CPUs can reach the ring this much out of order, in nanoseconds: findings wait
+    /// that long before time passes them.
     static let slack: UInt64 = 100_000_000
-    /// How much longer than the debounce tracing goes on after the command ended, so that what it left behind can ripen into a finding.
+    /// How much longer than the debounce tracing goes on after the command ended, so that what it
+    /// left behind can ripen into a finding.
     static let linger: UInt64 = 200_000_000
     private static let tick: Int32 = 100
-    /// How often a recording's block is written although it is not full, nanoseconds: the most that a SIGKILL of the tool can cost.
+    /// How often a recording's block is written although it is not full, nanoseconds: the most that
+    /// a SIGKILL of the tool can cost.
     private static let blockInterval: UInt64 = 1_000_000_000
     /// The least time between snapshots after losses, nanoseconds.
     private static let snapshotInterval: UInt64 = 1_000_000_000
@@ -36,7 +39,8 @@ final class LiveTracing {
         self.recording = recording
     }
 
-    /// Traces until a signal, the end of `duration` or of `command`; gives what was seen of what happened.
+    /// Traces until a signal, the end of `duration` or of `command`; gives what was seen of what
+    /// happened.
     func run(duration: DurationArgument?, command: [String]) throws -> Evidence {
         vs_catch_signals()
         tracer.onRecord = { [unowned self] record, count in take(record, count) }
@@ -48,7 +52,8 @@ final class LiveTracing {
         analysis.begin(tracer.session)
         attempt { try recording?.append(tracer.session) }
         tracer.scanDevices()
-        // Hooks first, present state second: what happens in between is seen by one of them at least.
+        // Hooks first, present state second: what happens in between is seen by one of them at
+        // least.
         if tracer.hasVFIO { takeSnapshot() }
         if !tracer.hasVFIO { say("vfioscope: VFIO is not loaded yet; tracing begins when vfio_iommu_type1 is") }
 
@@ -59,7 +64,9 @@ final class LiveTracing {
         while failure == nil {
             tracer.drain(milliseconds: Self.tick)
             let now = UInt64(vs_boot_time())
-            if hooksChanged || analysis.graph.needsSnapshot, now - lastSnapshot > Self.snapshotInterval { takeSnapshot() }
+            if hooksChanged || analysis.graph.needsSnapshot, now - lastSnapshot > Self.snapshotInterval {
+                takeSnapshot()
+            }
             if vs_snapshot_requests() != requestsSeen { answerRequest() }
             analysis.advance(to: now - Self.slack)
             analysis.flush()
@@ -89,7 +96,9 @@ final class LiveTracing {
         if analysis.graph.needsSnapshot, failure == nil { takeSnapshot() }
         var evidence = tracer.stop()
         if let snapshotFailure { evidence.defects.append(snapshotFailure) }
-        if !tracer.hasVFIO, failure == nil { failure = Failure(.cannot, TracerError.noVFIO(release: tracer.session.kernel).description) }
+        if !tracer.hasVFIO, failure == nil {
+            failure = Failure(.cannot, TracerError.noVFIO(release: tracer.session.kernel).description)
+        }
         let losses = tracer.losses.map { "\($0.lost) of \($0.name)" }
         if !losses.isEmpty { say("vfioscope: lost: \(losses.joined(separator: ", "))") }
         evidence = analysis.finish(evidence)
@@ -105,7 +114,10 @@ final class LiveTracing {
             try tracer.takeSnapshot(for: analysis)
         } catch {
             // vfio-pci may be still to come; its hooks will ask again.
-            if case .noVFIO = error {} else { snapshotFailure = "the kernel's present state could not be read: \(error.description)" }
+            if case .noVFIO = error {
+            } else {
+                snapshotFailure = "the kernel's present state could not be read: \(error.description)"
+            }
         }
         lastSnapshot = UInt64(vs_boot_time())
     }
@@ -115,9 +127,13 @@ final class LiveTracing {
         requestsSeen = vs_snapshot_requests()
         let before = analysis.graph.lastSnapshot?.ended
         takeSnapshot()
-        guard let result = analysis.graph.lastSnapshot, result.ended != before else { return say("vfioscope: snapshot: none could be taken") }
-        say("vfioscope: snapshot: \(count(result.containers, "container")), \(count(result.mappings, "mapping")), \(count(result.differences, "difference")), "
-            + "\((result.ended - result.began) / 1_000_000) ms")
+        guard let result = analysis.graph.lastSnapshot, result.ended != before else {
+            return say("vfioscope: snapshot: none could be taken")
+        }
+        say(
+            "vfioscope: snapshot: \(count(result.containers, "container")), \(count(result.mappings, "mapping")), "
+                + "\(count(result.differences, "difference")), "
+                + "\((result.ended - result.began) / 1_000_000) ms")
     }
 
     private func count(_ number: Int, _ noun: String) -> String { number == 1 ? "1 \(noun)" : "\(number) \(noun)s" }
@@ -137,7 +153,8 @@ final class LiveTracing {
 }
 
 extension Tracer {
-    /// Makes the graph the kernel's: a snapshot during which something is lost is void, and as a rule the next is not.
+    /// Makes the graph the kernel's: a snapshot during which something is lost is void, and as a
+    /// rule the next is not.
     func takeSnapshot(for analysis: Analysis) throws(TracerError) {
         for _ in 0..<3 {
             try takeSnapshot()

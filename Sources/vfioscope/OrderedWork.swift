@@ -1,10 +1,12 @@
 import Glibc
 
-/// Work on several inputs at once, on as many threads as there are CPUs, with one voice: each input has its turn to write, in order.
+/// Work on several inputs at once, on as many threads as there are CPUs, with one voice: each input
+/// has its turn to write, in order.
 ///
-/// Inputs are taken up in order, so the one whose turn it is is always being worked on, and whoever waits, waits for a thread that runs. The first
-/// failure ends everything at its turn, as if the inputs had been worked on one after another. Not for work that is left alone: `run` returns or throws
-/// once, and after a failure the process has to end.
+/// Inputs are taken up in order, so the one whose turn it is is always being worked on, and whoever
+/// waits, waits for a thread that runs. The first failure ends everything at its turn, as if the
+/// inputs had been worked on one after another. Not for work that is left alone: `run` returns or
+/// throws once, and after a failure the process has to end.
 final class OrderedWork: @unchecked Sendable {
     private let count: Int
     private let body: (Int) throws -> Void
@@ -22,9 +24,11 @@ final class OrderedWork: @unchecked Sendable {
         pthread_cond_init(changed, nil)
     }
 
-    /// Calls `body` for 0 ..< `count`, and throws what the first to fail throws. `body` gets a way to wait for its turn, and must have used it before it
-    /// touches what others touch.
-    static func run(_ count: Int, threads: Int, _ body: @escaping (_ index: Int, _ awaitTurn: @escaping () -> Void) throws -> Void) throws {
+    /// Calls `body` for 0 ..< `count`, and throws what the first to fail throws. `body` gets a way
+    /// to wait for its turn, and must have used it before it touches what others touch.
+    static func run(
+        _ count: Int, threads: Int, _ body: @escaping (_ index: Int, _ awaitTurn: @escaping () -> Void) throws -> Void
+    ) throws {
         guard threads > 1 else {
             for index in 0..<count { try body(index) {} }
             return
@@ -42,10 +46,12 @@ final class OrderedWork: @unchecked Sendable {
         for _ in 1...threads {
             var thread = pthread_t()
             let itself = Unmanaged.passRetained(self)
-            let code = pthread_create(&thread, nil, { raw in
-                Unmanaged<OrderedWork>.fromOpaque(raw!).takeRetainedValue().workOff()
-                return nil
-            }, itself.toOpaque())
+            let code = pthread_create(
+                &thread, nil,
+                { raw in
+                    Unmanaged<OrderedWork>.fromOpaque(raw!).takeRetainedValue().workOff()
+                    return nil
+                }, itself.toOpaque())
             guard code == 0 else {
                 itself.release()
                 throw Failure(.cannot, "cannot start a thread: \(describe(code))")

@@ -5,7 +5,8 @@ import MappingGraph
 import Outputs
 import Policies
 
-/// A descriptor that lines go to. The first write that fails is kept and told once; after it nothing more is written.
+/// A descriptor that lines go to. The first write that fails is kept and told once; after it
+/// nothing more is written.
 final class OutputSink {
     private let descriptor: Int32
     private let name: String
@@ -18,7 +19,8 @@ final class OutputSink {
     /// Called when a write fails, so that a live command can stop.
     var onFailure: (Failure) -> Void = { _ in }
 
-    /// - Parameter awaitTurn: returns when nobody else writes to the descriptor any more. What is written before is held, up to a mebibyte.
+    /// - Parameter awaitTurn: returns when nobody else writes to the descriptor any more. What is
+    ///   written before is held, up to a mebibyte.
     init(_ descriptor: Int32, name: String, awaitTurn: (() -> Void)? = nil) {
         self.descriptor = descriptor
         self.name = name
@@ -32,7 +34,9 @@ final class OutputSink {
             return
         }
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw Failure(.cannot, RecordingError.cannotOpen(path: path, errno: errno).description) }
+        guard descriptor >= 0 else {
+            throw Failure(.cannot, RecordingError.cannotOpen(path: path, errno: errno).description)
+        }
         self.init(descriptor, name: path)
     }
 
@@ -85,7 +89,9 @@ final class LineOutput {
     }
 
     func begin(session: Session, devices: [DeviceInfo]) { format.begin(session, devices: devices, into: &out) }
-    func event(_ event: Event, applied: Applied, graph: borrowing Graph) { format.event(event, applied: applied, graph: graph, into: &out) }
+    func event(_ event: Event, applied: Applied, graph: borrowing Graph) {
+        format.event(event, applied: applied, graph: graph, into: &out)
+    }
     func plain(_ record: PlainRecord, at place: UnsafeRawPointer, graph: borrowing Graph) {
         format.plain(record, PlainRecord.Details(record, at: place), graph: graph, into: &out)
     }

@@ -8,10 +8,13 @@ struct PolicyOption: ParsableArguments {
     /// Bytes; far more than anyone writes by hand.
     private static let limit = 4 << 20
 
-    @Option(name: .customLong("policy"), help: ArgumentHelp("Severities, debounce, allowed and suppressed findings: docs/policy.md.", valueName: "file"))
+    @Option(
+        name: .customLong("policy"),
+        help: ArgumentHelp("Severities, debounce, allowed and suppressed findings: docs/policy.md.", valueName: "file"))
     var path: String?
 
-    /// - Throws: `Failure` with exit status 3 when it cannot be read, and 2, with all that is wrong, when it is no policy.
+    /// - Throws: `Failure` with exit status 3 when it cannot be read, and 2, with all that is
+    ///   wrong, when it is no policy.
     func load() throws -> Policy? {
         guard let path else { return nil }
         let bytes = try Self.read(path)

@@ -7,14 +7,20 @@ struct DurationArgument: ExpressibleByArgument {
     init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
     init?(argument: String) {
-        let units: [(String, UInt64)] = [("ms", 1_000_000), ("us", 1000), ("ns", 1), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000)]
+        let units: [(String, UInt64)] = [
+            ("ms", 1_000_000), ("us", 1000), ("ns", 1), ("s", 1_000_000_000), ("m", 60_000_000_000),
+            ("h", 3_600_000_000_000),
+        ]
         let unit = units.first { argument.hasSuffix($0.0) } ?? ("", 1_000_000_000)
-        guard let value = Double(argument.dropLast(unit.0.count)), value >= 0, value * Double(unit.1) < 1e18 else { return nil }
+        guard let value = Double(argument.dropLast(unit.0.count)), value >= 0, value * Double(unit.1) < 1e18 else {
+            return nil
+        }
         nanoseconds = UInt64(value * Double(unit.1))
     }
 }
 
-/// A moment on the command line: nanoseconds since boot, `+DURATION` since tracing began, or RFC 3339 in UTC.
+/// A moment on the command line: nanoseconds since boot, `+DURATION` since tracing began, or RFC
+/// 3339 in UTC.
 enum MomentArgument: ExpressibleByArgument {
     case sinceBoot(UInt64)
     case sinceBegin(UInt64)
@@ -47,7 +53,8 @@ enum MomentArgument: ExpressibleByArgument {
         guard halves.count == 2 else { return nil }
         let date = halves[0].split(separator: "-").compactMap { Int64($0) }
         let clock = halves[1].split(separator: ":")
-        guard date.count == 3, clock.count == 3, let hour = Int64(clock[0]), let minute = Int64(clock[1]), (1...12).contains(date[1]), (1...31).contains(date[2])
+        guard date.count == 3, clock.count == 3, let hour = Int64(clock[0]), let minute = Int64(clock[1]),
+            (1...12).contains(date[1]), (1...31).contains(date[2])
         else { return nil }
         let seconds = clock[2].split(separator: ".", maxSplits: 1)
         guard let second = Int64(seconds[0]) else { return nil }

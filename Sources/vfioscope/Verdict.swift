@@ -15,7 +15,8 @@ struct Verdict {
     /// Evidence with a gap does not do, even if the state after it is known.
     var requiresComplete: Bool
 
-    init(_ analysis: Analysis, worst: Severity?, evidence: Evidence, session: Session?, requiresComplete: Bool = false) {
+    init(_ analysis: Analysis, worst: Severity?, evidence: Evidence, session: Session?, requiresComplete: Bool = false)
+    {
         self.worst = worst
         self.evidence = evidence
         gaps = analysis.graph.gaps
@@ -24,12 +25,15 @@ struct Verdict {
         self.requiresComplete = requiresComplete
     }
 
-    /// Whether what is known at the end is the kernel's state: nothing was lost, or a snapshot made up for it.
+    /// Whether what is known at the end is the kernel's state: nothing was lost, or a snapshot made
+    /// up for it.
     private var isRecovered: Bool {
-        evidence.defects.isEmpty && gaps.allSatisfy { $0.recovered != nil } && gaps.reduce(0) { $0 &+ $1.lost } >= evidence.lost
+        evidence.defects.isEmpty && gaps.allSatisfy { $0.recovered != nil }
+            && gaps.reduce(0) { $0 &+ $1.lost } >= evidence.lost
     }
 
-    /// Findings come first: what was seen is wrong whatever else was lost. Then incomplete evidence, which a gate must not pass.
+    /// Findings come first: what was seen is wrong whatever else was lost. Then incomplete
+    /// evidence, which a gate must not pass.
     func status(failOn: Severity) -> ExitStatus {
         if let worst, worst >= failOn { return .findings }
         return evidence.isComplete || (!requiresComplete && isRecovered) ? .clean : .incomplete
@@ -39,11 +43,16 @@ struct Verdict {
     func explainEvidence(of name: String? = nil) {
         let prefix = name.map { "vfioscope: \($0): " } ?? "vfioscope: "
         if evidence.lost > 0 {
-            say("\(prefix)\(evidence.lost) of \(evidence.attempted) records were lost: "
-                + (isRecovered ? "the state after each loss was read from the kernel, but not what happened within" : "the evidence is incomplete"))
+            say(
+                "\(prefix)\(evidence.lost) of \(evidence.attempted) records were lost: "
+                    + (isRecovered
+                        ? "the state after each loss was read from the kernel, but not what happened within"
+                        : "the evidence is incomplete"))
         }
         for defect in evidence.defects { say("\(prefix)\(defect)") }
-        guard let first = spans.first, let last = spans.last else { return say("\(prefix)the evidence is complete for no time at all") }
+        guard let first = spans.first, let last = spans.last else {
+            return say("\(prefix)the evidence is complete for no time at all")
+        }
         let inner = zip(spans, spans.dropFirst()).reduce(0) { $0 + ($1.1.from - $1.0.until) }
         let text = ByteWriter.gather { out in
             out.append("the evidence is complete from ")
@@ -51,7 +60,8 @@ struct Verdict {
             out.append(" to ")
             out.append(time: Int64(truncatingIfNeeded: last.until) &+ clockOffset)
             guard spans.count > 1 else { return }
-            out.append(string: spans.count == 2 ? ", but for a gap of " : ", but for \(spans.count - 1) gaps of together ")
+            out.append(
+                string: spans.count == 2 ? ", but for a gap of " : ", but for \(spans.count - 1) gaps of together ")
             out.append(duration: inner)
         }
         say(prefix + String(decoding: text, as: UTF8.self))
@@ -59,9 +69,14 @@ struct Verdict {
 }
 
 struct FailOnOption: ParsableArguments {
-    @Option(name: .customLong("fail-on"), help: ArgumentHelp("End with 1 when a finding is at least this severe: info, low, medium, high or critical.", valueName: "severity"))
+    @Option(
+        name: .customLong("fail-on"),
+        help: ArgumentHelp(
+            "End with 1 when a finding is at least this severe: info, low, medium, high or critical.",
+            valueName: "severity"))
     var severity: Severity = .high
-    @Flag(help: "End with 4 when anything was lost, even if the state after it could be read from the kernel.") var requireComplete = false
+    @Flag(help: "End with 4 when anything was lost, even if the state after it could be read from the kernel.")
+    var requireComplete = false
 }
 
 extension Severity: ExpressibleByArgument {

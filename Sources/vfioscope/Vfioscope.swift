@@ -13,8 +13,12 @@ struct Vfioscope: ParsableCommand {
             4 the evidence is incomplete and nothing else failed.
             """,
         version: toolVersion,
-        // Each gives its name: ArgumentParser would work them out by reflection, a million instructions each.
-        subcommands: [Trace.self, Snapshot.self, Record.self, Run.self, Audit.self, Export.self, Doctor.self, Rules.self, Explain.self])
+        // Each gives its name: ArgumentParser would work them out by reflection, a million
+        // instructions each.
+        subcommands: [
+            Trace.self, Snapshot.self, Record.self, Run.self, Audit.self, Export.self, Doctor.self, Rules.self,
+            Explain.self,
+        ])
 }
 
 @main

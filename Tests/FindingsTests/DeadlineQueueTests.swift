@@ -39,7 +39,8 @@ import Testing
         for sequence in UInt64(0)..<5000 {
             now += below(3)
             let duration = [0, 7, 500, 3000][Int(below(4))] as UInt64
-            queue.append(.container(ContainerID(1)), target: 0, rule: 0, sequence: sequence, now: now, duration: duration)
+            queue.append(
+                .container(ContainerID(1)), target: 0, rule: 0, sequence: sequence, now: now, duration: duration)
             expected.append((now + duration, sequence))
             guard below(5) == 0 else { continue }
             expected.sort { $0 < $1 }

@@ -43,7 +43,9 @@ import Testing
         var it = Host.peerToPeer(rules: Host.placeRules)
         it.at(200, .extent(Extent(iova: 0x1000, address: 0xe000_0000, size: 0x1000)))
         it.at(200, .extent(Extent(iova: 0x2000, address: nicBar, size: 0x1000)))
-        it.at(200, .map(Map(iommu: i1, iova: 0x1000, size: 0x4000, deviceBytes: 0x3000, extentCount: 2, moreExtents: true)))
+        it.at(
+            200,
+            .map(Map(iommu: i1, iova: 0x1000, size: 0x4000, deviceBytes: 0x3000, extentCount: 2, moreExtents: true)))
         it.unmap(300)
         it.close(1000)
         it.advance(to: 2000)
@@ -129,7 +131,8 @@ import Testing
 }
 
 @Suite struct SeverityChangeTests {
-    /// A stale device that someone opens is reset first: for that moment a DMA would not arrive, which is nobody's news.
+    /// A stale device that someone opens is reset first: for that moment a DMA would not arrive,
+    /// which is nobody's news.
     @Test func aFlickerIsSilent() {
         var it = Host.peerToPeer()
         it.close(1000)
@@ -151,7 +154,11 @@ import Testing
         it.at(9800, .power(nic, state: .d0, by: .host))
         it.advance(to: 20000)
         it.unmap(21000)
-        #expect(it.said == ["stale-mapping high open", "stale-mapping medium open", "stale-mapping high open", "stale-mapping high resolved"])
+        #expect(
+            it.said == [
+                "stale-mapping high open", "stale-mapping medium open", "stale-mapping high open",
+                "stale-mapping high resolved",
+            ])
         #expect(it.findings.map(\.time) == [1500, 3500, 10300, 21000])
         #expect(Set(it.findings.map(\.id)).count == 1 && it.findings.allSatisfy { $0.since == 1000 })
     }

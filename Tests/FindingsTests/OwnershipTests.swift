@@ -22,8 +22,11 @@ import Testing
         #expect(it.said == ["stale-mapping high open", "stale-mapping high resolved", "isolation-break critical open"])
         #expect(it.findings[1].until == 3200 && it.findings[2].since == 3200 && it.findings[2].id == 2)
         #expect(it.findings[2].deviceOwner == vmB && it.findings[2].actor == vmA)
-        #expect(it.findings[2].message == "BAR 0 of 0000:02:00.0 is mapped by c1 (qemu-a) at IOVA 0x80000000, but the device was opened by qemu-b in c2 since: "
-            + "devices of c1 can read and write its memory.")
+        #expect(
+            it.findings[2].message
+                == "BAR 0 of 0000:02:00.0 is mapped by c1 (qemu-a) at IOVA 0x80000000, but the device was opened by "
+                + "qemu-b in c2 since: "
+                + "devices of c1 can read and write its memory.")
         it.close(10_000, by: vmB)
         it.advance(to: 20_000)
         #expect(it.said.suffix(2) == ["isolation-break critical resolved", "stale-mapping high open"])
@@ -48,7 +51,10 @@ import Testing
         it.name(vmA, "web-1", at: 3300)
         it.name(vmB, "web-1", at: 8000)
         it.advance(to: 20_000)
-        #expect(it.said.suffix(3) == ["isolation-break critical open", "isolation-break critical resolved", "cross-container info open"])
+        #expect(
+            it.said.suffix(3) == [
+                "isolation-break critical open", "isolation-break critical resolved", "cross-container info open",
+            ])
     }
 
     @Test func openedByAnotherProcessInTheSameContainerItIsNone() {
@@ -68,10 +74,12 @@ import Testing
         it.unbind(9100)
         it.bind(9200, "vfio-pci")
         it.advance(to: 20_000)
-        #expect(it.said == [
-            "stale-mapping high open", "stale-mapping high resolved", "unbound-device high open", "unbound-device high resolved",
-            "isolation-break critical open", "isolation-break critical resolved", "stale-mapping high open",
-        ])
+        #expect(
+            it.said == [
+                "stale-mapping high open", "stale-mapping high resolved", "unbound-device high open",
+                "unbound-device high resolved",
+                "isolation-break critical open", "isolation-break critical resolved", "stale-mapping high open",
+            ])
         #expect(it.findings[4].message.contains("the host's driver e1000e has the device since"))
         #expect(it.findings[4].deviceOwner == nil)
     }

@@ -13,7 +13,8 @@ import Testing
     private func said(_ host: borrowing Host, _ judge: inout PolicyJudge) -> [String] {
         host.findings.compactMap { judge.judge($0, graph: host.graph) }.map { judged in
             let finding = judged.finding
-            return "\(finding.rule) \(finding.severity.name) \(finding.state == .open ? "open" : "resolved")" + (judged.suppressed.map { ": " + $0 } ?? "")
+            return "\(finding.rule) \(finding.severity.name) \(finding.state == .open ? "open" : "resolved")"
+                + (judged.suppressed.map { ": " + $0 } ?? "")
         }
     }
 
@@ -22,7 +23,8 @@ import Testing
         return said(host, &judge)
     }
 
-    /// VM A maps the NIC's BAR, which VM B, named storage-7, opens after A has closed it: from 1010, resolved at 9000.
+    /// VM A maps the NIC's BAR, which VM B, named storage-7, opens after A has closed it: from
+    /// 1010, resolved at 9000.
     private static func givenAway(at time: UInt64 = 1000) -> Host {
         var it = Host.peerToPeer(nicIn: c2)
         it.name(vmA, "compute-1", at: 110)
@@ -46,24 +48,41 @@ import Testing
     }
 
     @Test func severitiesAreThePolicys() throws {
-        #expect(try said(Self.givenAway(), "[rules.isolation-break]\nseverity = 'low'") == ["isolation-break low open", "isolation-break low resolved"])
+        #expect(
+            try said(Self.givenAway(), "[rules.isolation-break]\nseverity = 'low'") == [
+                "isolation-break low open", "isolation-break low resolved",
+            ])
         #expect(try said(Self.givenAway(), "[rules.stale-mapping]\nseverity = 'low'") == Self.plain)
     }
 
     @Test(arguments: [
-        ("rules = ['isolation-break']", true), ("rules = ['stale-mapping']", false), ("rules = ['stale-mapping', 'isolation-break']", true),
-        ("devices = ['0000:02:00.0']", true), ("devices = ['02:00.0']", true), ("devices = ['0000:01:*', '0000:02:*']", true),
+        ("rules = ['isolation-break']", true), ("rules = ['stale-mapping']", false),
+        ("rules = ['stale-mapping', 'isolation-break']", true),
+        ("devices = ['0000:02:00.0']", true), ("devices = ['02:00.0']", true),
+        ("devices = ['0000:01:*', '0000:02:*']", true),
         ("devices = ['0000:01:*']", false),
-        ("vms = ['compute-*']", true), ("vms = ['storage-?']", true), ("vms = ['storage-??']", false), ("vms = ['qemu*']", false),
-        ("commands = ['qemu-a']", true), ("commands = ['qemu-b']", true), ("commands = ['qemu']", true), ("commands = ['/usr/bin/qemu']", false),
+        ("vms = ['compute-*']", true), ("vms = ['storage-?']", true), ("vms = ['storage-??']", false),
+        ("vms = ['qemu*']", false),
+        ("commands = ['qemu-a']", true), ("commands = ['qemu-b']", true), ("commands = ['qemu']", true),
+        ("commands = ['/usr/bin/qemu']", false),
         ("commands = ['systemd']", false),
         ("containers = ['c1']", true), ("containers = ['c2']", false), ("containers = ['c?']", true),
-        ("rules = ['isolation-break']\ndevices = ['0000:02:*']\nvms = ['compute-1']\ncommands = ['qemu-*']\ncontainers = ['c*']", true),
-        ("rules = ['isolation-break']\ndevices = ['0000:02:*']\nvms = ['compute-2']\ncommands = ['qemu-*']\ncontainers = ['c*']", false),
+        (
+            "rules = ['isolation-break']\ndevices = ['0000:02:*']\nvms = ['compute-1']\ncommands = "
+                + "['qemu-*']\ncontainers = ['c*']",
+            true
+        ),
+        (
+            "rules = ['isolation-break']\ndevices = ['0000:02:*']\nvms = ['compute-2']\ncommands = "
+                + "['qemu-*']\ncontainers = ['c*']",
+            false
+        ),
     ]) func allGivenKindsMustMatch(matcher: String, isMatch: Bool) throws {
         let it = Self.givenAway()
         #expect(try said(it, "[[allow]]\n\(matcher)\nreason = 'J'") == (isMatch ? [] : Self.plain))
-        #expect(try said(it, "[[suppress]]\n\(matcher)\nreason = 'J'\nexpires = 2026-01-01") == (isMatch ? Self.suppressed : Self.plain))
+        #expect(
+            try said(it, "[[suppress]]\n\(matcher)\nreason = 'J'\nexpires = 2026-01-01")
+                == (isMatch ? Self.suppressed : Self.plain))
     }
 
     @Test func allowComesBeforeSuppressAndBothBeforeSeverity() throws {
@@ -73,7 +92,10 @@ import Testing
         var judge = PolicyJudge(try policy("version = 1\n" + suppress + allow + severity), clockOffset: Self.newYear)
         #expect(said(Self.givenAway(), &judge) == [])
         #expect(judge.use.findings == [0, 1])
-        #expect(try said(Self.givenAway(), severity + suppress) == ["isolation-break info open: J", "isolation-break info resolved: J"])
+        #expect(
+            try said(Self.givenAway(), severity + suppress) == [
+                "isolation-break info open: J", "isolation-break info resolved: J",
+            ])
     }
 
     /// The finding is said at 1510 ns after the clock's offset.
@@ -87,7 +109,9 @@ import Testing
         var it = Self.givenAway()
         it.findings = [it.findings[0]]
         #expect(it.findings[0].time == 1510)
-        let found = try said(it, "[[suppress]]\nrules = ['isolation-break']\nreason = 'J'\nexpires = \(expires)", clockOffset: clockOffset)
+        let found = try said(
+            it, "[[suppress]]\nrules = ['isolation-break']\nreason = 'J'\nexpires = \(expires)",
+            clockOffset: clockOffset)
         #expect(found == [holds ? Self.suppressed[0] : Self.plain[0]])
     }
 
@@ -97,8 +121,12 @@ import Testing
         var judge = PolicyJudge(try policy("version = 1\n" + text), clockOffset: Self.newYear - 5000)
         #expect(said(Self.givenAway(), &judge) == [Self.suppressed[0], Self.plain[1]])
         judge.finish(at: 9000)
-        #expect(judge.use.notes(judge.policy, name: "p.toml", tellsUnused: true)
-            == ["p.toml:2: this suppression has expired: its last day was 2025-12-31 (J); what it matches counts again"])
+        #expect(
+            judge.use.notes(judge.policy, name: "p.toml", tellsUnused: true)
+                == [
+                    "p.toml:2: this suppression has expired: its last day was 2025-12-31 (J); what it matches counts "
+                        + "again"
+                ])
     }
 
     @Test func withoutAClockNoSuppressionHolds() throws {
@@ -106,10 +134,14 @@ import Testing
         var judge = PolicyJudge(try policy("version = 1\n" + text))
         #expect(said(Self.givenAway(), &judge) == Self.plain)
         judge.finish(at: 9000)
-        #expect(judge.use.notes(judge.policy, name: "p", tellsUnused: true) == ["p: the date of the events is not known: no suppression holds"])
+        #expect(
+            judge.use.notes(judge.policy, name: "p", tellsUnused: true) == [
+                "p: the date of the events is not known: no suppression holds"
+            ])
     }
 
-    /// The device's other user changes while it is stale: what is allowed for one is not for the next.
+    /// The device's other user changes while it is stale: what is allowed for one is not for the
+    /// next.
     @Test func anAllowedFindingThatChangesIsJudgedAgain() throws {
         var judge = PolicyJudge(try policy("version = 1\n[[allow]]\ncommands = ['qemu-b']\nreason = 'K'"))
         var it = Self.givenAway()
@@ -119,44 +151,52 @@ import Testing
         #expect(judge.use.findings == [0])
         // And one that has been reported is not taken back.
         it.findings.swapAt(0, 1)
-        #expect(said(it, &judge) == ["isolation-break critical open", "isolation-break critical open", "isolation-break critical resolved"])
+        #expect(
+            said(it, &judge) == [
+                "isolation-break critical open", "isolation-break critical open", "isolation-break critical resolved",
+            ])
     }
 
     @Test func whatEntriesDidIsTold() throws {
-        var judge = PolicyJudge(try policy("""
-            version = 1
-            [rules.memory-disabled]
-            severity = "off"
-            [[allow]]
-            vms = ["nobody"]
-            reason = "A"
-            [[suppress]]
-            rules = ["isolation-break"]
-            reason = "B"
-            expires = 2026-01-01
-            [[suppress]]
-            rules = ["stale-mapping"]
-            reason = "C"
-            expires = 2025-01-01
-            [[suppress]]
-            devices = ["0000:02:*"]
-            reason = "D"
-            expires = 2026-01-01
-            """), clockOffset: Self.newYear)
+        var judge = PolicyJudge(
+            try policy(
+                """
+                version = 1
+                [rules.memory-disabled]
+                severity = "off"
+                [[allow]]
+                vms = ["nobody"]
+                reason = "A"
+                [[suppress]]
+                rules = ["isolation-break"]
+                reason = "B"
+                expires = 2026-01-01
+                [[suppress]]
+                rules = ["stale-mapping"]
+                reason = "C"
+                expires = 2025-01-01
+                [[suppress]]
+                devices = ["0000:02:*"]
+                reason = "D"
+                expires = 2026-01-01
+                """), clockOffset: Self.newYear)
         _ = said(Self.givenAway(), &judge)
         judge.finish(at: 9000)
         var use = PolicyUse(judge.policy)
         use.add(judge.use)
         use.add(judge.use)
         // The last one matched, although an earlier one was taken.
-        #expect(use.notes(judge.policy, name: "p", tellsUnused: true) == [
-            "rules turned off by p: memory-disabled", "p:4: note: this allow matched nothing (A)", "2 findings suppressed by p:7 (B)",
-            "p:11: this suppression has expired: its last day was 2025-01-01 (C)",
-        ])
-        #expect(judge.use.notes(judge.policy, name: "p", tellsUnused: false) == [
-            "rules turned off by p: memory-disabled", "1 finding suppressed by p:7 (B)",
-            "p:11: this suppression has expired: its last day was 2025-01-01 (C)",
-        ])
+        #expect(
+            use.notes(judge.policy, name: "p", tellsUnused: true) == [
+                "rules turned off by p: memory-disabled", "p:4: note: this allow matched nothing (A)",
+                "2 findings suppressed by p:7 (B)",
+                "p:11: this suppression has expired: its last day was 2025-01-01 (C)",
+            ])
+        #expect(
+            judge.use.notes(judge.policy, name: "p", tellsUnused: false) == [
+                "rules turned off by p: memory-disabled", "1 finding suppressed by p:7 (B)",
+                "p:11: this suppression has expired: its last day was 2025-01-01 (C)",
+            ])
     }
 
     // MARK: The engine's part

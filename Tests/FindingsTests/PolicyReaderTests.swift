@@ -56,13 +56,18 @@ func policyErrors(_ text: String) -> [String] {
 @Suite struct PolicyReaderTests {
     @Test func everyKeyIsRead() throws {
         let it = try policy(goodPolicy)
-        #expect(it.debounce == 500_000_000 && it.durations == ["stale-mapping": 2_000_000_000] && it.longestDebounce == 2_000_000_000)
+        #expect(
+            it.debounce == 500_000_000 && it.durations == ["stale-mapping": 2_000_000_000]
+                && it.longestDebounce == 2_000_000_000)
         #expect(it.rules["stale-mapping"]?.severity == .critical && it.rules["mapping-budget"]?.threshold == 90)
         #expect(it.rules["memory-disabled"]?.isOff == true)
         #expect(it.entries.map(\.place.line) == [10, 17, 21])
         #expect(it.entries.map(\.reason) == ["GPU pool shares BARs on purpose", "JIRA-123", "JIRA-124"])
-        #expect(it.entries.map(\.effect) == [.allow, .suppress(expires: PolicyDate(year: 2027, month: 1, day: 31)),
-                                             .suppress(expires: PolicyDate(year: 2028, month: 2, day: 29))])
+        #expect(
+            it.entries.map(\.effect) == [
+                .allow, .suppress(expires: PolicyDate(year: 2027, month: 1, day: 31)),
+                .suppress(expires: PolicyDate(year: 2028, month: 2, day: 29)),
+            ])
         let matcher = it.entries[0].matcher
         #expect(matcher.rules == ["cross-container"] && matcher.devices?.map(\.text) == ["0000:03:00.0", "0000:04:*"])
         #expect(matcher.vms?.map(\.text) == ["storage-*"] && matcher.commands?.map(\.text) == ["qemu-system-*"])
@@ -84,7 +89,8 @@ func policyErrors(_ text: String) -> [String] {
 
     /// All of TOML is read, however it is spelt.
     @Test func otherSpellings() throws {
-        let it = try policy("""
+        let it = try policy(
+            """
             version = 0x1
             rules.stale-mapping = { severity = 'low', "debounce" = \"""1m\""" }
             allow = [ { rules = [
@@ -92,7 +98,8 @@ func policyErrors(_ text: String) -> [String] {
             ], reason = "x" } ]
             """)
         #expect(it.rules["stale-mapping"]?.severity == .low && it.durations["stale-mapping"] == 60_000_000_000)
-        #expect(it.entries[0].matcher.rules == ["stale-mapping"] && it.entries[0].place == SourcePlace(line: 3, column: 11))
+        #expect(
+            it.entries[0].matcher.rules == ["stale-mapping"] && it.entries[0].place == SourcePlace(line: 3, column: 11))
     }
 
     @Test(arguments: [
@@ -109,60 +116,111 @@ func policyErrors(_ text: String) -> [String] {
         ("version = 1\ndebounce = '-1s'", "2:12: '-1s' is not a length of time: it looks like 500ms, 2s or 1m"),
         ("version = 1\ndebounce = 's'", "2:12: 's' is not a length of time: it looks like 500ms, 2s or 1m"),
         ("version = 1\ndebounce = '3601s'", "2:12: '3601s' is longer than an hour"),
-        ("version = 1\ndebounce = '99999999999999999999999h'", "2:12: '99999999999999999999999h' is longer than an hour"),
+        (
+            "version = 1\ndebounce = '99999999999999999999999h'",
+            "2:12: '99999999999999999999999h' is longer than an hour"
+        ),
         ("version = 1\nrules = 1", "2:9: 'rules' takes tables, as in [rules.stale-mapping], not an integer"),
         ("version = 1\n[[rules]]", "2:1: 'rules' takes tables, as in [rules.stale-mapping], not an array"),
-        ("version = 1\n[rules]\nstale-mapping = 'off'", "3:17: 'stale-mapping' takes a table, as in [rules.stale-mapping], not a string"),
+        (
+            "version = 1\n[rules]\nstale-mapping = 'off'",
+            "3:17: 'stale-mapping' takes a table, as in [rules.stale-mapping], not a string"
+        ),
         ("version = 1\n[rules.stale-maping]", "2:8: unknown rule 'stale-maping'; did you mean 'stale-mapping'?"),
         ("version = 1\n[rules.x]", "2:8: unknown rule 'x'"),
-        ("version = 1\n[rules.stale-mapping]\nsevrity = 'low'", "3:1: unknown key 'sevrity' in rule 'stale-mapping'; did you mean 'severity'?"),
-        ("version = 1\n[rules.stale-mapping]\nseverity = 'hihg'",
-         "3:12: 'hihg' is not a severity (info, low, medium, high, critical, off); did you mean 'high'?"),
+        (
+            "version = 1\n[rules.stale-mapping]\nsevrity = 'low'",
+            "3:1: unknown key 'sevrity' in rule 'stale-mapping'; did you mean 'severity'?"
+        ),
+        (
+            "version = 1\n[rules.stale-mapping]\nseverity = 'hihg'",
+            "3:12: 'hihg' is not a severity (info, low, medium, high, critical, off); did you mean 'high'?"
+        ),
         ("version = 1\n[rules.stale-mapping]\nseverity = 3", "3:12: 'severity' takes a string, not an integer"),
         ("version = 1\n[rules.stale-mapping]\ndebounce = [1]", "3:12: 'debounce' takes a string, not an array"),
         ("version = 1\n[rules.stale-mapping]\nthreshold = 3", "3:1: rule 'stale-mapping' has no threshold"),
-        ("version = 1\n[rules.mapping-budget]\nthreshold = 101", "3:13: the threshold of 'mapping-budget' is 10 to 100 percent, not 101"),
+        (
+            "version = 1\n[rules.mapping-budget]\nthreshold = 101",
+            "3:13: the threshold of 'mapping-budget' is 10 to 100 percent, not 101"
+        ),
         ("version = 1\n[rules.mapping-budget]\nthreshold = '9'", "3:13: 'threshold' takes an integer, not a string"),
         ("version = 1\n[allow]\nreason = 'x'", "2:1: 'allow' takes tables, as in [[allow]], not a table"),
         ("version = 1\nallow = [1]", "2:10: 'allow' takes tables, as in [[allow]], not an integer"),
         ("version = 1\n[[allow]]\nvms = ['a']", "2:1: [[allow]] has no 'reason'"),
-        ("version = 1\n[[allow]]\nreason = 'x'",
-         "2:1: [[allow]] would match every finding: it has no 'rules', 'devices', 'vms', 'commands', 'containers', 'vm_uuids', 'units', 'container_ids' or 'pods'"),
+        (
+            "version = 1\n[[allow]]\nreason = 'x'",
+            "2:1: [[allow]] would match every finding: it has no 'rules', 'devices', 'vms', 'commands', 'containers', "
+                + "'vm_uuids', 'units', 'container_ids' or 'pods'"
+        ),
         ("version = 1\n[[allow]]\nvms = ['a']\nreason = ' '", "4:10: 'reason' is empty: say why"),
-        ("version = 1\n[[allow]]\nvms = ['a']\nreason = \"a\\nb\"", "4:10: 'reason' is one line of text, without control characters"),
+        (
+            "version = 1\n[[allow]]\nvms = ['a']\nreason = \"a\\nb\"",
+            "4:10: 'reason' is one line of text, without control characters"
+        ),
         ("version = 1\n[[allow]]\nvms = ['a']\nreason = 1", "4:10: 'reason' takes a string, not an integer"),
-        ("version = 1\n[[allow]]\nvms = ['a']\nreason = 'x'\nexpires = 2027-01-31", "5:1: unknown key 'expires' in [[allow]]"),
-        ("version = 1\n[[allow]]\nvm = ['a']\nrules = ['stale-mapping']\nreason = 'x'", "3:1: unknown key 'vm' in [[allow]]; did you mean 'vms'?"),
+        (
+            "version = 1\n[[allow]]\nvms = ['a']\nreason = 'x'\nexpires = 2027-01-31",
+            "5:1: unknown key 'expires' in [[allow]]"
+        ),
+        (
+            "version = 1\n[[allow]]\nvm = ['a']\nrules = ['stale-mapping']\nreason = 'x'",
+            "3:1: unknown key 'vm' in [[allow]]; did you mean 'vms'?"
+        ),
         ("version = 1\n[[allow]]\nvms = 'a'\nreason = 'x'", "3:7: 'vms' takes an array of strings, not a string"),
         ("version = 1\n[[allow]]\nvms = []\nreason = 'x'", "3:7: 'vms' is empty: it would match nothing"),
         ("version = 1\n[[allow]]\nvms = ['é', 07:00:00]\nreason = 'x'", "3:13: 'vms' takes strings, not a time"),
-        ("version = 1\n[[allow]]\nvms = ['']\nreason = 'x'", "3:8: 'vms' holds an empty string, which would match nothing"),
-        ("version = 1\n[[allow]]\nrules = ['cross-contaner']\nreason = 'x'",
-         "3:10: unknown rule 'cross-contaner'; did you mean 'cross-container'?"),
-        ("version = 1\n[[allow]]\ndevices = ['0000:03']\nreason = 'x'",
-         "3:12: '0000:03' is not a PCI address: it looks like 0000:02:00.0, with * and ? for what varies"),
-        ("version = 1\n[[allow]]\ndevices = ['gpu*']\nreason = 'x'",
-         "3:12: 'gpu*' is not a PCI address: it looks like 0000:02:00.0, with * and ? for what varies"),
-        ("version = 1\n[[allow]]\ncontainers = ['1']\nreason = 'x'",
-         "3:15: '1' is not a container: it looks like c1, with * and ? for what varies"),
-        ("version = 1\n[[suppress]]\nvms = ['a']\nreason = 'x'", "2:1: [[suppress]] has no 'expires': write its last day, as in expires = 2027-01-31"),
-        ("version = 1\n[[suppress]]\nvms = ['a']\nreason = 'x'\nexpires = '2027-02-29'", "5:11: '2027-02-29' is not a date: it looks like 2027-01-31"),
-        ("version = 1\n[[suppress]]\nvms = ['a']\nreason = 'x'\nexpires = 2027-01-31T00:00:00Z",
-         "5:11: 'expires' takes a date such as 2027-01-31, a whole day in UTC, not a date with a time"),
-        ("version = 1\n[[suppress]]\nvms = ['a']\nreason = 'x'\nexpire = 2027-01-31\nexpires = 2027-01-31",
-         "5:1: unknown key 'expire' in [[suppress]]; did you mean 'expires'?"),
+        (
+            "version = 1\n[[allow]]\nvms = ['']\nreason = 'x'",
+            "3:8: 'vms' holds an empty string, which would match nothing"
+        ),
+        (
+            "version = 1\n[[allow]]\nrules = ['cross-contaner']\nreason = 'x'",
+            "3:10: unknown rule 'cross-contaner'; did you mean 'cross-container'?"
+        ),
+        (
+            "version = 1\n[[allow]]\ndevices = ['0000:03']\nreason = 'x'",
+            "3:12: '0000:03' is not a PCI address: it looks like 0000:02:00.0, with * and ? for what varies"
+        ),
+        (
+            "version = 1\n[[allow]]\ndevices = ['gpu*']\nreason = 'x'",
+            "3:12: 'gpu*' is not a PCI address: it looks like 0000:02:00.0, with * and ? for what varies"
+        ),
+        (
+            "version = 1\n[[allow]]\ncontainers = ['1']\nreason = 'x'",
+            "3:15: '1' is not a container: it looks like c1, with * and ? for what varies"
+        ),
+        (
+            "version = 1\n[[suppress]]\nvms = ['a']\nreason = 'x'",
+            "2:1: [[suppress]] has no 'expires': write its last day, as in expires = 2027-01-31"
+        ),
+        (
+            "version = 1\n[[suppress]]\nvms = ['a']\nreason = 'x'\nexpires = '2027-02-29'",
+            "5:11: '2027-02-29' is not a date: it looks like 2027-01-31"
+        ),
+        (
+            "version = 1\n[[suppress]]\nvms = ['a']\nreason = 'x'\nexpires = 2027-01-31T00:00:00Z",
+            "5:11: 'expires' takes a date such as 2027-01-31, a whole day in UTC, not a date with a time"
+        ),
+        (
+            "version = 1\n[[suppress]]\nvms = ['a']\nreason = 'x'\nexpire = 2027-01-31\nexpires = 2027-01-31",
+            "5:1: unknown key 'expire' in [[suppress]]; did you mean 'expires'?"
+        ),
     ]) func errorsHaveTheirPlace(text: String, first: String) {
         #expect(policyErrors(text).first == first)
     }
 
-    @Test(arguments: [("version = 1\nx =", 2), ("version = 1\nversion = 1", 2), ("[rules\n", 1), ("a = 2027-02-30", 1), ("version = 1\n\n\"", 3)])
+    @Test(arguments: [
+        ("version = 1\nx =", 2), ("version = 1\nversion = 1", 2), ("[rules\n", 1), ("a = 2027-02-30", 1),
+        ("version = 1\n\n\"", 3),
+    ])
     func syntaxErrorsHaveTheirPlace(text: String, line: Int) {
         let errors = policyErrors(text)
         #expect(errors.count == 1 && errors[0].hasPrefix("\(line):") && errors[0].contains(": not a policy's TOML: "))
     }
 
     @Test func allErrorsAreTold() {
-        let errors = policyErrors("""
+        let errors = policyErrors(
+            """
             debonce = "5s"
             [[suppress]]
             reason = "x"
@@ -172,7 +230,8 @@ func policyErrors(_ text: String) -> [String] {
             [[allow]]
             devices = ["x", 1]
             """)
-        #expect(errors.map { $0.prefix(4) } == ["1:1:", "1:1:", "2:1:", "2:1:", "5:12", "6:1:", "7:1:", "8:12", "8:17"])
+        #expect(
+            errors.map { $0.prefix(4) } == ["1:1:", "1:1:", "2:1:", "2:1:", "5:12", "6:1:", "7:1:", "8:12", "8:17"])
     }
 
     @Test func someonesTextIsShownWithoutControlCharacters() {
@@ -184,16 +243,24 @@ func policyErrors(_ text: String) -> [String] {
     @Test func aPolicyOfNoBytes() { #expect(policyErrors("").count == 1) }
 
     @Test func depthIsLimited() {
-        #expect(policyErrors("version = 1\n" + String(repeating: "a.", count: 33) + "a = 1")[0] == "2:1: not a policy's TOML: a key of too many parts")
-        #expect(policyErrors("a = " + String(repeating: "[", count: 20) + String(repeating: "]", count: 20))[0].hasSuffix("nested too deeply"))
+        #expect(
+            policyErrors("version = 1\n" + String(repeating: "a.", count: 33) + "a = 1")[0]
+                == "2:1: not a policy's TOML: a key of too many parts")
+        #expect(
+            policyErrors("a = " + String(repeating: "[", count: 20) + String(repeating: "]", count: 20))[0].hasSuffix(
+                "nested too deeply"))
         #expect(policyErrors("a = " + String(repeating: "[", count: 100_000)).count == 1)
         #expect(policyErrors(String(repeating: "a.", count: 10_000) + "a = 1").count > 0)
     }
 
-    /// Bytes replaced, left out, doubled, and parts of the file moved about: an error or a policy, and each error within the file.
+    /// Bytes replaced, left out, doubled, and parts of the file moved about: an error or a policy,
+    /// and each error within the file.
     @Test func mutationsDoNotCrash() {
         var random = SplitMix(state: 7)
-        let words = ["[[allow]]\n", "[rules.", "\"", "'''", "= ", "2027-01-31", "[", "]", "{", "}", "\n", ".", "\u{0}", "é", "#", "inf", "version", "\"\\ud800\""]
+        let words = [
+            "[[allow]]\n", "[rules.", "\"", "'''", "= ", "2027-01-31", "[", "]", "{", "}", "\n", ".", "\u{0}", "é", "#",
+            "inf", "version", "\"\\ud800\"",
+        ]
         var policies = 0
         for _ in 0..<4000 {
             var bytes = Array(goodPolicy.utf8)
@@ -214,7 +281,9 @@ func policyErrors(_ text: String) -> [String] {
                 _ = try Policy(toml: bytes, rules: policyRules)
                 policies += 1
             } catch {
-                #expect(!error.errors.isEmpty && error.errors.allSatisfy { (1...lines).contains($0.place.line) && $0.place.column > 0 })
+                #expect(
+                    !error.errors.isEmpty
+                        && error.errors.allSatisfy { (1...lines).contains($0.place.line) && $0.place.column > 0 })
             }
         }
         #expect(policies > 50)
@@ -235,9 +304,12 @@ func policyErrors(_ text: String) -> [String] {
 
 @Suite struct GlobTests {
     @Test(arguments: [
-        ("", "", true), ("*", "", true), ("**", "anything", true), ("?", "", false), ("?", "é", true), ("a*", "a", true), ("a*", "ba", false),
-        ("*a", "aba", true), ("a*b*c", "aXbYbZc", true), ("a*b*c", "aXbYbZ", false), ("0000:04:*", "0000:04:00.0", true),
-        ("0000:04:*", "0001:04:00.0", false), ("a?c", "abc", true), ("a?c", "ac", false), ("[ab]", "a", false), ("[ab]", "[ab]", true),
+        ("", "", true), ("*", "", true), ("**", "anything", true), ("?", "", false), ("?", "é", true),
+        ("a*", "a", true), ("a*", "ba", false),
+        ("*a", "aba", true), ("a*b*c", "aXbYbZc", true), ("a*b*c", "aXbYbZ", false),
+        ("0000:04:*", "0000:04:00.0", true),
+        ("0000:04:*", "0001:04:00.0", false), ("a?c", "abc", true), ("a?c", "ac", false), ("[ab]", "a", false),
+        ("[ab]", "[ab]", true),
         ("*.?", "0000:04:00.0", true), ("A", "a", false), ("storage-*", "storage-", true), ("*ab", "aab", true),
     ]) func patterns(pattern: String, text: String, isMatch: Bool) {
         #expect(Glob(pattern).matches(text) == isMatch)

@@ -8,7 +8,8 @@ private let uuid = "9e4a1c52-0c0f-4b7e-9d39-3f1f2f6a7b10"
 private let otherUUID = "9e4a1c52-0c0f-4b7e-9d39-3f1f2f6a7b11"
 private let id = String(repeating: "0123456789abcdef", count: 4)
 
-/// Who counts as one owner: the device of a mapping is released, and opened by another process in another container.
+/// Who counts as one owner: the device of a mapping is released, and opened by another process in
+/// another container.
 @Suite("Principals")
 struct PrincipalTests {
     struct Names: Sendable {
@@ -48,7 +49,10 @@ struct PrincipalTests {
         (Names(uuid: uuid, cgroup: "/docker/\(id)"), Names(uuid: otherUUID, cgroup: "/docker/\(id)")),
         (Names(vm: "a", cgroup: "/docker/\(id)"), Names(vm: "b", cgroup: "/docker/\(id)")),
         (Names(cgroup: "/system.slice/a.service"), Names(cgroup: "/system.slice/a.service")),
-        (Names(cgroup: "/kubepods/pod1b8a4c1e-6c4f-4d62-9a0e-0d5b6c7e8f90/a"), Names(cgroup: "/kubepods/pod1b8a4c1e-6c4f-4d62-9a0e-0d5b6c7e8f90/b")),
+        (
+            Names(cgroup: "/kubepods/pod1b8a4c1e-6c4f-4d62-9a0e-0d5b6c7e8f90/a"),
+            Names(cgroup: "/kubepods/pod1b8a4c1e-6c4f-4d62-9a0e-0d5b6c7e8f90/b")
+        ),
     ])
     func twoOwners(_ a: Names, _ b: Names) {
         #expect(handOver(a, b).said == ["isolation-break critical open"])
@@ -71,12 +75,15 @@ struct PrincipalTests {
     }
 
     @Test(arguments: [
-        ("vm_uuids = [\"9E4A1C52-*\"]", true), ("units = [\"spdk.*\"]", true), ("container_ids = [\"0123456789ab*\"]", true),
-        ("pods = [\"1b8a4c1e-*\"]", true), ("units = [\"ovs*\"]", false), ("vm_uuids = [\"0*\"]", false), ("pods = [\"?\"]", false),
+        ("vm_uuids = [\"9E4A1C52-*\"]", true), ("units = [\"spdk.*\"]", true),
+        ("container_ids = [\"0123456789ab*\"]", true),
+        ("pods = [\"1b8a4c1e-*\"]", true), ("units = [\"ovs*\"]", false), ("vm_uuids = [\"0*\"]", false),
+        ("pods = [\"?\"]", false),
     ])
     func policiesMatchTheNames(_ entry: String, _ matches: Bool) throws {
-        let it = handOver(Names(cgroup: "/system.slice/spdk.service"),
-                          Names(uuid: uuid, cgroup: "/kubepods/pod1b8a4c1e-6c4f-4d62-9a0e-0d5b6c7e8f90/\(id)"))
+        let it = handOver(
+            Names(cgroup: "/system.slice/spdk.service"),
+            Names(uuid: uuid, cgroup: "/kubepods/pod1b8a4c1e-6c4f-4d62-9a0e-0d5b6c7e8f90/\(id)"))
         let policy = try Policy(toml: Array("version = 1\n[[allow]]\n\(entry)\nreason = \"x\"\n".utf8))
         var judge = PolicyJudge(policy)
         let finding = try #require(it.findings.first)

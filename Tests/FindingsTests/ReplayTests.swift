@@ -4,7 +4,8 @@ import Testing
 
 @testable import Findings
 
-/// Random histories: the same findings however often time is advanced, and never two answers to who has the device.
+/// Random histories: the same findings however often time is advanced, and never two answers to who
+/// has the device.
 @Suite struct ReplayTests {
     @Test(arguments: 1...UInt64(12)) func advancingMoreOftenChangesNothing(seed: UInt64) {
         let events = history(seed: seed)
@@ -34,10 +35,16 @@ import Testing
         var state: [UInt32: Finding] = [:]
         for finding in it.findings {
             if let before = state[finding.id] {
-                #expect(before.state == .open && before.since == finding.since && before.rule == finding.rule, "seed \(seed)")
-                #expect(finding.state == .resolved || before.severity != finding.severity || before.reachable != finding.reachable, "seed \(seed)")
+                #expect(
+                    before.state == .open && before.since == finding.since && before.rule == finding.rule,
+                    "seed \(seed)")
+                #expect(
+                    finding.state == .resolved || before.severity != finding.severity
+                        || before.reachable != finding.reachable, "seed \(seed)")
             } else {
-                #expect(finding.state == .open && finding.time >= finding.since + (finding.occurrences == nil ? 500 : 0), "seed \(seed)")
+                #expect(
+                    finding.state == .open && finding.time >= finding.since + (finding.occurrences == nil ? 500 : 0),
+                    "seed \(seed)")
             }
             #expect(finding.until.map { $0 >= finding.since } ?? (finding.state == .open))
             state[finding.id] = finding
@@ -48,7 +55,9 @@ import Testing
 
     @Test(arguments: 1...UInt64(12)) func atMostOneRuleSaysWhoHasTheDevice(seed: UInt64) {
         var it = Host()
-        let ownership = ["stale-mapping", "isolation-break", "unbound-device", "cross-container"].map { RuleRegistry.rule($0) as! any ExposureRule }
+        let ownership = ["stale-mapping", "isolation-break", "unbound-device", "cross-container"].map {
+            RuleRegistry.rule($0) as! any ExposureRule
+        }
         var seen: Set<String> = []
         for event in history(seed: seed) {
             it.apply(event)
@@ -56,7 +65,9 @@ import Testing
                 for index in peer.targets.indices {
                     guard let exposure = Exposure(peer, index: index, graph: it.graph) else { continue }
                     var holding: [String] = []
-                    for rule in ownership where rule.evaluate(exposure, graph: it.graph) != nil { holding.append(rule.slug) }
+                    for rule in ownership where rule.evaluate(exposure, graph: it.graph) != nil {
+                        holding.append(rule.slug)
+                    }
                     #expect(holding.count <= 1, "seed \(seed): \(holding)")
                     for case let rule as any ExposureRule in RuleRegistry.all {
                         guard let verdict = rule.evaluate(exposure, graph: it.graph) else { continue }
@@ -70,7 +81,8 @@ import Testing
     }
 
     private func describe(_ finding: Finding) -> String {
-        "\(finding.id) \(finding.rule) \(finding.severity.name) \(finding.state) \(finding.time) \(finding.since) \(finding.until ?? 0) \(finding.iova ?? 0) "
+        "\(finding.id) \(finding.rule) \(finding.severity.name) \(finding.state) \(finding.time) \(finding.since) "
+            + "\(finding.until ?? 0) \(finding.iova ?? 0) "
             + finding.message
     }
 
@@ -99,14 +111,27 @@ import Testing
             case 14: it.at(at, .reset(nic, phase: below(2) == 0 ? .begin : .end, wholeBus: below(2) == 0))
             case 15: it.unbind(at)
             case 16: it.bind(at, below(3) == 0 ? "e1000e" : "vfio-pci")
-            case 17: it.at(at, below(4) == 0 ? .deviceRemove(nic) : .deviceInfo(info(nic, group: nicGroup, bar: nicBar)))
+            case 17:
+                it.at(at, below(4) == 0 ? .deviceRemove(nic) : .deviceInfo(info(nic, group: nicGroup, bar: nicBar)))
             case 18: it.at(at, .groupAttach(nicGroup, below(2) == 0 ? c1 : c2))
-            case 19: it.mapRAM(at, iova: UInt64(below(8)) << 16, result: [0, 0, -17, -14, -22][below(5)], readable: below(9) > 0, by: who)
+            case 19:
+                it.mapRAM(
+                    at, iova: UInt64(below(8)) << 16, result: [0, 0, -17, -14, -22][below(5)], readable: below(9) > 0,
+                    by: who)
             case 20: it.remove(at, iova: UInt64(below(8)) << 16, by: who)
-            case 21: it.unmapReturns(at, iova: UInt64(below(8)) << 16 + UInt64(below(2)) << 12, size: UInt64(below(2)) << 12, flags: [0, 2, 4][below(3)],
-                                     result: below(2) == 0 ? 0 : -22, by: who)
+            case 21:
+                it.unmapReturns(
+                    at, iova: UInt64(below(8)) << 16 + UInt64(below(2)) << 12, size: UInt64(below(2)) << 12,
+                    flags: [0, 2, 4][below(3)],
+                    result: below(2) == 0 ? 0 : -22, by: who)
             case 22: it.at(at, at & 1 == 0 ? .processExit : .processExec, by: who)
-            case 23: it.at(at, [.deviceLastClose(DeviceUse(device: gpu, group: gpuGroup)), .deviceFirstOpen(DeviceUse(device: gpu, group: gpuGroup))][below(2)])
+            case 23:
+                it.at(
+                    at,
+                    [
+                        .deviceLastClose(DeviceUse(device: gpu, group: gpuGroup)),
+                        .deviceFirstOpen(DeviceUse(device: gpu, group: gpuGroup)),
+                    ][below(2)])
             case 24: it.at(at, below(3) == 0 ? .containerClose(c1) : .loss(since: at - min(at, 50), lost: 1))
             default: it.name(who, below(2) == 0 ? "web-1" : "web-2", at: at)
             }

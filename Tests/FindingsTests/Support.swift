@@ -23,7 +23,9 @@ struct Host: ~Copyable {
         findings += found
     }
 
-    mutating func at(_ time: UInt64, _ kind: Event.Kind, by actor: Actor = vmA) { apply(Event(time: time, actor: actor, kind: kind)) }
+    mutating func at(_ time: UInt64, _ kind: Event.Kind, by actor: Actor = vmA) {
+        apply(Event(time: time, actor: actor, kind: kind))
+    }
 
     mutating func advance(to time: UInt64) {
         var found: [Finding] = []
@@ -55,9 +57,13 @@ func info(_ device: PCIAddress, group: UInt32, bar: UInt64, driver: String = "vf
 }
 
 extension Host {
-    /// VM A has the GPU in c1 and maps the NIC's BAR at `window` at time 100. The NIC's group is in `nicIn`, opened by `nicOpener` at time 50.
-    static func peerToPeer(nicIn: ContainerKey = c1, nicOpener: Actor? = vmA, driver: String = "vfio-pci", rules: [any Rule] = RuleRegistry.all,
-                           debounce: UInt64 = 500) -> Host {
+    /// VM A has the GPU in c1 and maps the NIC's BAR at `window` at time 100. The NIC's group is in
+    /// `nicIn`, opened by `nicOpener` at time 50.
+    static func peerToPeer(
+        nicIn: ContainerKey = c1, nicOpener: Actor? = vmA, driver: String = "vfio-pci",
+        rules: [any Rule] = RuleRegistry.all,
+        debounce: UInt64 = 500
+    ) -> Host {
         var it = Host(rules: rules, debounce: debounce)
         it.at(1, .deviceInfo(info(gpu, group: gpuGroup, bar: 0xe000_0000)), by: host)
         it.at(1, .deviceInfo(info(nic, group: nicGroup, bar: nicBar, driver: driver)), by: host)
@@ -78,17 +84,28 @@ extension Host {
         ["stale-mapping", "isolation-break", "unbound-device", "cross-container", "memory-disabled"].contains($0.slug)
     }
 
-    mutating func mapRAM(_ time: UInt64, iova: UInt64, size: UInt64 = 0x1000, result: Int32 = 0, readable: Bool = true, by actor: Actor = vmA) {
+    mutating func mapRAM(
+        _ time: UInt64, iova: UInt64, size: UInt64 = 0x1000, result: Int32 = 0, readable: Bool = true,
+        by actor: Actor = vmA
+    ) {
         at(time, .map(Map(iommu: i1, iova: iova, size: size, readable: readable, result: result)), by: actor)
     }
 
-    mutating func remove(_ time: UInt64, iova: UInt64, size: UInt64 = 0x1000, cause: RemovalCause = .request, by actor: Actor = vmA) {
+    mutating func remove(
+        _ time: UInt64, iova: UInt64, size: UInt64 = 0x1000, cause: RemovalCause = .request, by actor: Actor = vmA
+    ) {
         at(time, .mappingRemoved(MappingRemoved(iommu: i1, iova: iova, size: size, cause: cause)), by: actor)
     }
 
-    mutating func unmapReturns(_ time: UInt64, iova: UInt64, size: UInt64, flags: UInt32 = 0, result: Int32 = 0, requested: UInt64? = nil,
-                               by actor: Actor = vmA) {
-        at(time, .unmapRequest(UnmapRequest(iommu: i1, iova: iova, size: size, flags: flags, result: result, requested: requested)), by: actor)
+    mutating func unmapReturns(
+        _ time: UInt64, iova: UInt64, size: UInt64, flags: UInt32 = 0, result: Int32 = 0, requested: UInt64? = nil,
+        by actor: Actor = vmA
+    ) {
+        at(
+            time,
+            .unmapRequest(
+                UnmapRequest(iommu: i1, iova: iova, size: size, flags: flags, result: result, requested: requested)),
+            by: actor)
     }
 
     mutating func mapNIC(_ time: UInt64, iova: UInt64 = window, by actor: Actor = vmA) {
@@ -101,18 +118,32 @@ extension Host {
         at(time, .deviceOpen(DeviceUse(device: nic, group: nicGroup)), by: actor)
     }
 
-    mutating func close(_ time: UInt64, by actor: Actor = vmA) { at(time, .deviceLastClose(DeviceUse(device: nic, group: nicGroup)), by: actor) }
+    mutating func close(_ time: UInt64, by actor: Actor = vmA) {
+        at(time, .deviceLastClose(DeviceUse(device: nic, group: nicGroup)), by: actor)
+    }
 
     mutating func unmap(_ time: UInt64, iova: UInt64 = window) {
         at(time, .mappingRemoved(MappingRemoved(iommu: i1, iova: iova, size: size, cause: .request)))
     }
 
-    mutating func bind(_ time: UInt64, _ driver: String) { at(time, .driverBind(DeviceInfo(device: nic, driver: DriverName(driver))), by: host) }
+    mutating func bind(_ time: UInt64, _ driver: String) {
+        at(time, .driverBind(DeviceInfo(device: nic, driver: DriverName(driver))), by: host)
+    }
 
-    mutating func unbind(_ time: UInt64) { at(time, .driverUnbind(DeviceInfo(device: nic, driver: DriverName("vfio-pci"))), by: host) }
+    mutating func unbind(_ time: UInt64) {
+        at(time, .driverUnbind(DeviceInfo(device: nic, driver: DriverName("vfio-pci"))), by: host)
+    }
 
-    mutating func describe(_ actor: Actor, vm: String = "", uuid: String = "", cgroup: String = "", lock: MemoryLock? = nil, at time: UInt64) {
-        at(time, .processInfo(ProcessInfo(exe: ShortText("/usr/bin/qemu"), vm: ShortText(vm), vmUUID: uuid, cgroupPath: cgroup, memoryLock: lock)), by: actor)
+    mutating func describe(
+        _ actor: Actor, vm: String = "", uuid: String = "", cgroup: String = "", lock: MemoryLock? = nil,
+        at time: UInt64
+    ) {
+        at(
+            time,
+            .processInfo(
+                ProcessInfo(
+                    exe: ShortText("/usr/bin/qemu"), vm: ShortText(vm), vmUUID: uuid, cgroupPath: cgroup,
+                    memoryLock: lock)), by: actor)
     }
 
     mutating func name(_ actor: Actor, _ vm: String, at time: UInt64) {

@@ -1,7 +1,8 @@
 import Events
 import MappingGraph
 
-/// Who can DMA where, without names: what the graph, the naive model and the workload's own account are compared as.
+/// Who can DMA where, without names: what the graph, the naive model and the workload's own account
+/// are compared as.
 struct Account: Equatable {
     struct Place: Hashable {
         var device: String
@@ -47,7 +48,9 @@ struct Account: Equatable {
 extension [Account.Place] {
     /// Adds a place, as one with the last if it goes on where that ends.
     mutating func extend(_ place: Account.Place) {
-        if let last, last.device == place.device, last.bar == place.bar, last.offset + last.size == place.offset, last.iova + last.size == place.iova {
+        if let last, last.device == place.device, last.bar == place.bar, last.offset + last.size == place.offset,
+            last.iova + last.size == place.iova
+        {
             self[count - 1].size += place.size
         } else {
             append(place)
@@ -58,14 +61,21 @@ extension [Account.Place] {
 extension Account {
     init(_ graph: borrowing Graph) {
         for container in graph.containers {
-            add(container.groups, graph.mappings(in: container.id).map { mapping in
-                var places: [Place] = []
-                for target in mapping.peer.flatMap({ graph.peer($0) })?.targets ?? [] {
-                    places.extend(Place(device: target.device?.description ?? "", bar: target.bar, offset: target.barOffset, iova: target.iova, size: target.size))
-                }
-                return Row(iova: mapping.iova, size: mapping.size, isReadable: mapping.readable, isWritable: mapping.writable,
-                           pid: graph.actor(at: mapping.owner).process.pid, places: places)
-            })
+            add(
+                container.groups,
+                graph.mappings(in: container.id).map { mapping in
+                    var places: [Place] = []
+                    for target in mapping.peer.flatMap({ graph.peer($0) })?.targets ?? [] {
+                        places.extend(
+                            Place(
+                                device: target.device?.description ?? "", bar: target.bar, offset: target.barOffset,
+                                iova: target.iova, size: target.size))
+                    }
+                    return Row(
+                        iova: mapping.iova, size: mapping.size, isReadable: mapping.readable,
+                        isWritable: mapping.writable,
+                        pid: graph.actor(at: mapping.owner).process.pid, places: places)
+                })
         }
         open = Set(graph.devices.values.filter(\.isOpen).map(\.address.description))
     }
@@ -73,15 +83,21 @@ extension Account {
     /// A line of the lab's oracle at a quiet point.
     init(quiet: JSONValue) {
         for container in quiet["containers"].array {
-            add(Set(container["groups"].array.map { UInt32($0.number) }), container["mappings"].array.map { mapping in
-                var places: [Place] = []
-                for target in mapping["targets"].array {
-                    places.extend(Place(device: target["device"].string, bar: UInt8(target["bar"].number), offset: target["bar_offset"].number,
-                                        iova: target["iova"].address, size: target["size"].number))
-                }
-                return Row(iova: mapping["iova"].address, size: mapping["size"].number, isReadable: mapping["read"].isTrue,
-                           isWritable: mapping["write"].isTrue, pid: UInt32(mapping["pid"].number), places: places)
-            })
+            add(
+                Set(container["groups"].array.map { UInt32($0.number) }),
+                container["mappings"].array.map { mapping in
+                    var places: [Place] = []
+                    for target in mapping["targets"].array {
+                        places.extend(
+                            Place(
+                                device: target["device"].string, bar: UInt8(target["bar"].number),
+                                offset: target["bar_offset"].number,
+                                iova: target["iova"].address, size: target["size"].number))
+                    }
+                    return Row(
+                        iova: mapping["iova"].address, size: mapping["size"].number, isReadable: mapping["read"].isTrue,
+                        isWritable: mapping["write"].isTrue, pid: UInt32(mapping["pid"].number), places: places)
+                })
         }
         open = Set(quiet["devices_open"].array.map(\.string))
     }

@@ -10,7 +10,9 @@ enum Fixtures {
     static let root = #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 } + "/Fixtures"
 
     static let all: [Fixture] = names(root).flatMap { kernel in
-        names("\(root)/\(kernel)").filter { $0.hasSuffix(".vfs") }.map { Fixture(kernel: kernel, scenario: String($0.dropLast(4))) }
+        names("\(root)/\(kernel)").filter { $0.hasSuffix(".vfs") }.map {
+            Fixture(kernel: kernel, scenario: String($0.dropLast(4)))
+        }
     }
 
     private static func names(_ directory: String) -> [String] {
@@ -18,7 +20,10 @@ enum Fixtures {
         defer { closedir(handle) }
         var names: [String] = []
         while let entry = readdir(handle) {
-            names.append(withUnsafePointer(to: &entry.pointee.d_name) { String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)) })
+            names.append(
+                withUnsafePointer(to: &entry.pointee.d_name) {
+                    String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
+                })
         }
         return names.filter { !$0.hasPrefix(".") }.sorted()
     }
@@ -79,14 +84,19 @@ struct Replay: ~Copyable {
 
 @Suite("Recordings of real kernels")
 struct FixtureTests {
-    /// Scenario → rules above info that must be found, in order; every one of them ends when the workload cleans up.
+    /// Scenario → rules above info that must be found, in order; every one of them ends when the
+    /// workload cleans up.
     private static let expected: [String: [String]] = [
         "clean-p2p": [], "sigkill": [], "partial-windows": [], "unmap-all": ["unmap-bisects"],
-        "stale-same": ["stale-mapping"], "stale-cross": ["stale-mapping"], "reopen": ["stale-mapping"], "dup-outlives": ["stale-mapping"],
-        "given-away": ["stale-mapping", "isolation-break"], "memory-off-on": ["memory-disabled"], "power": ["memory-disabled"],
-        "msix-stale": ["stale-mapping"], "stale-asleep": ["stale-mapping"], "virtual-function": ["stale-mapping", "unbound-device"],
+        "stale-same": ["stale-mapping"], "stale-cross": ["stale-mapping"], "reopen": ["stale-mapping"],
+        "dup-outlives": ["stale-mapping"],
+        "given-away": ["stale-mapping", "isolation-break"], "memory-off-on": ["memory-disabled"],
+        "power": ["memory-disabled"],
+        "msix-stale": ["stale-mapping"], "stale-asleep": ["stale-mapping"],
+        "virtual-function": ["stale-mapping", "unbound-device"],
         "no-open-device": ["no-open-device"], "no-container-fd": ["no-container-fd"], "creator-gone": ["creator-gone"],
-        "unmap-holes": [], "unmap-more": ["unmap-mismatch"], "live-update": [], "live-update-forgotten": [], "exec-keeps": ["dead-mm"],
+        "unmap-holes": [], "unmap-more": ["unmap-mismatch"], "live-update": [], "live-update-forgotten": [],
+        "exec-keeps": ["dead-mm"],
         "shared-memfd": ["shared-ram"], "shared-anonymous": ["shared-ram"], "shared-not": [], "child-lets-bar-go": [],
     ]
 
@@ -101,22 +111,35 @@ struct FixtureTests {
         if let rules = Self.expected[fixture.scenario] {
             #expect(replay.findings.map(\.rule) == rules)
         }
-        if fixture.scenario == "failing-maps" { #expect(Set(replay.findings.map(\.rule)) == ["map-exists", "map-failed"]) }
-        if fixture.scenario == "mistakes" { #expect(replay.findings.map(\.rule).sorted() == ["map-exists", "unmap-bisects"]) }
-        if fixture.scenario == "foreign-pfnmap" { #expect(Set(replay.findings.map(\.rule)) == ["foreign-pfnmap", "stale-mapping"]) }
-        if fixture.scenario == "bar-moved" { #expect(replay.findings.contains { $0.rule == "bar-moved" && $0.severity == .critical }) }
+        if fixture.scenario == "failing-maps" {
+            #expect(Set(replay.findings.map(\.rule)) == ["map-exists", "map-failed"])
+        }
+        if fixture.scenario == "mistakes" {
+            #expect(replay.findings.map(\.rule).sorted() == ["map-exists", "unmap-bisects"])
+        }
+        if fixture.scenario == "foreign-pfnmap" {
+            #expect(Set(replay.findings.map(\.rule)) == ["foreign-pfnmap", "stale-mapping"])
+        }
+        if fixture.scenario == "bar-moved" {
+            #expect(replay.findings.contains { $0.rule == "bar-moved" && $0.severity == .critical })
+        }
         if fixture.scenario == "rescan-in-place" { #expect(!replay.findings.contains { $0.rule == "bar-moved" }) }
         // A network card that sleeps: latent, and one higher for its MSI-X table.
         if fixture.scenario == "stale-asleep" { #expect(replay.findings.map(\.severity) == [.medium]) }
         if fixture.scenario == "msix-stale" { #expect(replay.findings.map(\.severity) == [.high]) }
-        if fixture.scenario == "dma-buf" { #expect(replay.findings.map(\.rule) == (fixture.kernel == "7.3" ? ["dmabuf-revoked"] : [])) }
-        // Found where a read came through although memory was off, which the lab saw on 6.1 alone (and on 5.10, of a BAR that mremap has moved).
+        if fixture.scenario == "dma-buf" {
+            #expect(replay.findings.map(\.rule) == (fixture.kernel == "7.3" ? ["dmabuf-revoked"] : []))
+        }
+        // Found where a read came through although memory was off, which the lab saw on 6.1 alone
+        // (and on 5.10, of a BAR that mremap has moved).
         if fixture.scenario == "child-keeps-bar" || fixture.scenario == "moved-bar" {
             #expect(replay.findings.map(\.rule) == (fixture.kernel == "6.1" ? ["child-keeps-bar"] : []))
             #expect(replay.findings.allSatisfy { $0.severity == .high })
             #expect(replay.graph.allKeptAreas.isEmpty)
         }
-        if fixture.scenario == "memlock-budget" { #expect(replay.findings.contains { $0.rule == "memlock-budget" && $0.severity == .low }) }
+        if fixture.scenario == "memlock-budget" {
+            #expect(replay.findings.contains { $0.rule == "memlock-budget" && $0.severity == .low })
+        }
         for finding in replay.findings { #expect(finding.state == .resolved, "\(finding.rule)") }
         // The workload leaves nothing behind, so neither may the graph.
         #expect(replay.graph.containers.isEmpty)

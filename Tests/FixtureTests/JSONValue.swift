@@ -1,4 +1,5 @@
-/// A JSON value, read by the least code that reads what the lab writes: no escapes but `\"` and `\\`, numbers as integers.
+/// A JSON value, read by the least code that reads what the lab writes: no escapes but `\"` and
+/// `\\`, numbers as integers.
 enum JSONValue {
     case null
     case bool(Bool)

@@ -1,7 +1,7 @@
 import Events
 
-/// The graph of one complete history as plain dictionaries, by the shortest code that can be right. What a snapshot finds does not count:
-/// where nothing was lost it is known already.
+/// The graph of one complete history as plain dictionaries, by the shortest code that can be right.
+/// What a snapshot finds does not count: where nothing was lost it is known already.
 struct NaiveHistory {
     struct Unit {
         var hasDescriptor = true
@@ -51,19 +51,23 @@ struct NaiveHistory {
             let extents = pending.removeValue(forKey: event.actor.tid) ?? []
             guard map.result == 0, map.provenance == .observed else { return }
             rows[map.iommu, default: [:]][map.iova] = Account.Row(
-                iova: map.iova, size: map.size, isReadable: map.readable, isWritable: map.writable, pid: event.actor.process.pid, places: places(extents))
+                iova: map.iova, size: map.size, isReadable: map.readable, isWritable: map.writable,
+                pid: event.actor.process.pid, places: places(extents))
         case .mappingRemoved(let removal): if removal.cause != .failedMap { rows[removal.iommu]?[removal.iova] = nil }
         case .deviceFirstOpen(let use): open.insert(use.device!.description)
         case .deviceLastClose(let use): open.remove(use.device!.description)
         // One that is just being opened: the snapshot may be there before the event.
-        case .snapshotDevice(let found) where found.openCount > 0: if let device = found.device { open.insert(device.description) }
+        case .snapshotDevice(let found) where found.openCount > 0:
+            if let device = found.device { open.insert(device.description) }
         default: break
         }
     }
 
     var account: Account {
         var account = Account(open: open)
-        for unit in units.values { account.add(unit.groups, unit.iommu.flatMap { rows[$0]?.values }.map(Array.init) ?? []) }
+        for unit in units.values {
+            account.add(unit.groups, unit.iommu.flatMap { rows[$0]?.values }.map(Array.init) ?? [])
+        }
         return account
     }
 
@@ -76,8 +80,11 @@ struct NaiveHistory {
             for offset in stride(from: 0, to: extent.size, by: 4096) {
                 let address = extent.address + offset
                 let bar = bars.first { $0.first <= address && address <= $0.last }
-                places.extend(Account.Place(device: bar?.device ?? "", bar: bar?.bar ?? 0, offset: address - (bar?.first ?? 0), iova: extent.iova + offset,
-                                            size: 4096))
+                places.extend(
+                    Account.Place(
+                        device: bar?.device ?? "", bar: bar?.bar ?? 0, offset: address - (bar?.first ?? 0),
+                        iova: extent.iova + offset,
+                        size: 4096))
             }
         }
         return places

@@ -4,13 +4,15 @@ import MappingGraph
 import Outputs
 import Testing
 
-/// What a format writes of plain records against what it writes of their events, on what real kernels reported.
+/// What a format writes of plain records against what it writes of their events, on what real
+/// kernels reported.
 @Suite("Lines of plain records")
 struct PlainLineTests {
     @Test(arguments: Fixtures.all, ["jsonl", "text"])
     func areThoseOfTheirEvents(_ fixture: Fixture, _ format: String) throws {
         for showVaddr in [false, true] {
-            let short = try lines(fixture, format, showVaddr, takesShortWay: true), long = try lines(fixture, format, showVaddr, takesShortWay: false)
+            let short = try lines(fixture, format, showVaddr, takesShortWay: true),
+                long = try lines(fixture, format, showVaddr, takesShortWay: false)
             #expect(short == long)
         }
     }
@@ -30,14 +32,18 @@ struct PlainLineTests {
                         engine.advance(to: plain.time, graph: graph) { output.finding($0, graph: graph, into: &out) }
                         if let change = graph.apply(plain) {
                             output.plain(plain, PlainRecord.Details(plain, at: record), graph: graph, into: &out)
-                            return engine.apply(plain, change: change, graph: graph) { output.finding($0, graph: graph, into: &out) }
+                            return engine.apply(plain, change: change, graph: graph) {
+                                output.finding($0, graph: graph, into: &out)
+                            }
                         }
                     }
                     decoder.decode(record, count: count) { event in
                         engine.advance(to: event.time, graph: graph) { output.finding($0, graph: graph, into: &out) }
                         let applied = graph.apply(event)
                         output.event(event, applied: applied, graph: graph, into: &out)
-                        engine.apply(event, applied: applied, graph: graph) { output.finding($0, graph: graph, into: &out) }
+                        engine.apply(event, applied: applied, graph: graph) {
+                            output.finding($0, graph: graph, into: &out)
+                        }
                     }
                 }
                 output.end(reader.evidence, graph: graph, into: &out)

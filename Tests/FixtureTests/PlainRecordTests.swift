@@ -44,9 +44,14 @@ private struct Feed: ~Copyable {
     /// All that the short way writes.
     var state: String {
         func bytes<T>(_ value: T) -> [UInt8] { withUnsafeBytes(of: value) { Array($0) } }
-        var lines = ["\(graph.lastRequest) \(graph.lastTargets.count) \(graph.lastRemoved.count) \(bytes(graph.recentRemovals))"]
+        var lines = [
+            "\(graph.lastRequest) \(graph.lastTargets.count) \(graph.lastRemoved.count) \(bytes(graph.recentRemovals))"
+        ]
         for container in graph.containers {
-            lines.append("\(container.id) \(graph.slots[Int(container.id.number) - 1].bytes) \(bytes(graph.slots[Int(container.id.number) - 1].growth))")
+            lines.append(
+                "\(container.id) \(graph.slots[Int(container.id.number) - 1].bytes) "
+                    + "\(bytes(graph.slots[Int(container.id.number) - 1].growth))"
+            )
             lines += graph.mappings(in: container.id).map { "\($0)" }
         }
         for (actor, memory) in zip(graph.actors.actors, graph.actors.memory) {
@@ -76,6 +81,8 @@ struct PlainRecordTests {
         #expect(short.state == long.state)
         #expect(short.findings == long.findings)
         // Whoever maps RAM does so plainly.
-        if fixture.scenario.hasPrefix("random") { #expect(short.shortWays > number / 20, "\(short.shortWays) of \(number)") }
+        if fixture.scenario.hasPrefix("random") {
+            #expect(short.shortWays > number / 20, "\(short.shortWays) of \(number)")
+        }
     }
 }

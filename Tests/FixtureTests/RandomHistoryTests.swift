@@ -2,8 +2,9 @@ import Events
 import MappingGraph
 import Testing
 
-/// Recordings of the lab's random workload, with what the workload itself knew at each quiet point beside them (`random.quiet.json`, a line
-/// each): the pure graph must come to the same, by events alone and after each snapshot, and agree with a naive model after every event.
+/// Recordings of the lab's random workload, with what the workload itself knew at each quiet point
+/// beside them (`random.quiet.json`, a line each): the pure graph must come to the same, by events
+/// alone and after each snapshot, and agree with a naive model after every event.
 @Suite("Random histories of real kernels")
 struct RandomHistoryTests {
     static let recordings = Fixtures.all.filter { $0.scenario == "random" }
@@ -22,7 +23,12 @@ struct RandomHistoryTests {
         func compare(upTo time: UInt64) {
             while next < 2 * points.count, points[next / 2].times[next % 2] < time {
                 let point = points[next / 2], seen = Account(graph)
-                #expect(seen == point.account, "operation \(point.index), \(next % 2 == 0 ? "before" : "after") the snapshot: \(seen.difference(from: point.account))")
+                #expect(
+                    seen == point.account,
+                    Comment(
+                        rawValue: "operation \(point.index), \(next % 2 == 0 ? "before" : "after") the snapshot: "
+                            + "\(seen.difference(from: point.account))")
+                )
                 compared += point.account.mappingCount
                 next += 1
             }
@@ -55,7 +61,8 @@ struct RandomHistoryTests {
 
 struct QuietPoint {
     var index: Int
-    /// When the state stood still before a snapshot was asked for, and when that was there: nanoseconds since boot.
+    /// When the state stood still before a snapshot was asked for, and when that was there:
+    /// nanoseconds since boot.
     var times: [UInt64]
     var account: Account
 }
@@ -64,7 +71,9 @@ extension Fixture {
     func quietPoints() throws -> [QuietPoint] {
         try bytes(of: "\(scenario).quiet.json").split(separator: 0x0a).map { line in
             let point = try JSONValue(line)
-            return QuietPoint(index: Int(point["index"].number), times: [point["t_before"].number, point["t_after"].number], account: Account(quiet: point))
+            return QuietPoint(
+                index: Int(point["index"].number), times: [point["t_before"].number, point["t_after"].number],
+                account: Account(quiet: point))
         }
     }
 

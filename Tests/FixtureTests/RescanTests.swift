@@ -4,7 +4,8 @@ import Testing
 
 @testable import Findings
 
-/// What the engine holds because it was told of each change, against what an engine finds that looks at everything for the first time.
+/// What the engine holds because it was told of each change, against what an engine finds that
+/// looks at everything for the first time.
 @Suite("A full re-scan")
 struct RescanTests {
     /// Those two end lower than they begin: whether one holds in between depends on what was.
@@ -24,9 +25,12 @@ struct RescanTests {
                     engine.apply(event, applied: applied, graph: graph) { _ in }
                     number += 1
                     // A snapshot under way is neither the one state nor the other.
-                    guard number % 7 == 0 || applied.affects != .nothing, graph.walk == nil, graph.snapshot == nil else { return }
+                    guard number % 7 == 0 || applied.affects != .nothing, graph.walk == nil, graph.snapshot == nil
+                    else { return }
                     let held = conditions(engine), found = conditions(rescan(graph, at: event.time))
-                    #expect(held.subtracting(Self.budgets(held)) == found.subtracting(Self.budgets(found)), "after event \(number), \(event.kind)")
+                    #expect(
+                        held.subtracting(Self.budgets(held)) == found.subtracting(Self.budgets(found)),
+                        "after event \(number), \(event.kind)")
                     compared += held.count
                 }
             }
@@ -45,9 +49,13 @@ struct RescanTests {
     }
 
     private func conditions(_ engine: Engine) -> Set<String> {
-        Set(engine.tracks.flatMap { subject, tracks in
-            tracks.map { "\(subject) \($0.target) \(engine.rules[$0.rule].slug) \($0.verdict.severity.name) \(String(describing: $0.verdict.reachable))" }
-        })
+        Set(
+            engine.tracks.flatMap { subject, tracks in
+                tracks.map {
+                    "\(subject) \($0.target) \(engine.rules[$0.rule].slug) \($0.verdict.severity.name) "
+                        + "\(String(describing: $0.verdict.reachable))"
+                }
+            })
     }
 
     private static func budgets(_ conditions: Set<String>) -> Set<String> {

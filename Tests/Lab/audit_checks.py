@@ -1,9 +1,14 @@
-"""`audit A B …` judges several files at once and speaks as if one after another: the same bytes, in order, and the same exit status."""
+"""`audit A B …` judges several files at once and speaks as if one after another: the same bytes, in
+order, and the same exit status.
+"""
+
 import subprocess
 
 
 def audit(tool, *arguments):
-    return subprocess.run([str(tool), "audit", *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, timeout=300)
+    return subprocess.run(
+        [str(tool), "audit", *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, timeout=300
+    )
 
 
 def worst(statuses):
@@ -16,14 +21,36 @@ def check(tally, tool, recordings, absent):
     alone = [audit(tool, path) for path in files]
     together = audit(tool, *files)
     told = b"".join(f"{path}\n".encode() + result.stdout for path, result in zip(files, alone))
-    tally.check("audit", f"{len(files)} recordings at once: each finding, in order", together.stdout == told, f"{len(together.stdout)} bytes, not {len(told)}")
+    tally.check(
+        "audit",
+        f"{len(files)} recordings at once: each finding, in order",
+        together.stdout == told,
+        f"{len(together.stdout)} bytes, not {len(told)}",
+    )
     statuses = [result.returncode for result in alone]
-    tally.check("audit", f"{len(files)} recordings at once: status {worst(statuses)}", together.returncode == worst(statuses), together.returncode)
+    tally.check(
+        "audit",
+        f"{len(files)} recordings at once: status {worst(statuses)}",
+        together.returncode == worst(statuses),
+        together.returncode,
+    )
 
     lines = [audit(tool, "--format", "jsonl", path).stdout for path in files]
-    tally.check("audit", f"{len(files)} timelines at once: the same lines", audit(tool, "--format", "jsonl", *files).stdout == b"".join(lines), "")
+    tally.check(
+        "audit",
+        f"{len(files)} timelines at once: the same lines",
+        audit(tool, "--format", "jsonl", *files).stdout == b"".join(lines),
+        "",
+    )
 
     broken = audit(tool, *files[:3], absent, *files[3:])
     before = b"".join(f"{path}\n".encode() + result.stdout for path, result in zip(files[:3], alone))
-    tally.check("audit", "a file that is not there: those before it are told", broken.stdout == before, broken.stdout[-200:])
-    tally.check("audit", "a file that is not there: status 3 and its name", broken.returncode == 3 and absent.name.encode() in broken.stderr, broken.stderr)
+    tally.check(
+        "audit", "a file that is not there: those before it are told", broken.stdout == before, broken.stdout[-200:]
+    )
+    tally.check(
+        "audit",
+        "a file that is not there: status 3 and its name",
+        broken.returncode == 3 and absent.name.encode() in broken.stderr,
+        broken.stderr,
+    )

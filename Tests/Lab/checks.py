@@ -1,4 +1,6 @@
-"""Runs the checks of a boot and counts them: the workload and its witnesses first, then the tool's account."""
+"""Runs the checks of a boot and counts them: the workload and its witnesses first, then the tool's
+account.
+"""
 
 import oracle_checks
 import records
@@ -46,7 +48,10 @@ def check_boot(tally, series, directory, scenarios, tool):
     passed, failed = tally.passed, tally.failed
     for name in scenarios:
         check = Check(tally, f"{series} {name}")
-        if not check("ran to its end", (directory / "out" / f"{name}.oracle").exists() and (directory / "out" / f"{name}.status").exists()):
+        if not check(
+            "ran to its end",
+            (directory / "out" / f"{name}.oracle").exists() and (directory / "out" / f"{name}.status").exists(),
+        ):
             continue
         run = records.load(series, name, directory / "out")
         oracle_checks.check(check, run)

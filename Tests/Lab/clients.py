@@ -1,4 +1,6 @@
-"""Packs real clients of VFIO, as Debian ships them, for a guest to run: QEMU, and DPDK's testpmd with the driver of the lab's network card."""
+"""Packs real clients of VFIO, as Debian ships them, for a guest to run: QEMU, and DPDK's testpmd
+with the driver of the lab's network card.
+"""
 
 import os
 import re
@@ -9,7 +11,12 @@ from pathlib import Path
 PROGRAMS = ["/usr/bin/qemu-system-x86_64", "/usr/bin/dpdk-testpmd"]
 # DPDK loads its drivers from a directory, each with a version in its name.
 DRIVERS = ["librte_bus_pci", "librte_bus_vdev", "librte_mempool_ring", "librte_net_e1000"]
-FIRMWARE = ["/usr/share/seabios/bios-256k.bin", "/usr/share/seabios/bios.bin", "/usr/share/qemu/kvmvapic.bin", "/usr/share/qemu/linuxboot_dma.bin"]
+FIRMWARE = [
+    "/usr/share/seabios/bios-256k.bin",
+    "/usr/share/seabios/bios.bin",
+    "/usr/share/qemu/kvmvapic.bin",
+    "/usr/share/qemu/linuxboot_dma.bin",
+]
 
 
 def libraries(program):
@@ -19,7 +26,9 @@ def libraries(program):
 
 
 def build(lab):
-    """A tar archive of the programs and what they need, made when it is not there or older than they are; None where they are not installed."""
+    """A tar archive of the programs and what they need, made when it is not there or older than
+    they are; None where they are not installed.
+    """
     programs = [Path(name) for name in PROGRAMS]
     drivers = [path for name in DRIVERS for path in sorted(Path("/usr/lib").glob(f"*/dpdk/pmds-*/{name}.so.*"))]
     # QEMU loads its emulation from a module.
@@ -37,13 +46,15 @@ def pack(archive, binaries):
     for path in binaries:
         wanted.update(libraries(path))
     with tarfile.open(archive, "w") as tar:
-        for name in sorted({step for name in wanted for step in links(name)}):
+        for name in sorted({step for library in wanted for step in links(library)}):
             tar.add(name, name.lstrip("/"), recursive=False)
     return archive
 
 
 def links(name):
-    """A path and every symbolic link on the way to the file, as they are: a library under two names is to be one library."""
+    """A path and every symbolic link on the way to the file, as they are: a library under two names
+    is to be one library.
+    """
     path, steps = Path("/"), []
     for part in Path(name).parts[1:]:
         path /= part

@@ -9,24 +9,44 @@ from steps import Steps, brief, difference, ends, exported, frame
 
 
 def absent(series):
-    """The hooks that a kernel has no function for, or no use, which doctor may call missing: dma-bufs of device memory came with 6.19, and with 6.10 BARs
-    are taken away without a list on which copies are not."""
+    """The hooks that a kernel has no function for, or no use, which doctor may call missing:
+    dma-bufs of device memory came with 6.19, and with 6.10 BARs are taken away without a list on
+    which copies are not.
+    """
     dma_bufs = set() if series == "7.3" else {"dma-buf-export", "dma-buf-move", "dma-buf-release"}
     return dma_bufs if series == "6.1" else {*dma_bufs, "bar-copy"}
 
 
 def judges():
     """What looks at a boot's steps, with the commands that must have run for it."""
-    return ((["doctor"], doctor), (["no-privileges"], no_privileges), (["help"], usage), (["run-clean"], run),
-            (["policy-suppressed", "run-stale"], policy), (["run-7"], statuses), (["scope-command"], scope), (["fork-depth"], tree),
-            (["trace-int"], signals), (["filter-pid"], filters), (["sigkill-tool"], sigkill), (["disk-full"], disk_full),
-            (["unwritable"], unwritable), (["loss"], snapshot_checks.loss), (["loss-stale"], snapshot_checks.loss_stale),
-            (["late-start"], snapshot_checks.late_start),
-            (["full"], snapshot_checks.full), (["hidden-by-bar"], snapshot_checks.hidden), (["snapshot-idle"], snapshot_checks.snapshot_idle),
-            (["kept-bar"], snapshot_checks.kept_bar), (["exec-kept", "exit-kept"], snapshot_checks.exec_kept),
-            (["snapshot-jsonl"], snapshot_checks.snapshot), (["snapshot-many"], snapshot_checks.snapshot_many), (["names-reexec"], name_checks.names),
-            (["client-qemu"], clients),
-            (["late-modules"], late_modules))
+    return (
+        (["doctor"], doctor),
+        (["no-privileges"], no_privileges),
+        (["help"], usage),
+        (["run-clean"], run),
+        (["policy-suppressed", "run-stale"], policy),
+        (["run-7"], statuses),
+        (["scope-command"], scope),
+        (["fork-depth"], tree),
+        (["trace-int"], signals),
+        (["filter-pid"], filters),
+        (["sigkill-tool"], sigkill),
+        (["disk-full"], disk_full),
+        (["unwritable"], unwritable),
+        (["loss"], snapshot_checks.loss),
+        (["loss-stale"], snapshot_checks.loss_stale),
+        (["late-start"], snapshot_checks.late_start),
+        (["full"], snapshot_checks.full),
+        (["hidden-by-bar"], snapshot_checks.hidden),
+        (["snapshot-idle"], snapshot_checks.snapshot_idle),
+        (["kept-bar"], snapshot_checks.kept_bar),
+        (["exec-kept", "exit-kept"], snapshot_checks.exec_kept),
+        (["snapshot-jsonl"], snapshot_checks.snapshot),
+        (["snapshot-many"], snapshot_checks.snapshot_many),
+        (["names-reexec"], name_checks.names),
+        (["client-qemu"], clients),
+        (["late-modules"], late_modules),
+    )
 
 
 def check_boot(tally, series, directory, tool, whole):
@@ -44,8 +64,11 @@ def check_boot(tally, series, directory, tool, whole):
 
 
 def no_crash(steps):
-    crashed = [path.name for path in sorted(steps.directory.glob("*.err"))
-               if re.search(r"Fatal error|Backtrace|stack dump|Crashed|did not end", path.read_text(errors="replace"))]
+    crashed = [
+        path.name
+        for path in sorted(steps.directory.glob("*.err"))
+        if re.search(r"Fatal error|Backtrace|stack dump|Crashed|did not end", path.read_text(errors="replace"))
+    ]
     steps.check("commands")("nothing crashed or hung", not crashed, crashed)
 
 
@@ -58,7 +81,11 @@ def doctor(steps):
         check("no hook is missing but what this kernel has not", missing == absent(steps.series), missing)
     attached = re.search(r"attached and detached (\d+) of (\d+) hooks", steps.text("doctor-attach.out"))
     expected = len(absent(steps.series))
-    steps.check("doctor-attach")("attaches every hook there is", attached and int(attached[2]) - int(attached[1]) == expected, attached and attached[0])
+    steps.check("doctor-attach")(
+        "attaches every hook there is",
+        attached and int(attached[2]) - int(attached[1]) == expected,
+        attached and attached[0],
+    )
 
 
 def no_privileges(steps):
@@ -74,22 +101,37 @@ def usage(steps):
     ends(steps, "unknown-command", 2, "no-such-command")
     ends(steps, "bad-device", 2, "0000:02:00.0")
     ends(steps, "explain-unknown", 2, "no-such-rule", "stale-mapping")
-    for name, word in (("help", "SUBCOMMANDS"), ("version", r"^\d+\.\d+"), ("rules", "stale-mapping"), ("explain", "What to do")):
+    for name, word in (
+        ("help", "SUBCOMMANDS"),
+        ("version", r"^\d+\.\d+"),
+        ("rules", "stale-mapping"),
+        ("explain", "What to do"),
+    ):
         check = ends(steps, name, 0)
-        check(f"prints “{word}”", re.search(word, steps.text(f"{name}.out")) is not None, brief(steps.text(f"{name}.out")))
+        check(
+            f"prints “{word}”", re.search(word, steps.text(f"{name}.out")) is not None, brief(steps.text(f"{name}.out"))
+        )
 
 
 def run(steps):
     ends(steps, "run-clean", 0, "no findings")
     check = ends(steps, "run-stale", 1, "stale-mapping", "HIGH|high")
-    device = next(json.loads(line)["device"] for line in steps.text("run-stale.oracle").splitlines() if '"name":"ivshmem"' in line)
-    check("stderr names the device and the command", device in steps.err("run-stale") and "workload" in steps.err("run-stale"), brief(steps.err("run-stale")))
+    device = next(
+        json.loads(line)["device"] for line in steps.text("run-stale.oracle").splitlines() if '"name":"ivshmem"' in line
+    )
+    check(
+        "stderr names the device and the command",
+        device in steps.err("run-stale") and "workload" in steps.err("run-stale"),
+        brief(steps.err("run-stale")),
+    )
     frame(check, steps.timeline("run-stale.jsonl"))
     live = steps.path("run-stale.jsonl").read_bytes()
-    for what, arguments in (("export of the recording", ("export", "--format", "jsonl", "run-stale.vfs")),
-                            ("export of the timeline", ("export", "--format", "jsonl", "run-stale.jsonl")),
-                            ("audit of the recording", ("audit", "--format", "jsonl", "run-stale.vfs")),
-                            ("audit of the timeline", ("audit", "--format", "jsonl", "run-stale.jsonl"))):
+    for what, arguments in (
+        ("export of the recording", ("export", "--format", "jsonl", "run-stale.vfs")),
+        ("export of the timeline", ("export", "--format", "jsonl", "run-stale.jsonl")),
+        ("audit of the recording", ("audit", "--format", "jsonl", "run-stale.vfs")),
+        ("audit of the timeline", ("audit", "--format", "jsonl", "run-stale.jsonl")),
+    ):
         result = steps.host(*arguments)
         check(f"{what} is the live timeline, byte for byte", result.stdout == live, difference(result.stdout, live))
         check.same(f"{what}: status", result.returncode, 1 if arguments[0] == "audit" else 0)
@@ -99,16 +141,32 @@ def policy(steps):
     check = ends(steps, "policy-suppressed", 0, "suppressed by policy.toml:2", "LAB-1")
     lines = steps.timeline("policy-suppressed.jsonl")
     found = [line for line in lines if line["type"] == "finding" and line["rule"] == "stale-mapping"]
-    check("the finding is in the timeline, with the reason", found and all(line.get("suppressed") == "LAB-1" for line in found), found[:1])
-    check("and counts as suppressed alone", lines and lines[-1].get("suppressed") == 1 and not any(lines[-1]["findings"].values()), lines[-1:])
+    check(
+        "the finding is in the timeline, with the reason",
+        found and all(line.get("suppressed") == "LAB-1" for line in found),
+        found[:1],
+    )
+    check(
+        "and counts as suppressed alone",
+        lines and lines[-1].get("suppressed") == 1 and not any(lines[-1]["findings"].values()),
+        lines[-1:],
+    )
     # The same judgement from the recording of a run without a policy, whose status was 1.
-    for name, text, status in (("severity", '[rules.stale-mapping]\nseverity = "low"', 0), ("off", '[rules.stale-mapping]\nseverity = "off"', 0),
-                               ("debounce", '[rules.stale-mapping]\ndebounce = "1m"', 0),
-                               ("allow", '[[allow]]\ncommands = ["work*"]\nreason = "x"', 0), ("other", '[[allow]]\ncommands = ["other"]\nreason = "x"', 1),
-                               ("expired", '[[suppress]]\nrules = ["stale-mapping"]\nreason = "x"\nexpires = 2020-01-01', 1)):
+    for name, text, status in (
+        ("severity", '[rules.stale-mapping]\nseverity = "low"', 0),
+        ("off", '[rules.stale-mapping]\nseverity = "off"', 0),
+        ("debounce", '[rules.stale-mapping]\ndebounce = "1m"', 0),
+        ("allow", '[[allow]]\ncommands = ["work*"]\nreason = "x"', 0),
+        ("other", '[[allow]]\ncommands = ["other"]\nreason = "x"', 1),
+        ("expired", '[[suppress]]\nrules = ["stale-mapping"]\nreason = "x"\nexpires = 2020-01-01', 1),
+    ):
         path = steps.path(f"audit-{name}.toml")
         path.write_text(f"version = 1\n{text}\n")
-        check.same(f"audit with policy “{name}” gives", steps.host("audit", "--policy", path, "run-stale.vfs").returncode, status)
+        check.same(
+            f"audit with policy “{name}” gives",
+            steps.host("audit", "--policy", path, "run-stale.vfs").returncode,
+            status,
+        )
     check = ends(steps, "policy-wrong", 2, r"wrong.toml:2:\d+: .*stale-maping", "did you mean 'stale-mapping'")
     check.same("the command has not run", steps.text("policy-wrong.flag"), "")
     ends(steps, "policy-missing", 3, "/no/such/policy")
@@ -136,15 +194,22 @@ def signals(steps):
     check = ends(steps, "trace-int", 1, "1 high")
     summary = frame(check, steps.timeline("trace-int.out"))
     check("complete", summary.get("complete") is True, summary)
-    check("the finding is in it", any(line["type"] == "finding" and line["severity"] == "high" for line in steps.timeline("trace-int.out")))
+    check(
+        "the finding is in it",
+        any(line["type"] == "finding" and line["severity"] == "high" for line in steps.timeline("trace-int.out")),
+    )
     check = ends(steps, "trace-term", 1)
-    check("text names the finding", "stale-mapping" in steps.text("trace-term.out"), brief(steps.text("trace-term.out")))
+    check(
+        "text names the finding", "stale-mapping" in steps.text("trace-term.out"), brief(steps.text("trace-term.out"))
+    )
 
 
 def filters(steps):
     pid, device = int(steps.text("filters.pid")), steps.text("filters.device").strip()
 
-    edu = next(json.loads(line)["device"] for line in steps.text("filters.oracle").splitlines() if '"name":"edu"' in line)
+    edu = next(
+        json.loads(line)["device"] for line in steps.text("filters.oracle").splitlines() if '"name":"edu"' in line
+    )
 
     def about_device(line):
         return line.get("device") == device or any(target["device"] == device for target in line.get("targets", []))
@@ -154,7 +219,9 @@ def filters(steps):
         "filter-pid": lambda line: line["type"] == "finding" or line.get("pid") == pid,
         "filter-device": about_device,
         # What a device does is its container's: edu is all that c1 has.
-        "filter-container": lambda line: line["container"] == "c1" if "container" in line else line.get("device") == edu,
+        "filter-container": lambda line: (
+            line["container"] == "c1" if "container" in line else line.get("device") == edu
+        ),
     }
     for name, matching in matches.items():
         check = ends(steps, name, 1)
@@ -170,12 +237,21 @@ def sigkill(steps):
     check = ends(steps, "sigkill-tool", 128 + 9)
     result = steps.host("audit", "sigkill-tool.vfs")
     said = result.stderr.decode(errors="replace")
-    check("audit finds what was recorded", result.returncode == 1 and b"stale-mapping" in result.stdout, (result.returncode, result.stdout[-200:]))
+    check(
+        "audit finds what was recorded",
+        result.returncode == 1 and b"stale-mapping" in result.stdout,
+        (result.returncode, result.stdout[-200:]),
+    )
     check("audit says that it was cut short", re.search("cut short|no end block", said) is not None, brief(said))
-    check.same("audit --fail-on critical gives", steps.host("audit", "--fail-on", "critical", "sigkill-tool.vfs").returncode, 4)
-    lines = [json.loads(line) for line in steps.host("export", "--format", "jsonl", "sigkill-tool.vfs").stdout.splitlines()]
+    check.same(
+        "audit --fail-on critical gives", steps.host("audit", "--fail-on", "critical", "sigkill-tool.vfs").returncode, 4
+    )
+    lines = [
+        json.loads(line) for line in steps.host("export", "--format", "jsonl", "sigkill-tool.vfs").stdout.splitlines()
+    ]
     check("its summary is not complete", lines[-1]["type"] == "summary" and lines[-1]["complete"] is False, lines[-1])
-    # The workload ended two seconds before the tool did: more than the second that a SIGKILL may cost.
+    # The workload ended two seconds before the tool did: more than the second that a SIGKILL may
+    # cost.
     ended = [line for line in lines if line["type"] == "container" and line["action"] == "release"]
     check("all that happened is in it", len(ended) == 1, len(ended))
 
@@ -184,7 +260,11 @@ def disk_full(steps):
     check = ends(steps, "disk-full", 3, "No space left")
     result = steps.host("export", "--format", "jsonl", "disk-full.vfs")
     maps = result.stdout.count(b'"type":"map"')
-    check("what is there still reads", result.returncode == 4 and maps > 0, (result.returncode, maps, brief(result.stderr.decode())))
+    check(
+        "what is there still reads",
+        result.returncode == 4 and maps > 0,
+        (result.returncode, maps, brief(result.stderr.decode())),
+    )
     ends(steps, "disk-full-timeline", 3, "No space left")
 
 
@@ -196,7 +276,10 @@ def unwritable(steps):
 def clients(steps):
     """Real programs do nothing that is wrong, and the graph is what they did."""
     ids = {"edu": ("0x1234", "0x11e8"), "ivshmem": ("0x1af4", "0x1110"), "e1000e": ("0x8086", "0x10d3")}
-    for name, devices, command in (("client-qemu", ("edu", "ivshmem"), "qemu-system-x86"), ("client-testpmd", ("e1000e",), "dpdk-testpmd")):
+    for name, devices, command in (
+        ("client-qemu", ("edu", "ivshmem"), "qemu-system-x86"),
+        ("client-testpmd", ("e1000e",), "dpdk-testpmd"),
+    ):
         check = ends(steps, name, 0)
         lines = steps.timeline(f"{name}.jsonl")
         check("complete", frame(check, lines).get("complete") is True)
@@ -204,17 +287,35 @@ def clients(steps):
             continue
         loud = [line["message"] for line in lines if line["type"] == "finding" and line["severity"] != "info"]
         check("no finding above info", not loud, loud[:2])
-        address = {other: line["device"] for line in lines[0]["devices"] for other, wanted in ids.items() if (line["vendor"], line["device_id"]) == wanted}
-        opened = {line["device"] for line in lines if line["type"] == "device" and line["action"] == "first-open" and line["comm"] == command}
+        address = {
+            other: line["device"]
+            for line in lines[0]["devices"]
+            for other, wanted in ids.items()
+            if (line["vendor"], line["device_id"]) == wanted
+        }
+        opened = {
+            line["device"]
+            for line in lines
+            if line["type"] == "device" and line["action"] == "first-open" and line["comm"] == command
+        }
         check.same("it opens its devices", opened, {address[device] for device in devices})
         maps = [line for line in lines if line["type"] == "map" and line["result"] == 0]
         check("it maps memory of its own", sum(line["ram"] for line in maps) > 32 << 20, len(maps))
         targets = {target["device"] for line in maps for target in line["targets"]}
-        # QEMU puts the BARs of every assigned device into the guest's address space, where all of them can reach it.
-        check("and device memory of its own devices only", targets <= opened and (command != "qemu-system-x86" or address["ivshmem"] in targets), targets)
+        # QEMU puts the BARs of every assigned device into the guest's address space, where all of
+        # them can reach it.
+        check(
+            "and device memory of its own devices only",
+            targets <= opened and (command != "qemu-system-x86" or address["ivshmem"] in targets),
+            targets,
+        )
         result = steps.host("export", "--format", "json", f"{name}.jsonl")
         graph = json.loads(result.stdout or b"{}")
-        check("nothing is left when it has ended", graph.get("containers") == [] and not any(device["open"] for device in graph["devices"]), result.stdout[:200])
+        check(
+            "nothing is left when it has ended",
+            graph.get("containers") == [] and not any(device["open"] for device in graph["devices"]),
+            result.stdout[:200],
+        )
     names = {line.get("vm") for line in steps.timeline("client-qemu.jsonl") if line["type"] == "process"}
     steps.check("client-qemu")("the VM is known by its name", "lab-vm" in names, names)
     uuids = {line.get("vm_uuid") for line in steps.timeline("client-qemu.jsonl") if line["type"] == "process"}
@@ -222,7 +323,9 @@ def clients(steps):
 
 
 def late_modules(steps):
-    steps.check("late-modules")("VFIO was gone", not steps.text("late-modules.left"), brief(steps.text("late-modules.left")))
+    steps.check("late-modules")(
+        "VFIO was gone", not steps.text("late-modules.left"), brief(steps.text("late-modules.left"))
+    )
     ends(steps, "not-loaded", 3, "modprobe")
     check = ends(steps, "not-loaded-doctor", 3)
     check("doctor says modprobe", "modprobe" in steps.text("not-loaded-doctor.out"))
@@ -230,7 +333,8 @@ def late_modules(steps):
     check = ends(steps, "late-modules", 0)
     lines = exported(steps, check, "late-modules.vfs", 0)
     check("the finding is in it", any(line["type"] == "finding" and line["rule"] == "stale-mapping" for line in lines))
-    # The header was written before VFIO came; the recording's last session block has what was attached then.
+    # The header was written before VFIO came; the recording's last session block has what was
+    # attached then.
     hooks = dict(re.findall(rb"^hook=(\S+) \S+ (\S+)", steps.path("late-modules.vfs").read_bytes(), re.M))
     missing = {name.decode() for name, how in hooks.items() if how.startswith(b"missing")}
     check("the recording's session has the hooks attached later", hooks and missing == absent(steps.series), missing)
@@ -238,4 +342,8 @@ def late_modules(steps):
     # VFIO is used before the tool can attach: what it did not see it must not call clean.
     check = steps.check("late-modules-at-once")
     result = steps.host("audit", "late-modules-at-once.vfs")
-    check("audit finds it, or says that evidence is missing", result.returncode in (1, 4), (result.returncode, brief(result.stdout.decode())))
+    check(
+        "audit finds it, or says that evidence is missing",
+        result.returncode in (1, 4),
+        (result.returncode, brief(result.stdout.decode())),
+    )

@@ -27,44 +27,105 @@ def stop_all():
 def command(kernel, initramfs, results, console, disk=None, variant=None, machine=("-smp", "2", "-m", "1536")):
     """Four devices, each behind a root port of its own, so that each is an IOMMU group of its own."""
     devices = ["ivshmem-plain,memdev=shared", "edu", "pci-testdev,membar=2M", "e1000e"]
-    line = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=single", "-cpu", "max", *machine,
-            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", f"file:{console}",
-            "-device", VARIANTS[variant]["iommu"] if variant else "intel-iommu,intremap=on,caching-mode=on",
-            "-object", "memory-backend-ram,id=shared,size=2M,share=on"]
+    line = [
+        "qemu-system-x86_64",
+        "-M",
+        "q35",
+        "-accel",
+        "tcg,thread=single",
+        "-cpu",
+        "max",
+        *machine,
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-no-reboot",
+        "-serial",
+        f"file:{console}",
+        "-device",
+        VARIANTS[variant]["iommu"] if variant else "intel-iommu,intremap=on,caching-mode=on",
+        "-object",
+        "memory-backend-ram,id=shared,size=2M,share=on",
+    ]
     for number, device in enumerate(devices, 1):
-        line += ["-device", f"pcie-root-port,id=port{number},chassis={number},slot={number}",
-                 "-device", f"{device},bus=port{number}"]
-    # A card with a virtual function, whose driver in the guest does nothing but switch that on and off.
-    line += ["-device", "pcie-root-port,id=port5,chassis=5,slot=5", "-device", "nvme-subsys,id=subsystem",
-             "-device", "nvme,bus=port5,serial=lab,subsys=subsystem,max_ioqpairs=4,msix_qsize=4,"
-             "sriov_max_vfs=1,sriov_vq_flexible=2,sriov_vi_flexible=1"]
+        line += [
+            "-device",
+            f"pcie-root-port,id=port{number},chassis={number},slot={number}",
+            "-device",
+            f"{device},bus=port{number}",
+        ]
+    # A card with a virtual function, whose driver in the guest does nothing but switch that on and
+    # off.
+    line += [
+        "-device",
+        "pcie-root-port,id=port5,chassis=5,slot=5",
+        "-device",
+        "nvme-subsys,id=subsystem",
+        "-device",
+        "nvme,bus=port5,serial=lab,subsys=subsystem,max_ioqpairs=4,msix_qsize=4,"
+        "sriov_max_vfs=1,sriov_vq_flexible=2,sriov_vi_flexible=1",
+    ]
     line += shared_group()
-    line += ["-drive", f"if=none,id=results,format=raw,file={results}", "-device", "virtio-blk-pci,drive=results",
-             *(["-drive", f"if=none,id=clients,format=raw,readonly=on,file={disk}", "-device", "virtio-blk-pci,drive=clients"] if disk else []),
-             "-kernel", str(kernel.vmlinuz), "-initrd", str(initramfs),
-             "-append", "console=ttyS0 intel_iommu=on panic=-1 quiet loglevel=3 random.trust_cpu=on "
-             # On a busy host the boot's test of the timer counts too few interrupts and panics, though nothing is wrong.
-             "no_timer_check"]
+    line += [
+        "-drive",
+        f"if=none,id=results,format=raw,file={results}",
+        "-device",
+        "virtio-blk-pci,drive=results",
+        *(
+            [
+                "-drive",
+                f"if=none,id=clients,format=raw,readonly=on,file={disk}",
+                "-device",
+                "virtio-blk-pci,drive=clients",
+            ]
+            if disk
+            else []
+        ),
+        "-kernel",
+        str(kernel.vmlinuz),
+        "-initrd",
+        str(initramfs),
+        "-append",
+        "console=ttyS0 intel_iommu=on panic=-1 quiet loglevel=3 random.trust_cpu=on "
+        # On a busy host the boot's test of the timer counts too few interrupts and panics, though
+        # nothing is wrong.
+        "no_timer_check",
+    ]
     return line
 
 
 def shared_group():
-    """Functions behind one conventional bridge, which the IOMMU cannot tell apart: one group. BAR 0 of each display is 4 MiB of RAM."""
-    line = ["-device", "pcie-root-port,id=port9,chassis=9,slot=9", "-device", "pcie-pci-bridge,id=conventional,bus=port9"]
+    """Functions behind one conventional bridge, which the IOMMU cannot tell apart: one group. BAR 0
+    of each display is 4 MiB of RAM.
+    """
+    line = [
+        "-device",
+        "pcie-root-port,id=port9,chassis=9,slot=9",
+        "-device",
+        "pcie-pci-bridge,id=conventional,bus=port9",
+    ]
     for slot in (1, 2, 3):
         line += ["-device", f"bochs-display,vgamem=4M,bus=conventional,addr={slot}"]
     return line + ["-device", "pci-serial,bus=conventional,addr=4"]
 
 
 def boot(kernel, initramfs, directory, timeout, show=None, disk=None, variant=None, **options):
-    """One try: the seconds it took, or None when no results came back. `show` is called with what the console says, as it says it."""
+    """One try: the seconds it took, or None when no results came back. `show` is called with what
+    the console says, as it says it.
+    """
     results, console = directory / "results.tar", directory / "console.log"
     console.unlink(missing_ok=True)
     with open(results, "wb") as file:
         file.truncate(RESULTS_BYTES)
     begun = time.monotonic()
     with open(directory / "qemu.log", "w") as log:
-        emulator = subprocess.Popen(command(kernel, initramfs, results, console, disk, variant, **options), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        emulator = subprocess.Popen(
+            command(kernel, initramfs, results, console, disk, variant, **options),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
     running.add(emulator)
     try:
         if show:
@@ -95,7 +156,7 @@ def follow(emulator, console, deadline, show):
         ended = emulator.poll() is not None or time.monotonic() > deadline
         text = console.read_bytes()[shown:] if console.exists() else b""
         # Whole characters only: up to the last line end, or all when nothing follows any more.
-        whole = text if ended else text[:text.rfind(b"\n") + 1]
+        whole = text if ended else text[: text.rfind(b"\n") + 1]
         if whole:
             show(whole.decode(errors="replace").replace("\r", ""))
             shown += len(whole)
@@ -107,8 +168,9 @@ def follow(emulator, console, deadline, show):
 def run(kernel, initramfs, directory, timeout, disk=None, variant=None, **options):
     """Boots, a second time if the first one fails: (seconds or None, tries).
 
-    QEMU emulates both CPUs in one thread: with a thread each, a kernel that patches its own code (tracepoints, kprobes,
-    fentry) now and then meets a stale int3 and panics in __schedule, and the scenarios take as long.
+    QEMU emulates both CPUs in one thread: with a thread each, a kernel that patches its own code
+    (tracepoints, kprobes, fentry) now and then meets a stale int3 and panics in __schedule, and the
+    scenarios take as long.
     """
     for attempt in (1, 2):
         shutil.rmtree(directory, ignore_errors=True)
@@ -118,8 +180,17 @@ def run(kernel, initramfs, directory, timeout, disk=None, variant=None, **option
             return seconds, attempt
         if stopping.is_set():
             break
-        said = "".join((directory / name).read_text(errors="replace") for name in ("qemu.log", "console.log") if (directory / name).exists())
+        said = "".join(
+            (directory / name).read_text(errors="replace")
+            for name in ("qemu.log", "console.log")
+            if (directory / name).exists()
+        )
         (directory.parent / f"{directory.name}.failed.log").write_text(said)
-        last = [line for line in said.splitlines() if "Oops" in line or "panic" in line] or said.strip().splitlines()[-2:]
-        print(f"lab: Linux {kernel.release}: try {attempt} brought no results (last words: {' / '.join(last)})", flush=True)
+        last = [line for line in said.splitlines() if "Oops" in line or "panic" in line] or said.strip().splitlines()[
+            -2:
+        ]
+        print(
+            f"lab: Linux {kernel.release}: try {attempt} brought no results (last words: {' / '.join(last)})",
+            flush=True,
+        )
     return None, 2

@@ -43,7 +43,9 @@ class Cpio:
 
 
 def build(path, kernel, here, workload, tool=None, scenarios=(), steps=None, command=None, extra=(), random_runs=()):
-    """Everything a guest needs, below one path. `steps` are those of guest/commands to run: [] is all of them, None is none."""
+    """Everything a guest needs, below one path. `steps` are those of guest/commands to run: [] is
+    all of them, None is none.
+    """
     archive = Cpio()
     for name in ("proc", "sys", "dev", "out", "tmp"):
         archive.directory(name)

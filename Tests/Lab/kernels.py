@@ -1,7 +1,7 @@
 """Finds, downloads and unpacks the newest Debian kernel of each series of the matrix.
 
-The packages are unpacked, never installed, and the machine's own apt setup is left alone: apt runs with a
-configuration, package lists and a cache of its own below .lab/apt.
+The packages are unpacked, never installed, and the machine's own apt setup is left alone: apt runs
+with a configuration, package lists and a cache of its own below .lab/apt.
 """
 
 import os
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import modules
 
-# Series, and the suites in which Debian carries it. Suites of the security archive are used where reachable.
+# Series, and the suites in which Debian carries it. Suites of the security archive are used where
+# reachable.
 MATRIX = {
     "5.10": ["bullseye", "bullseye-security"],
     "6.1": ["bookworm", "bookworm-security"],
@@ -25,9 +26,18 @@ MATRIX = {
 LISTS_SECONDS = 6 * 3600
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
-# What a guest inserts, in this order, each after what it depends on. Two are inserted later: e1000e is the host
-# driver that takes a device back, pci-pf-stub switches virtual functions on.
-WANTED = ["virtio_pci", "virtio_blk", "irqbypass", "vfio", "vfio_iommu_type1", "vfio_virqfd", "vfio-pci-core", "vfio-pci"]
+# What a guest inserts, in this order, each after what it depends on. Two are inserted later: e1000e
+# is the host driver that takes a device back, pci-pf-stub switches virtual functions on.
+WANTED = [
+    "virtio_pci",
+    "virtio_blk",
+    "irqbypass",
+    "vfio",
+    "vfio_iommu_type1",
+    "vfio_virqfd",
+    "vfio-pci-core",
+    "vfio-pci",
+]
 LATE = ["e1000e", "pci-pf-stub"]
 
 
@@ -38,11 +48,11 @@ class LabError(Exception):
 @dataclass
 class Kernel:
     series: str
-    release: str      # uname -r
-    package: str      # name and version, for provenance
+    release: str  # uname -r
+    package: str  # name and version, for provenance
     vmlinuz: Path
-    modules: list     # paths of plain .ko files, in the order of insertion
-    late: list        # the same, for the drivers inserted once vfio-pci holds the devices
+    modules: list  # paths of plain .ko files, in the order of insertion
+    late: list  # the same, for the drivers inserted once vfio-pci holds the devices
 
 
 def run(*command, **options):
@@ -69,7 +79,8 @@ class PrivateApt:
             f'Dir::State "{root}/state";\nDir::State::lists "{root}/lists";\n'
             f'Dir::State::status "{root}/state/status";\nDir::Cache "{root}/cache";\n'
             'Acquire::Check-Valid-Until "false";\nAcquire::Languages "none";\nAPT::Architecture "amd64";\n'
-            'APT::Sandbox::User "root";\n')
+            'APT::Sandbox::User "root";\n'
+        )
         self.environment = dict(os.environ, APT_CONFIG=str(config), LC_ALL="C")
 
     @staticmethod
@@ -84,11 +95,15 @@ class PrivateApt:
     def update(self):
         """Reads the package lists again if they are older than a few hours or for other suites.
 
-        A suite that cannot be reached is no error here: a kernel that is missing for it is reported by name.
+        A suite that cannot be reached is no error here: a kernel that is missing for it is reported
+        by name.
         """
         stamp, wanted = self.root / "updated", "".join(self.sources())
         fresh = stamp.exists() and time.time() - stamp.stat().st_mtime < LISTS_SECONDS and stamp.read_text() == wanted
-        if not fresh and subprocess.run(["apt-get", "update", "-qq"], env=self.environment, capture_output=True).returncode == 0:
+        if (
+            not fresh
+            and subprocess.run(["apt-get", "update", "-qq"], env=self.environment, capture_output=True).returncode == 0
+        ):
             stamp.write_text(wanted)
 
     def names(self, prefix):
@@ -128,13 +143,16 @@ def candidates(apt, series):
             continue  # cloud and rt flavours, debug symbols
         kind, release, unsigned = match.groups()
         packages = [name] if kind == "image" else [name, f"linux-modules-{release}"]
-        # From 7.2 linux-image depends on linux-binary, which has the kernel; before, an image is complete.
+        # From 7.2 linux-image depends on linux-binary, which has the kernel; before, an image is
+        # complete.
         found.append((version_key(release.removesuffix("-amd64")), kind == "binary", not unsigned, release, packages))
     return [(release, packages) for *_, release, packages in sorted(found, reverse=True)]
 
 
 def unpack(apt, lab, release, packages):
-    """Unpacks into .lab/kernels/RELEASE what a guest needs of it: (vmlinuz, all modules' directory) or None."""
+    """Unpacks into .lab/kernels/RELEASE what a guest needs of it: (vmlinuz, all modules' directory)
+    or None.
+    """
     scratch = lab / "unpack" / release
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)

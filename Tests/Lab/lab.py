@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Runs the lab: real kernels, real VFIO, scenarios whose truth is known, and the tool's account held against it."""
+"""Runs the lab: real kernels, real VFIO, scenarios whose truth is known, and the tool's account
+held against it.
+"""
 
 import argparse
 import fcntl
@@ -34,25 +36,57 @@ LEAST_KERNELS = 3  # of the whole matrix; fewer prove too little
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kernel", action="append", choices=[*kernels.MATRIX, "all", "newest"], help="default: all; may repeat")
+    parser.add_argument(
+        "--kernel", action="append", choices=[*kernels.MATRIX, "all", "newest"], help="default: all; may repeat"
+    )
     parser.add_argument("--scenario", action="append", help="default: all; may repeat")
     parser.add_argument("--tool", type=Path, default=ROOT / ".build/release/vfioscope", help="the static vfioscope")
     parser.add_argument("--no-tool", action="store_true", help="workload and oracles only")
     parser.add_argument("--out", type=Path, default=LAB / "out")
     parser.add_argument("--fixtures", type=Path, help="copy each recording to DIR/SERIES/SCENARIO.vfs")
-    parser.add_argument("--commands", choices=["none", "ends", "all"],
-                        help="on which kernels to try the tool's commands: `ends` is the oldest and the newest of the matrix, the default when all scenarios run")
-    parser.add_argument("--step", action="append", help="only this step of guest/commands; may repeat; implies --commands all")
-    parser.add_argument("--variant", choices=guest.VARIANTS, help="only the scenarios of another machine; a full run boots it with the oldest and the newest kernel")
-    parser.add_argument("--random", metavar="SEED[,SEED…]", help="only random runs with these seeds; a full run does those of random.seeds")
+    parser.add_argument(
+        "--commands",
+        choices=["none", "ends", "all"],
+        help="on which kernels to try the tool's commands: `ends` is the oldest and the newest of the matrix, "
+        "the default when all scenarios run",
+    )
+    parser.add_argument(
+        "--step", action="append", help="only this step of guest/commands; may repeat; implies --commands all"
+    )
+    parser.add_argument(
+        "--variant",
+        choices=guest.VARIANTS,
+        help="only the scenarios of another machine; a full run boots it with the oldest and the newest kernel",
+    )
+    parser.add_argument(
+        "--random",
+        metavar="SEED[,SEED…]",
+        help="only random runs with these seeds; a full run does those of random.seeds",
+    )
     parser.add_argument("--random-ops", type=int, help="operations of a random run; default: 200")
-    parser.add_argument("--random-points", type=int, default=random_runs.POINTS, help="a quiet point each so many operations; default: 10")
+    parser.add_argument(
+        "--random-points",
+        type=int,
+        default=random_runs.POINTS,
+        help="a quiet point each so many operations; default: 10",
+    )
     parser.add_argument("--random-minutes", type=float, default=0, help="as many operations as take that long")
     parser.add_argument("--random-skip", metavar="LIST", help="operations to leave out: 0-4,7")
-    parser.add_argument("--shrink", metavar="SEED", help="find the smallest part of a random run that still fails, on one kernel")
-    parser.add_argument("--exec", help="run a shell command in the guest and print its output; no scenarios unless --scenario is given")
-    parser.add_argument("--include", type=Path, action="append", default=[], help="put FILE in the guest as /extra/NAME")
-    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="guests at a time; default: 2, or 1 on a single CPU")
+    parser.add_argument(
+        "--shrink", metavar="SEED", help="find the smallest part of a random run that still fails, on one kernel"
+    )
+    parser.add_argument(
+        "--exec", help="run a shell command in the guest and print its output; no scenarios unless --scenario is given"
+    )
+    parser.add_argument(
+        "--include", type=Path, action="append", default=[], help="put FILE in the guest as /extra/NAME"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=min(2, os.cpu_count() or 1),
+        help="guests at a time; default: 2, or 1 on a single CPU",
+    )
     parser.add_argument("--timeout", type=int, default=3600, help="seconds for one boot")
     parser.add_argument("--recheck", action="store_true", help="boot nothing: check what the last run left in --out")
     parser.add_argument("--list", action="store_true", help="list kernels and scenarios")
@@ -105,7 +139,9 @@ def chosen_runs(options, scenarios):
 
 
 def one_at_a_time():
-    """Waits until no other lab runs here: they would share .lab, and two guests on two cores time out."""
+    """Waits until no other lab runs here: they would share .lab, and two guests on two cores time
+    out.
+    """
     LAB.mkdir(exist_ok=True)
     lock = open(LAB / "lock", "w")
     try:
@@ -117,21 +153,36 @@ def one_at_a_time():
 
 
 def boot(kernel, options, scenarios, steps, directory, runs=(), variant=None):
-    """Boots one kernel with the scenarios; None when no results came back, else what to say about it."""
+    """Boots one kernel with the scenarios; None when no results came back, else what to say about
+    it.
+    """
     image = LAB / f"initramfs-{directory.name}.cpio"
     tool = None if options.no_tool else options.tool
     try:
-        initramfs.build(image, kernel, HERE, workload.build(HERE, LAB), tool, scenarios, steps, options.exec, options.include, runs)
+        initramfs.build(
+            image, kernel, HERE, workload.build(HERE, LAB), tool, scenarios, steps, options.exec, options.include, runs
+        )
         disk = clients.build(LAB) if steps == [] or "clients" in (steps or []) else None
         seconds, tries = guest.run(kernel, image, directory, options.timeout, disk, variant)
     finally:
         image.unlink(missing_ok=True)
     if seconds is None:
         return None
-    about = {"series": kernel.series, "release": kernel.release, "package": kernel.package, "seconds": round(seconds, 1),
-             "tries": tries, "tool": bool(tool)}
+    about = {
+        "series": kernel.series,
+        "release": kernel.release,
+        "package": kernel.package,
+        "seconds": round(seconds, 1),
+        "tries": tries,
+        "tool": bool(tool),
+    }
     (directory / "boot.json").write_text(json.dumps(about, indent=1) + "\n")
-    what = (f"{variant}, " if variant else "") + f"{len(scenarios)} scenario{'s' * (len(scenarios) != 1)}" + (f", {len(runs)} random run{'s' * (len(runs) > 1)}" if runs else "") + ("" if steps is None else " and the commands")
+    what = (
+        (f"{variant}, " if variant else "")
+        + f"{len(scenarios)} scenario{'s' * (len(scenarios) != 1)}"
+        + (f", {len(runs)} random run{'s' * (len(runs) > 1)}" if runs else "")
+        + ("" if steps is None else " and the commands")
+    )
     return f"Linux {kernel.release} ran {what} in {seconds:.0f} s" + (" at the second try" if tries > 1 else "")
 
 
@@ -140,13 +191,26 @@ def directory_of(options, series):
 
 
 def boot_all(available, options, scenarios, runs):
-    """Boots every kernel, --jobs at a time, those with the most to do first; yields (series, what boot says) as they complete."""
+    """Boots every kernel, --jobs at a time, those with the most to do first; yields (series, what
+    boot says) as they complete.
+    """
     steps = {kernel.series: steps_of(options, scenarios, kernel.series) for kernel in available}
     workload.build(HERE, LAB)
     pool = ThreadPoolExecutor(max(1, options.jobs))
     try:
-        futures = {pool.submit(boot, kernel, options, scenarios, steps[kernel.series], directory_of(options, kernel.series), runs, options.variant): kernel.series
-                   for kernel in sorted(available, key=lambda kernel: steps[kernel.series] is None)}
+        futures = {
+            pool.submit(
+                boot,
+                kernel,
+                options,
+                scenarios,
+                steps[kernel.series],
+                directory_of(options, kernel.series),
+                runs,
+                options.variant,
+            ): kernel.series
+            for kernel in sorted(available, key=lambda kernel: steps[kernel.series] is None)
+        }
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:
@@ -155,7 +219,9 @@ def boot_all(available, options, scenarios, runs):
 
 
 def check_variants(tally, options, scenarios, kernel, tool):
-    """The scenarios that need another machine, on the oldest and the newest kernel of a full run. With --recheck, `kernel` is only its series."""
+    """The scenarios that need another machine, on the oldest and the newest kernel of a full run.
+    With --recheck, `kernel` is only its series.
+    """
     series = getattr(kernel, "series", kernel)
     if scenarios != workload.names(HERE) or options.exec or options.step or options.fixtures or series not in ends():
         return
@@ -180,14 +246,24 @@ def shrink(options, kernel, tool):
         if boot(kernel, options, [], None, directory, runs) is None:
             return [0 if len(runs) == 1 else None] * len(runs)
         quiet = checks.Tally(silent=True)
-        outcomes = [random_checks.check(checks.Check(quiet, run.title), kernel.series, run, directory / "out/random", tool) for run in runs]
-        return [min((index for index, *_ in outcome.differences), default=None) if outcome else None for outcome in outcomes]
+        outcomes = [
+            random_checks.check(checks.Check(quiet, run.title), kernel.series, run, directory / "out/random", tool)
+            for run in runs
+        ]
+        return [
+            min((index for index, *_ in outcome.differences), default=None) if outcome else None for outcome in outcomes
+        ]
 
-    smallest = random_runs.shrink(random_runs.asked(options)[0], fails_at, lambda text: print(f"lab: shrink: {text}", flush=True))
+    smallest = random_runs.shrink(
+        random_runs.asked(options)[0], fails_at, lambda text: print(f"lab: shrink: {text}", flush=True)
+    )
     if smallest is None:
         print(f"lab: seed {options.shrink} does not fail on Linux {kernel.series}")
         return 0
-    print(f"lab: {boots} boots; keep in {random_runs.FILE.name}:\n{smallest.seed} {smallest.operations} {smallest.points} {random_runs.ranges(smallest.skip)}")
+    print(
+        f"lab: {boots} boots; keep in {random_runs.FILE.name}:\n"
+        f"{smallest.seed} {smallest.operations} {smallest.points} {random_runs.ranges(smallest.skip)}"
+    )
     print(f"lab: repeat: {smallest.repeat(kernel.series)}")
     return 1
 
@@ -203,7 +279,7 @@ def main():
     if not options.no_tool and not options.tool.exists():
         raise kernels.LabError(f"{options.tool} does not exist: build it, or use --no-tool")
 
-    lock = None if options.recheck else one_at_a_time()  # held until the process ends
+    _lock = None if options.recheck else one_at_a_time()  # held until the process ends
     tally = checks.Tally()
     begun = time.monotonic()
     if options.recheck:
@@ -222,7 +298,9 @@ def main():
         return shrink(options, available[-1], tool)
     if not options.recheck:
         print(f"lab: booting {', '.join(kernel.release for kernel in available)}, {options.jobs} at a time", flush=True)
-    for name, said in ((name, "") for name in available) if options.recheck else boot_all(available, options, scenarios, runs):
+    for name, said in (
+        ((name, "") for name in available) if options.recheck else boot_all(available, options, scenarios, runs)
+    ):
         directory = directory_of(options, name)
         if said is None:
             tally.check(name, "boots and brings results", False)
@@ -231,9 +309,17 @@ def main():
             print(f"lab: {said}", flush=True)
         checks.check_boot(tally, name, directory, scenarios, tool)
         if not options.variant:
-            check_variants(tally, options, scenarios, next((kernel for kernel in available if getattr(kernel, "series", kernel) == name)), tool)
+            check_variants(
+                tally,
+                options,
+                scenarios,
+                next(kernel for kernel in available if getattr(kernel, "series", kernel) == name),
+                tool,
+            )
         for run in runs:
-            random_checks.check(checks.Check(tally, f"{name} random {run.seed}"), name, run, directory / "out/random", tool)
+            random_checks.check(
+                checks.Check(tally, f"{name} random {run.seed}"), name, run, directory / "out/random", tool
+            )
         whole = bool(tool) and steps_of(options, scenarios, name) == []
         if whole or tool and (directory / "out/commands").is_dir():
             command_checks.check_boot(tally, name, directory, tool, whole)

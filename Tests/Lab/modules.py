@@ -1,7 +1,8 @@
-"""Picks kernel modules out of an unpacked package: plain .ko files, and the order in which to insert them.
+"""Picks kernel modules out of an unpacked package: plain .ko files, and the order in which to
+insert them.
 
-The packages carry no modules.dep (depmod writes it on installation), so the dependencies are read from the
-`depends=` entry of each module's .modinfo section.
+The packages carry no modules.dep (depmod writes it on installation), so the dependencies are read
+from the `depends=` entry of each module's .modinfo section.
 """
 
 import lzma
@@ -24,9 +25,11 @@ def canonical(name):
 
 
 def collect(tree, target, lists):
-    """Copies the modules of each list and all they depend on to `target`, and writes each list's order to a file.
+    """Copies the modules of each list and all they depend on to `target`, and writes each list's
+    order to a file.
 
-    A name that the kernel has built in, or does not know, is left out: vfio_virqfd, for one, went away in 6.4.
+    A name that the kernel has built in, or does not know, is left out: vfio_virqfd, for one, went
+    away in 6.4.
     """
     files = {canonical(p.name.split(".ko")[0]): p for p in tree.rglob("*.ko*")}
     done = {}
@@ -38,7 +41,7 @@ def collect(tree, target, lists):
         done[name] = True
         image = plain(files[name])
         depends = re.search(rb"\0depends=([^\0]*)\0", image)
-        for other in (depends.group(1).decode().split(",") if depends else []):
+        for other in depends.group(1).decode().split(",") if depends else []:
             if other:
                 visit(other, order)
         (target / f"{name}.ko").write_bytes(image)

@@ -14,16 +14,40 @@ DOCKER = {"container_id": ID}
 KUBELET = {"container_id": ID, "pod": POD}
 NAMES = ("vm", "vm_uuid", "unit", "container_id", "pod")
 
-# Of each run: what its processes are known by, in the order of roles; the finding that it ends with, and what that calls the two owners.
+# Of each run: what its processes are known by, in the order of roles; the finding that it ends
+# with, and what that calls the two owners.
 RUNS = {
-    "uuid": ({"parent": {"vm": "vm1", "vm_uuid": UUID + "0", **LIBVIRT}, "heir": {"vm": "vm1-new", "vm_uuid": UUID + "0", **DOCKER}},
-             "cross-container", "info", ("vm1", "vm1-new")),
+    "uuid": (
+        {
+            "parent": {"vm": "vm1", "vm_uuid": UUID + "0", **LIBVIRT},
+            "heir": {"vm": "vm1-new", "vm_uuid": UUID + "0", **DOCKER},
+        },
+        "cross-container",
+        "info",
+        ("vm1", "vm1-new"),
+    ),
     "container": ({"parent": KUBELET, "heir": KUBELET}, "cross-container", "info", (ID[:12], ID[:12])),
-    "two-vms": ({"parent": {"vm": "vm1", "vm_uuid": UUID + "0", **DOCKER}, "heir": {"vm": "vm2", "vm_uuid": UUID + "1", **DOCKER}},
-                "isolation-break", "critical", ("vm1", "vm2")),
-    "two-units": ({"parent": DOCKER, "heir": {"unit": "spdk.service"}}, "isolation-break", "critical", (ID[:12], "spdk.service")),
-    "reexec": ({"before": {"vm": "before", "unit": "spdk.service"}, "after": {"vm": "after", "unit": "spdk.service"}}, "cross-container", "info",
-               ("after", "after")),
+    "two-vms": (
+        {
+            "parent": {"vm": "vm1", "vm_uuid": UUID + "0", **DOCKER},
+            "heir": {"vm": "vm2", "vm_uuid": UUID + "1", **DOCKER},
+        },
+        "isolation-break",
+        "critical",
+        ("vm1", "vm2"),
+    ),
+    "two-units": (
+        {"parent": DOCKER, "heir": {"unit": "spdk.service"}},
+        "isolation-break",
+        "critical",
+        (ID[:12], "spdk.service"),
+    ),
+    "reexec": (
+        {"before": {"vm": "before", "unit": "spdk.service"}, "after": {"vm": "after", "unit": "spdk.service"}},
+        "cross-container",
+        "info",
+        ("after", "after"),
+    ),
 }
 
 
@@ -36,23 +60,53 @@ def names(steps):
         oracle = [json.loads(line) for line in steps.text(f"{name}.oracle").splitlines()]
         infos = [line for line in lines if line["type"] == "process" and line["action"] == "info"]
         for who in (line for line in oracle if line["op"] == "who"):
-            own = [line for line in infos if line["pid"] == who["pid"] and line.get("command") == without_secrets(who["command"])]
-            if not check(f"the {who['role']} has a line with its command", len(own) == 1, [line.get("command") for line in infos]):
+            own = [
+                line
+                for line in infos
+                if line["pid"] == who["pid"] and line.get("command") == without_secrets(who["command"])
+            ]
+            if not check(
+                f"the {who['role']} has a line with its command", len(own) == 1, [line.get("command") for line in infos]
+            ):
                 continue
-            check.same(f"the {who['role']}'s control group is what it read itself", "0::" + own[0].get("cgroup_path", ""), who["cgroup"])
-            check.same(f"the {who['role']}'s names", {key: own[0][key] for key in NAMES if key in own[0]}, roles[who["role"]])
-        found = [line for line in lines if line["type"] == "finding" and line["rule"] in ("isolation-break", "cross-container")]
+            check.same(
+                f"the {who['role']}'s control group is what it read itself",
+                "0::" + own[0].get("cgroup_path", ""),
+                who["cgroup"],
+            )
+            check.same(
+                f"the {who['role']}'s names", {key: own[0][key] for key in NAMES if key in own[0]}, roles[who["role"]]
+            )
+        found = [
+            line
+            for line in lines
+            if line["type"] == "finding" and line["rule"] in ("isolation-break", "cross-container")
+        ]
         said = {(line["rule"], line["severity"]) for line in found}
         check.same("who has the device counts as", said, {(rule, severity)})
         if found:
-            check("the finding names both owners", f"({called[0]})" in found[0]["message"] and called[1] in found[0]["message"], found[0]["message"])
+            check(
+                "the finding names both owners",
+                f"({called[0]})" in found[0]["message"] and called[1] in found[0]["message"],
+                found[0]["message"],
+            )
             owner = found[0]["device_owner"]
-            check.same("its device's owner has its names", {key: owner[key] for key in NAMES if key in owner}, list(roles.values())[-1])
+            check.same(
+                "its device's owner has its names",
+                {key: owner[key] for key in NAMES if key in owner},
+                list(roles.values())[-1],
+            )
             graph = steps.host("export", "--format", "json", "--at", str(found[0]["t"]), f"{name}.vfs").stdout
-            known = [{key: process[key] for key in NAMES if key in process} for process in json.loads(graph)["processes"]]
+            known = [
+                {key: process[key] for key in NAMES if key in process} for process in json.loads(graph)["processes"]
+            ]
             # Of a process that has become another program, the latter is known.
             wanted = list(roles.values())[-1:] if label == "reexec" else list(roles.values())
-            check("the graph's processes have their names", all(names in known for names in wanted) and len(known) == len(wanted), known)
+            check(
+                "the graph's processes have their names",
+                all(names in known for names in wanted) and len(known) == len(wanted),
+                known,
+            )
             valid(check, "the graph is valid by the schema", "validate_graph.py", graph)
         secrets = ("letmein", "hunter2")
         check("no secret is told", not any(secret in steps.text(f"{name}.jsonl") for secret in secrets))
@@ -60,11 +114,19 @@ def names(steps):
         valid(check, "the timeline is valid by the schema", "validate_timeline.py", live)
         for source in (f"{name}.vfs", f"{name}.jsonl"):
             result = steps.host("export", "--format", "jsonl", source)
-            check(f"export of {source} is the live timeline, byte for byte", result.stdout == live, difference(result.stdout, live))
+            check(
+                f"export of {source} is the live timeline, byte for byte",
+                result.stdout == live,
+                difference(result.stdout, live),
+            )
 
 
 def valid(check, what, validator, text):
-    result = subprocess.run([schema_check.python() or "python3", schema_check.VALIDATORS / validator, "/dev/stdin"], input=text, capture_output=True)
+    result = subprocess.run(
+        [schema_check.python() or "python3", schema_check.VALIDATORS / validator, "/dev/stdin"],
+        input=text,
+        capture_output=True,
+    )
     check(what, result.returncode == 0, (result.stdout + result.stderr).decode()[-300:])
 
 

@@ -8,20 +8,32 @@ def check(check, run):
     expected = SCENARIOS[run.name]
     stderr = run.path("err").read_text(errors="replace").split()
     gave_up = [line["step"] for line in run.lines("gave-up")]
-    check("the workload succeeds", run.status == 0 and not gave_up and bool(run.lines("end")),
-          f"status {run.status} {' '.join(gave_up)} {' '.join(stderr)[-200:]}")
+    check(
+        "the workload succeeds",
+        run.status == 0 and not gave_up and bool(run.lines("end")),
+        f"status {run.status} {' '.join(gave_up)} {' '.join(stderr)[-200:]}",
+    )
     for line in run.lines("edu-dma"):
         arrives = line["meaning"] not in of_series(expected.dma_fails, run.series)
-        check(f"{line['direction']}: {line['meaning']}" + ("" if arrives else ": nothing arrives"), line["ok"] == arrives, line["word"])
+        check(
+            f"{line['direction']}: {line['meaning']}" + ("" if arrives else ": nothing arrives"),
+            line["ok"] == arrives,
+            line["word"],
+        )
     for line in run.lines("cpu-read"):
         wanted = CPU_READS.get(line["meaning"], lambda series: "ok")(run.series)
         check.same(f"a CPU's read, {line['meaning']}", line["result"], wanted or line["result"])
     for line in run.lines("cpu-sees"):
-        check("the other process sees what the device wrote" if line["same"] else "the other process sees nothing of it", line["ok"], line["word"])
+        check(
+            "the other process sees what the device wrote" if line["same"] else "the other process sees nothing of it",
+            line["ok"],
+            line["word"],
+        )
     for line in run.lines("can-update"):
         check.same(f"{line['name']} is there", line["there"], run.series != "5.10")
     for line in run.lines("locked-memory"):
-        # Of 64 KiB, in the present mm: what another program had mapped is pinned, and counted nowhere.
+        # Of 64 KiB, in the present mm: what another program had mapped is pinned, and counted
+        # nowhere.
         check.same(f"locked memory, {line['when']}", line["kib"], 0 if line["when"] == "after exec" else 64)
     for line in run.lines("vaddr-take") + run.lines("vaddr-give"):
         check.same(f"{line['op']} succeeds", line["ret"], 0)
@@ -33,7 +45,11 @@ def check_returns(check, run, expected):
     failures = [line["ret"] for line in run.lines("map") if line["ret"]]
     check.same("maps fail as they should", failures, of_series(expected.map_errors, run.series))
     answers = [line["ret"] or line["unmapped"] for line in run.lines("unmap")]
-    wanted = [line["size"] for line in run.lines("unmap")] if expected.unmaps is None else of_series(expected.unmaps, run.series)
+    wanted = (
+        [line["size"] for line in run.lines("unmap")]
+        if expected.unmaps is None
+        else of_series(expected.unmaps, run.series)
+    )
     check.same("unmaps return what was mapped", answers, wanted)
     for line in run.lines("refused"):
         check.same("what the kernel must refuse, it refuses", line["ret"], REFUSALS[run.name])
@@ -41,8 +57,12 @@ def check_returns(check, run, expected):
         done = line["failed"] == 0 if line["op"] == "map-many" else line["unmapped"] == line["count"] * 4096
         check(f"{line['op']}: {line['count']} times", done, line)
     for line in run.lines("reset"):
-        # Some kernels do not get the link of an emulated card up in time: -ENOTTY, said here and checked nowhere else.
-        print(f"     {check.where}: {line['how']} reset of {line['device']}: {line['ret']} in {(line['t_after'] - line['t_before']) // 1_000_000} ms")
+        # Some kernels do not get the link of an emulated card up in time: -ENOTTY, said here and
+        # checked nowhere else.
+        print(
+            f"     {check.where}: {line['how']} reset of {line['device']}: {line['ret']} in "
+            f"{(line['t_after'] - line['t_before']) // 1_000_000} ms"
+        )
 
 
 def check_trace(check, run):
@@ -58,5 +78,7 @@ def check_trace(check, run):
                 wrong.append(f"{line['op']} {line.get('iova')}: {seen} of {size}")
     check("the tracepoints agree with every map and unmap", not wrong, "; ".join(wrong[:4]))
     for line in run.lines("killed"):
-        gone = sum(s.size for s in run.trace if s.event == "unmap" and s.pid == line["child"] and s.t >= line["t_before"])
+        gone = sum(
+            s.size for s in run.trace if s.event == "unmap" and s.pid == line["child"] and s.t >= line["t_before"]
+        )
         check.same("SIGKILL unmaps everything", gone, line["bytes"])

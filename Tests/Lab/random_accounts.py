@@ -1,7 +1,8 @@
-"""Four accounts of one state: the workload's own (O), a replay of the timeline's events (E), a snapshot's lines (S), the tool's graph (G).
+"""Four accounts of one state: the workload's own (O), a replay of the timeline's events (E), a
+snapshot's lines (S), the tool's graph (G).
 
-A state is the containers, each as its groups and its mappings, and the devices that are open. Containers have no names in it: two accounts
-are compared as bags of containers.
+A state is the containers, each as its groups and its mappings, and the devices that are open.
+Containers have no names in it: two accounts are compared as bags of containers.
 """
 
 import json
@@ -22,16 +23,26 @@ class State:
 
 def state(containers, open_devices):
     """From (groups, mappings) pairs."""
-    return State(Counter((frozenset(groups), frozenset(mappings)) for groups, mappings in containers), frozenset(open_devices))
+    return State(
+        Counter((frozenset(groups), frozenset(mappings)) for groups, mappings in containers), frozenset(open_devices)
+    )
 
 
 def mapping(line):
-    """One mapping as (iova, size, access, pid, RAM bytes, targets), neighbours among the targets joined."""
+    """One mapping as (iova, size, access, pid, RAM bytes, targets), neighbours among the targets
+    joined.
+    """
     targets = []
     for t in sorted(line.get("targets") or [], key=lambda t: int(t["iova"], 16)):
         iova, size = int(t["iova"], 16), t["size"]
         last = targets[-1] if targets else None
-        if last and last[:2] == (t["device"], t["bar"]) and t["bar"] is not None and last[2] + last[4] == t["bar_offset"] and last[3] + last[4] == iova:
+        if (
+            last
+            and last[:2] == (t["device"], t["bar"])
+            and t["bar"] is not None
+            and last[2] + last[4] == t["bar_offset"]
+            and last[3] + last[4] == iova
+        ):
             targets[-1] = (*last[:4], last[4] + size)
         else:
             targets.append((t["device"], t["bar"], t["bar_offset"], iova, size))
@@ -73,7 +84,9 @@ class Replay:
             self.open.add(line["device"])
         elif kind == "device" and action == "last-close":
             self.open.discard(line["device"])
-        elif kind == "map" and not line["result"] and not any(line.get(key) for key in ("vaddr_only", "raced", "known")):
+        elif (
+            kind == "map" and not line["result"] and not any(line.get(key) for key in ("vaddr_only", "raced", "known"))
+        ):
             self.mappings[container][int(line["iova"], 16)] = mapping(line)
         elif kind == "unmap" and action == "removed":
             self.mappings[container].pop(int(line["iova"], 16), None)
@@ -120,13 +133,18 @@ def graph(tool, recording, moment):
     """G: `export --format json` at a moment."""
     command = [str(tool), "export", str(recording), "--format", "json", "--at", str(moment)]
     document = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
-    return state(((c["groups"], map(mapping, c["mappings"])) for c in document["containers"]),
-                 (d["device"] for d in document["devices"] if d["open"]))
+    return state(
+        ((c["groups"], map(mapping, c["mappings"])) for c in document["containers"]),
+        (d["device"] for d in document["devices"] if d["open"]),
+    )
 
 
 def differences(first, second):
     """What each has that the other has not, in words."""
-    said = [f"{device} open {'only in the oracle' if device in first.open else 'not in the oracle'}" for device in sorted(first.open ^ second.open)]
+    said = [
+        f"{device} open {'only in the oracle' if device in first.open else 'not in the oracle'}"
+        for device in sorted(first.open ^ second.open)
+    ]
     mine, others = first.containers - second.containers, second.containers - first.containers
     for groups, mappings in mine.elements():
         # The other account's container of the same groups, else the one with most in common.
@@ -138,11 +156,18 @@ def differences(first, second):
         others -= Counter([other])
         if other[0] != groups:
             said.append(f"groups {sorted(other[0])}, not {sorted(groups)}")
-        said += [f"missing {told(m)}" for m in sorted(mappings - other[1], key=str)] + [f"too many {told(m)}" for m in sorted(other[1] - mappings, key=str)]
-    said += [f"container with groups {sorted(groups)} and {len(mappings)} mappings too many" for groups, mappings in others.elements()]
+        said += [f"missing {told(m)}" for m in sorted(mappings - other[1], key=str)] + [
+            f"too many {told(m)}" for m in sorted(other[1] - mappings, key=str)
+        ]
+    said += [
+        f"container with groups {sorted(groups)} and {len(mappings)} mappings too many"
+        for groups, mappings in others.elements()
+    ]
     return said
 
 
 def told(m):
-    targets = "".join(f", {device} BAR {bar}+{offset} at {at and hex(at)} ({size})" for device, bar, offset, at, size in m[5])
+    targets = "".join(
+        f", {device} BAR {bar}+{offset} at {at and hex(at)} ({size})" for device, bar, offset, at, size in m[5]
+    )
     return f"{hex(m[0])}+{m[1]} {m[2]} by {m[3]}: RAM {m[4]}{targets}"

@@ -1,4 +1,6 @@
-"""Equality as a test: at each quiet point of a random run the tool's accounts must equal the workload's."""
+"""Equality as a test: at each quiet point of a random run the tool's accounts must equal the
+workload's.
+"""
 
 import json
 from dataclasses import dataclass, field
@@ -15,14 +17,20 @@ class Outcome:
     points: int = 0
     snapshots: int = 0
     losses: int = 0  # quiet points before which records were lost: the snapshot makes it good
-    events_compared: list = field(default_factory=list)  # (time of a quiet point, whether the events' account was compared there)
+    events_compared: list = field(
+        default_factory=list
+    )  # (time of a quiet point, whether the events' account was compared there)
     mappings: int = 0
     differences: list = field(default_factory=list)  # (index of the quiet point or operation, account, words)
     snapshot_ms: list = field(default_factory=list)
 
 
 def surprises(lines):
-    return [(line["index"], "kernel", f"{line['what']} gives {line['ret']}, not {line['expected']}") for line in lines if line["op"] == "surprise"]
+    return [
+        (line["index"], "kernel", f"{line['what']} gives {line['ret']}, not {line['expected']}")
+        for line in lines
+        if line["op"] == "surprise"
+    ]
 
 
 def compare(run_lines, timeline_lines, tool, recording):
@@ -43,7 +51,8 @@ def compare(run_lines, timeline_lines, tool, recording):
             at += 1
         within = [line for line in body[at:] if line["t"] <= point["t_after"]]
         at += len(within)
-        # A program that the kernel left out is found out by its counter, which may be read only for the snapshot.
+        # A program that the kernel left out is found out by its counter, which may be read only for
+        # the snapshot.
         lost = lost or any(line["type"] == "gap" and line["action"] == "lost" for line in within)
         outcome.losses += lost
         outcome.events_compared.append((point["t_before"], not lost))
@@ -53,11 +62,25 @@ def compare(run_lines, timeline_lines, tool, recording):
         for line in within:
             replay.apply(line)
         if replay.state() != before:
-            outcome.differences.append((index, "events", "something happened at the quiet point: " + "; ".join(differences(before, replay.state())[:3])))
-        marks = [i for i, line in enumerate(within) if line["type"] == "gap" and line["action"] in ("snapshot-begin", "snapshot-end")]
-        taken = list(zip(marks[::2], marks[1::2]))  # the tool's first, of its own accord, can fall into the first quiet point
+            outcome.differences.append(
+                (
+                    index,
+                    "events",
+                    "something happened at the quiet point: " + "; ".join(differences(before, replay.state())[:3]),
+                )
+            )
+        marks = [
+            i
+            for i, line in enumerate(within)
+            if line["type"] == "gap" and line["action"] in ("snapshot-begin", "snapshot-end")
+        ]
+        taken = list(
+            zip(marks[::2], marks[1::2])
+        )  # the tool's first, of its own accord, can fall into the first quiet point
         if point["snapshot"] and not taken:
-            outcome.differences.append((index, "snapshot", f"{len(marks)} marks of a snapshot between t_before and t_after"))
+            outcome.differences.append(
+                (index, "snapshot", f"{len(marks)} marks of a snapshot between t_before and t_after")
+            )
         for begin, end in taken:
             accounts[f"snapshot {begin}"] = snapshot(within[begin:end])
             outcome.snapshots += 1
@@ -69,23 +92,31 @@ def compare(run_lines, timeline_lines, tool, recording):
             accounts["graph, after the snapshot"] = graph(tool, recording, point["t_after"])
         for name, account in accounts.items():
             outcome.mappings += truth.mappings
-            outcome.differences += [(index, name.split(" ")[0] if name.startswith("snapshot") else name, words) for words in differences(truth, account)]
+            outcome.differences += [
+                (index, name.split(" ")[0] if name.startswith("snapshot") else name, words)
+                for words in differences(truth, account)
+            ]
         if taken and replay.state() != truth:
-            replay.rebase(within[taken[-1][0]:taken[-1][1]])
+            replay.rebase(within[taken[-1][0] : taken[-1][1]])
     return outcome
 
 
 def cost(index, end):
-    """What the tool itself says that its snapshot found different: nothing, in a run that lost nothing."""
+    """What the tool itself says that its snapshot found different: nothing, in a run that lost
+    nothing.
+    """
     said = {key: end.get(key, 0) for key in ("added", "removed", "changed", "unsettled") if end.get(key, 0)}
     return [(index, "snapshot", f"the tool says {said}")] if said and not end.get("first") else []
 
 
 def damaged(events, compared):
-    """The timeline without one line: of the mappings observed, that which lived longest; without the same in the snapshots.
+    """The timeline without one line: of the mappings observed, that which lived longest; without
+    the same in the snapshots.
 
-    It must live at a quiet point, and the first one must not come after a loss: there the snapshot is believed, and the events are not.
+    It must live at a quiet point, and the first one must not come after a loss: there the snapshot
+    is believed, and the events are not.
     """
+
     def shows(made, gone):
         point = next((point for point in compared if point[0] >= made), None)
         return point is not None and point[1] and point[0] < gone
@@ -102,23 +133,32 @@ def damaged(events, compared):
     if not lived:
         return
     _, first, last = max(lived)
-    yield events[:first] + events[first + 1:]
-    found = [number for number in range(first, last) if events[number]["type"] == "map" and events[number]["provenance"] == "snapshot"
-             and all(events[number][key] == events[first][key] for key in ("container", "iova"))]
+    yield events[:first] + events[first + 1 :]
+    found = [
+        number
+        for number in range(first, last)
+        if events[number]["type"] == "map"
+        and events[number]["provenance"] == "snapshot"
+        and all(events[number][key] == events[first][key] for key in ("container", "iova"))
+    ]
     if found:
         yield [line for number, line in enumerate(events) if number not in found]
 
 
 def check(check, series, run, directory, tool):
     """One run's files. The outcome, or None when there is nothing to compare."""
+
     def path(suffix):
         return directory / f"{run.title}.{suffix}"
 
     lines = [json.loads(line) for line in path("oracle").read_text().splitlines()] if path("oracle").exists() else []
     gave_up = [f"{line['step']}: {line['error']}" for line in lines if line["op"] == "gave-up"]
     status = path("status").read_text().split() if path("status").exists() else ["none"]
-    ended = check("the workload runs to its end", status[0] == "0" and any(line["op"] == "random-end" for line in lines),
-                  f"status {' '.join(status)} {' '.join(gave_up)}")
+    ended = check(
+        "the workload runs to its end",
+        status[0] == "0" and any(line["op"] == "random-end" for line in lines),
+        f"status {' '.join(status)} {' '.join(gave_up)}",
+    )
     events = []
     if tool:
         try:
@@ -129,24 +169,48 @@ def check(check, series, run, directory, tool):
         last = events[-1]
         check.same("attempted is delivered and lost", last["attempted"], last["delivered"] + last["lost"])
         # 4: the evidence is incomplete, which it may be only where it says that something was lost.
-        check("the tool ends well", status[1:] == ["0"] or status[1:] == ["4"] and last["lost"],
-              f"{status[1:]} {path('err').read_text(errors='replace')[-300:] if path('err').exists() else ''}")
-    outcome = compare(lines, events, tool, path("vfs")) if tool else Outcome(
-        len({line["index"] for line in lines if line["op"] == "did"}), sum(line["op"] == "quiet" for line in lines), differences=surprises(lines))
+        check(
+            "the tool ends well",
+            status[1:] == ["0"] or status[1:] == ["4"] and last["lost"],
+            f"{status[1:]} {path('err').read_text(errors='replace')[-300:] if path('err').exists() else ''}",
+        )
+    outcome = (
+        compare(lines, events, tool, path("vfs"))
+        if tool
+        else Outcome(
+            len({line["index"] for line in lines if line["op"] == "did"}),
+            sum(line["op"] == "quiet" for line in lines),
+            differences=surprises(lines),
+        )
+    )
     found = outcome.differences
     if not ended and not found:
-        found.append((next((line["index"] for line in reversed(lines) if "index" in line), 0), "kernel", "the run does not end"))
+        found.append(
+            (next((line["index"] for line in reversed(lines) if "index" in line), 0), "kernel", "the run does not end")
+        )
     lost = f", {outcome.losses} of the points after a loss" if outcome.losses else ""
     slowest = f", snapshots of up to {max(outcome.snapshot_ms):.0f} ms" if outcome.snapshot_ms else ""
-    print(f"lab: Linux {series}, random seed {run.seed}: {outcome.operations:,} operations, {outcome.points:,} quiet points, "
-          f"{outcome.snapshots:,} snapshots, {outcome.mappings:,} mappings compared, {len(found)} differences{lost}{slowest}", flush=True)
+    print(
+        f"lab: Linux {series}, random seed {run.seed}: {outcome.operations:,} operations, {outcome.points:,} "
+        f"quiet points, "
+        f"{outcome.snapshots:,} snapshots, {outcome.mappings:,} mappings compared, "
+        f"{len(found)} differences{lost}{slowest}",
+        flush=True,
+    )
     missed = int(path("missed").read_text()) if path("missed").exists() else 0
     if missed:
         print(f"     the kernel left out {missed:,} runs of the tool's programs (recursion_misses)")
     for index, account, words in found[:8]:
         print(f"     operation {index}, {account}: {words}")
     if tool and not found and outcome.mappings:
-        check("a mapping left out of the events or of a snapshot would be noticed",
-              (trials := list(damaged(events, outcome.events_compared))) and all(compare(lines, less, None, None).differences for less in trials))
-    check("every account is the oracle's", not found, f"{len(found)} differences; repeat: {run.repeat(series)}; shrink: --shrink {run.seed}")
+        check(
+            "a mapping left out of the events or of a snapshot would be noticed",
+            (trials := list(damaged(events, outcome.events_compared)))
+            and all(compare(lines, less, None, None).differences for less in trials),
+        )
+    check(
+        "every account is the oracle's",
+        not found,
+        f"{len(found)} differences; repeat: {run.repeat(series)}; shrink: --shrink {run.seed}",
+    )
     return outcome

@@ -1,4 +1,6 @@
-"""Runs of the random workload: which, how they are repeated, and how one that fails is made smaller."""
+"""Runs of the random workload: which, how they are repeated, and how one that fails is made
+smaller.
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +29,10 @@ class RandomRun:
 
     def repeat(self, series):
         skip = f" --random-skip {ranges(self.skip)}" if self.skip else ""
-        return f"Tests/Lab/lab.py --kernel {series} --random {self.seed} --random-ops {self.operations} --random-points {self.points}{skip}"
+        return (
+            f"Tests/Lab/lab.py --kernel {series} --random {self.seed} "
+            f"--random-ops {self.operations} --random-points {self.points}{skip}"
+        )
 
 
 def ranges(numbers):
@@ -54,20 +59,32 @@ def kept():
     for line in FILE.read_text().splitlines():
         words = line.split("#")[0].split()
         if words:
-            runs.append(RandomRun(int(words[0]), int(words[1]), int(words[2]), numbers(words[3]), name=f"kept-{len(runs) + 1}"))
+            runs.append(
+                RandomRun(int(words[0]), int(words[1]), int(words[2]), numbers(words[3]), name=f"kept-{len(runs) + 1}")
+            )
     return runs
 
 
 def asked(options):
     """The runs that the command line asks for: [] when it says nothing of them."""
     seconds = int(options.random_minutes * 60)
-    return [RandomRun(int(seed), options.random_ops or (1_000_000 if seconds else 200), options.random_points, numbers(options.random_skip), seconds)
-            for seed in (options.random or "").split(",") if seed]
+    return [
+        RandomRun(
+            int(seed),
+            options.random_ops or (1_000_000 if seconds else 200),
+            options.random_points,
+            numbers(options.random_skip),
+            seconds,
+        )
+        for seed in (options.random or "").split(",")
+        if seed
+    ]
 
 
 def shrink(run, fails_at, say):
-    """The smallest run still failing, by delta debugging: `fails_at(runs)` gives for each the index of the quiet point (or operation) at
-    which it fails, or None, in one boot."""
+    """The smallest run still failing, by delta debugging: `fails_at(runs)` gives for each the index
+    of the quiet point (or operation) at which it fails, or None, in one boot.
+    """
     at = fails_at([run])[0]
     if at is None:
         return None
@@ -76,12 +93,19 @@ def shrink(run, fails_at, say):
     pieces = 2
     while len(kept_operations) > 1:
         size = max(1, -(-len(kept_operations) // pieces))
-        chunks = [kept_operations[start:start + size] for start in range(0, len(kept_operations), size)]
+        chunks = [kept_operations[start : start + size] for start in range(0, len(kept_operations), size)]
         smaller = None
-        # The later ones first: what a failure rests on tends to come right before it, but what it needs to exist comes first of all.
+        # The later ones first: what a failure rests on tends to come right before it, but what it
+        # needs to exist comes first of all.
         for begin in range(0, len(chunks), CANDIDATES):
-            batch = [[index for index in kept_operations if index not in set(chunk)] for chunk in chunks[begin:begin + CANDIDATES]]
-            runs = [replace(run, skip=tuple(set(range(run.operations)) - set(rest)), name=f"candidate-{begin + i}") for i, rest in enumerate(batch)]
+            batch = [
+                [index for index in kept_operations if index not in set(chunk)]
+                for chunk in chunks[begin : begin + CANDIDATES]
+            ]
+            runs = [
+                replace(run, skip=tuple(set(range(run.operations)) - set(rest)), name=f"candidate-{begin + i}")
+                for i, rest in enumerate(batch)
+            ]
             failed = [rest for rest, where in zip(batch, fails_at(runs)) if where is not None]
             if failed:
                 smaller = failed[0]

@@ -14,6 +14,7 @@ TRACE_SLACK = 50_000
 @dataclass
 class Step:
     """One `iommu:map` or `iommu:unmap` event."""
+
     event: str
     pid: int
     t: int
@@ -24,6 +25,7 @@ class Step:
 @dataclass
 class Run:
     """One scenario in one guest."""
+
     series: str
     name: str
     directory: Path
@@ -39,7 +41,11 @@ class Run:
         return int(self.path("status").read_text())
 
     def lines(self, op, **wanted):
-        return [line for line in self.oracle if line["op"] == op and all(line.get(key) == value for key, value in wanted.items())]
+        return [
+            line
+            for line in self.oracle
+            if line["op"] == op and all(line.get(key) == value for key, value in wanted.items())
+        ]
 
     def device(self, name):
         """The PCI address of one of the lab's devices."""
@@ -53,7 +59,9 @@ class Run:
 def load(series, name, directory):
     run = Run(series, name, directory)
     run.oracle = [json.loads(line) for line in run.path("oracle").read_text().splitlines()]
-    event = re.compile(r"-(\d+) .*? (\d+)\.(\d{6}): (map|unmap): IOMMU: iova=(0x[0-9a-f]+).*? size=(\d+)(?: unmapped_size=(\d+))?")
+    event = re.compile(
+        r"-(\d+) .*? (\d+)\.(\d{6}): (map|unmap): IOMMU: iova=(0x[0-9a-f]+).*? size=(\d+)(?: unmapped_size=(\d+))?"
+    )
     for line in run.path("iommu").read_text(errors="replace").splitlines():
         if match := event.search(line):
             pid, seconds, micros, kind, iova, size, unmapped = match.groups()
@@ -67,27 +75,35 @@ def load(series, name, directory):
 def trace_window(oracle, line):
     """When the trace's events of an oracle line may be stamped, both ends inclusive.
 
-    Never beyond half way to the process's neighbouring lines: on a fast machine its next call comes sooner than the slack ends.
+    Never beyond half way to the process's neighbouring lines: on a fast machine its next call comes
+    sooner than the slack ends.
     """
     own = [other for other in oracle if other["pid"] == line["pid"] and "t_before" in other and "t_after" in other]
     before = max((other["t_after"] for other in own if other["t_after"] <= line["t_before"]), default=0)
     after = min((other["t_before"] for other in own if other["t_before"] >= line["t_after"]), default=1 << 64)
-    return (max(line["t_before"] - TRACE_SLACK, (before + line["t_before"]) // 2),
-            min(line["t_after"] + TRACE_SLACK, (line["t_after"] + after) // 2))
+    return (
+        max(line["t_before"] - TRACE_SLACK, (before + line["t_before"]) // 2),
+        min(line["t_after"] + TRACE_SLACK, (line["t_after"] + after) // 2),
+    )
 
 
 def traced_bytes(run, event, line):
-    """Bytes that the tracepoints saw go through the IOMMU within one oracle line: its process, its time, its IOVAs.
+    """Bytes that the tracepoints saw go through the IOMMU within one oracle line: its process, its
+    time, its IOVAs.
 
-    That leaves out the 8 KiB that kernels up to 6.12 map for a moment on VFIO_SET_IOMMU (vfio_test_domain_fgsp).
+    That leaves out the 8 KiB that kernels up to 6.12 map for a moment on VFIO_SET_IOMMU
+    (vfio_test_domain_fgsp).
     """
     begin, end = trace_window(run.oracle, line)
     first, size = int(line.get("iova", "0x0"), 16), line.get("size", 0) * line.get("count", 1)
     if size:
         size = max(size, line.get("unmapped", 0))  # type1 can remove more than it was asked for
     last = first + size - 1 if size else 1 << 64  # no size: VFIO_DMA_UNMAP_FLAG_ALL and unmap-many
-    return sum(s.size for s in run.trace
-               if s.event == event and s.pid == line["pid"] and begin <= s.t <= end and first <= s.iova <= last)
+    return sum(
+        s.size
+        for s in run.trace
+        if s.event == event and s.pid == line["pid"] and begin <= s.t <= end and first <= s.iova <= last
+    )
 
 
 def oracle_maps(run, failed=False):
@@ -112,7 +128,9 @@ class ToolFailed(Exception):
 
 
 def timeline(tool, recording, policy=None):
-    """The recording as the tool tells it, by a policy file if there is one: a list of timeline lines."""
+    """The recording as the tool tells it, by a policy file if there is one: a list of timeline
+    lines.
+    """
     command = [str(tool), "export", str(recording), "--format", "jsonl", "-o", "-"]
     if policy:
         command = [str(tool), "audit", "--policy", str(policy), "--format", "jsonl", str(recording)]

@@ -64,14 +64,20 @@ def difference(seen, expected):
     for number, (x, y) in enumerate(zip(a, b), 1):
         if x != y:
             at = next((i for i, (p, q) in enumerate(zip(x, y)) if p != q), min(len(x), len(y)))
-            return f"line {number} of {len(a)} and {len(b)}: …{x[max(0, at - 60):at + 60]!r}, not …{y[max(0, at - 60):at + 60]!r}"
+            return (
+                f"line {number} of {len(a)} and {len(b)}: …{x[max(0, at - 60) : at + 60]!r}, "
+                f"not …{y[max(0, at - 60) : at + 60]!r}"
+            )
     return f"{len(a)} lines, not {len(b)}"
 
 
 def frame(check, lines):
     """A timeline begins with its header and ends with its summary; which is returned, or {}."""
-    if not check("the timeline has a header and a summary", len(lines) > 1 and lines[0]["type"] == "header" and lines[-1]["type"] == "summary",
-                 [line["type"] for line in lines[:1] + lines[-1:]]):
+    if not check(
+        "the timeline has a header and a summary",
+        len(lines) > 1 and lines[0]["type"] == "header" and lines[-1]["type"] == "summary",
+        [line["type"] for line in lines[:1] + lines[-1:]],
+    ):
         return {}
     summary = lines[-1]
     check.same("attempted is delivered and lost", summary["attempted"], summary["delivered"] + summary["lost"])

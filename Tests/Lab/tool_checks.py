@@ -1,4 +1,6 @@
-"""With the tool: its timeline held against the oracle and the tracepoints, its findings against the expectation."""
+"""With the tool: its timeline held against the oracle and the tracepoints, its findings against the
+expectation.
+"""
 
 from collections import Counter
 
@@ -9,9 +11,11 @@ import kept_bar_checks
 from records import ToolFailed, audit_status, oracle_maps, oracle_unmapped, timeline, traced_bytes
 from scenarios import BACKINGS, SCENARIOS
 
-# How late the tool's time stamp of a release may be: on old kernels it happens after close(2) has returned.
+# How late the tool's time stamp of a release may be: on old kernels it happens after close(2) has
+# returned.
 SLACK = 50_000_000
-# How far apart events of two CPUs can reach the ring out of order: what the tool itself reckons with.
+# How far apart events of two CPUs can reach the ring out of order: what the tool itself reckons
+# with.
 DISORDER = 100_000_000
 
 
@@ -44,12 +48,18 @@ def check(check, run, tool):
     fails = SCENARIOS[run.name].fails_audit
     if fails is None:
         fails = kept_bar_checks.is_kept(run)
-    check.same("audit's exit status", audit_status(tool, recording), 1 if (fails(run.series) if callable(fails) else fails) else 0)
+    check.same(
+        "audit's exit status",
+        audit_status(tool, recording),
+        1 if (fails(run.series) if callable(fails) else fails) else 0,
+    )
 
 
 def check_frame(check, lines):
     head, last = lines[0], lines[-1]
-    check.same("starts with a header of the schema", (head["type"], head.get("schema")), ("header", "vfioscope.timeline/1"))
+    check.same(
+        "starts with a header of the schema", (head["type"], head.get("schema")), ("header", "vfioscope.timeline/1")
+    )
     if not check("ends with a summary", last["type"] == "summary", last["type"]):
         return
     check.same("nothing lost", (last["complete"], last["lost"]), (True, 0))
@@ -71,12 +81,17 @@ def check_maps(check, run, mine):
         seen = Counter((int(m["iova"], 16), m["size"], m["result"]) for m in maps if (m["result"] != 0) == failed)
         expected = oracle_maps(run, failed)
         check(what, seen == expected, f"missing {readable(expected - seen)}, too many {readable(seen - expected)}")
-    traced = sum(traced_bytes(run, "map", line) for line in run.lines("map") + run.lines("map-many") if not line.get("ret"))
+    traced = sum(
+        traced_bytes(run, "map", line) for line in run.lines("map") + run.lines("map-many") if not line.get("ret")
+    )
     check.same("mapped bytes are the tracepoint's", sum(m["size"] for m in maps if m["result"] == 0), traced)
 
 
 def readable(counter):
-    shown = [f"{hex(iova)}+{size}→{result}" + (f" ×{n}" if n > 1 else "") for (iova, size, result), n in list(counter.items())[:4]]
+    shown = [
+        f"{hex(iova)}+{size}→{result}" + (f" ×{n}" if n > 1 else "")
+        for (iova, size, result), n in list(counter.items())[:4]
+    ]
     return f"{sum(counter.values())} [{', '.join(shown)}]"
 
 
@@ -96,11 +111,29 @@ def check_targets(check, run, mine):
     wrong = []
     for line in run.lines("map", ret=0):
         start = int(line["iova"], 16)
-        expected = (line["ram"], joined((t["device"], t["bar"], t["bar_offset"], start + t["offset"], t["size"]) for t in line["targets"]))
-        near = [m for m in mine if m["type"] == "map" and m["result"] == 0 and int(m["iova"], 16) == start and m["pid"] == line["pid"]
-                and line["t_before"] <= m["t"] <= line["t_after"] + SLACK]
-        seen = [(m.get("ram", 0), joined((t["device"], t["bar"], t["bar_offset"], int(t["iova"], 16), t["size"]) for t in m.get("targets", [])))
-                for m in near]
+        expected = (
+            line["ram"],
+            joined((t["device"], t["bar"], t["bar_offset"], start + t["offset"], t["size"]) for t in line["targets"]),
+        )
+        near = [
+            m
+            for m in mine
+            if m["type"] == "map"
+            and m["result"] == 0
+            and int(m["iova"], 16) == start
+            and m["pid"] == line["pid"]
+            and line["t_before"] <= m["t"] <= line["t_after"] + SLACK
+        ]
+        seen = [
+            (
+                m.get("ram", 0),
+                joined(
+                    (t["device"], t["bar"], t["bar_offset"], int(t["iova"], 16), t["size"])
+                    for t in m.get("targets", [])
+                ),
+            )
+            for m in near
+        ]
         if expected not in seen:
             wrong.append(f"{line['iova']}: {seen}, not {expected}")
     check("RAM bytes and targets are the oracle's", not wrong, "; ".join(wrong[:2]))
@@ -108,8 +141,16 @@ def check_targets(check, run, mine):
 
 def check_unmaps(check, run, mine):
     removed = [line for line in mine if line["type"] == "unmap" and line["action"] == "removed"]
-    check.same("bytes removed on request are the oracle's", sum(r["size"] for r in removed if r["cause"] == "request"), oracle_unmapped(run))
-    requests = Counter((line["pid"], line["iova"], line.get("requested", 0)) for line in mine if line["type"] == "unmap" and line["action"] == "request")
+    check.same(
+        "bytes removed on request are the oracle's",
+        sum(r["size"] for r in removed if r["cause"] == "request"),
+        oracle_unmapped(run),
+    )
+    requests = Counter(
+        (line["pid"], line["iova"], line.get("requested", 0))
+        for line in mine
+        if line["type"] == "unmap" and line["action"] == "request"
+    )
     asked = Counter((line["pid"], line["iova"], line["size"]) for line in run.lines("unmap"))
     check("unmap requests ask for what the oracle's do", not asked - requests, list((asked - requests).items())[:2])
     teardown = sum(line["bytes"] for line in run.lines("killed") + run.lines("teardown"))
@@ -118,15 +159,23 @@ def check_unmaps(check, run, mine):
 
 def check_objects(check, run, lines, mine):
     opened = Counter(line["device"] for line in run.lines("device-open") if line["ret"] == 0)
-    check.same("device opens", Counter(d["device"] for d in mine if d["type"] == "device" and d["action"] == "open"), opened)
+    check.same(
+        "device opens", Counter(d["device"] for d in mine if d["type"] == "device" and d["action"] == "open"), opened
+    )
     wrong = []
     for device in opened:
-        last = sorted(d["t"] for d in lines if d["type"] == "device" and d["action"] == "last-close" and d["device"] == device)
+        last = sorted(
+            d["t"] for d in lines if d["type"] == "device" and d["action"] == "last-close" and d["device"] == device
+        )
         released = sorted((r["t_before"], r["t_after"]) for r in run.lines("release", device=device))
         if len(last) != len(released) or any(not a <= t <= b + SLACK for t, (a, b) in zip(last, released)):
             wrong.append(f"{device}: {last}, not within {released}")
     check("last closes fall into the oracle's releases", not wrong, "; ".join(wrong))
-    for kind, action, op in (("container", "open", "container-open"), ("container", "set-iommu", "set-iommu"), ("group", "attach", "set-container")):
+    for kind, action, op in (
+        ("container", "open", "container-open"),
+        ("container", "set-iommu", "set-iommu"),
+        ("group", "attach", "set-container"),
+    ):
         # An attach line with a result is one to the IOMMU that failed.
         seen = sum(1 for line in mine if line["type"] == kind and line["action"] == action and "result" not in line)
         check.same(f"{kind} {action} lines", seen, len(run.lines(op, ret=0)))
@@ -138,7 +187,9 @@ def check_backing(check, run, mine):
     kind = BACKINGS.get(run.name)
     if not kind:
         live = run.name.startswith("live-update")  # its memory is a file, for the next program to have
-        check.same("no other memory is shared", {line["backing"] for line in backed} - ({"memfd"} if live else set()), set())
+        check.same(
+            "no other memory is shared", {line["backing"] for line in backed} - ({"memfd"} if live else set()), set()
+        )
         return
     check.same("the memory of both maps is told", [line["backing"] for line in backed], [kind, kind])
     inodes = {line["backing_inode"] for line in backed}
@@ -148,38 +199,78 @@ def check_backing(check, run, mine):
 
 
 def check_bars(check, run, lines):
-    """A driver that comes or goes moves no BAR: what its event says of them is what sysfs said at the start, or when the device came. What a rescan assigns is the oracle's."""
+    """A driver that comes or goes moves no BAR: what its event says of them is what sysfs said at
+    the start, or when the device came. What a rescan assigns is the oracle's.
+    """
     known = {device["device"]: device["bars"] for device in [*lines[0]["devices"], *run.lines("bars")]}
-    wrong = [(line["device"], line["bars"], known.get(line["device"])) for line in lines
-             if line["type"] == "device" and line["action"] in ("bind", "unbind") and line.get("bars") and line["bars"] != known.get(line["device"])]
+    wrong = [
+        (line["device"], line["bars"], known.get(line["device"]))
+        for line in lines
+        if line["type"] == "device"
+        and line["action"] in ("bind", "unbind")
+        and line.get("bars")
+        and line["bars"] != known.get(line["device"])
+    ]
     check("the BARs of bind and unbind lines are those of sysfs", not wrong, wrong[:1])
     for line in run.lines("remapping"):
-        check.same("whether interrupts are remapped", (line["remapped"], lines[0].get("irq_remapping")), (not line["plain"], line["remapped"]))
+        check.same(
+            "whether interrupts are remapped",
+            (line["remapped"], lines[0].get("irq_remapping")),
+            (not line["plain"], line["remapped"]),
+        )
     for line in run.lines("msix"):
         device = next((d for d in lines[0]["devices"] if d["device"] == line["device"]), {})
-        check.same("the MSI-X table is where config space has it", [device.get(key) for key in ("msix_bar", "msix_offset", "msix_size")],
-                   [line["bar"], line["offset"], line["size"]])
+        check.same(
+            "the MSI-X table is where config space has it",
+            [device.get(key) for key in ("msix_bar", "msix_offset", "msix_size")],
+            [line["bar"], line["offset"], line["size"]],
+        )
     for line in run.lines("bar-address", when="after"):
-        added = [l for l in lines if l["type"] == "device" and l["action"] == "add" and l["device"] == line["device"]]
-        seen = [bar["address"] for l in added[-1:] for bar in l["bars"] if bar["bar"] == line["bar"]]
+        added = [
+            other
+            for other in lines
+            if other["type"] == "device" and other["action"] == "add" and other["device"] == line["device"]
+        ]
+        seen = [bar["address"] for other in added[-1:] for bar in other["bars"] if bar["bar"] == line["bar"]]
         check.same(f"BAR {line['bar']} of {line['device']} is added where sysfs has it", seen, [line["address"]])
 
 
 def check_memory(check, run, lines):
     def between(line, action, device):
         # No slack: the next call can begin at once, and both clocks are CLOCK_BOOTTIME.
-        return [m for m in lines if m["type"] == "memory" and m["action"] == action and m["device"] == device
-                and line["t_before"] <= m["t"] <= line["t_after"]]
+        return [
+            m
+            for m in lines
+            if m["type"] == "memory"
+            and m["action"] == action
+            and m["device"] == device
+            and line["t_before"] <= m["t"] <= line["t_after"]
+        ]
 
     for line in run.lines("reset", ret=0):
         begins, ends = (len(between(line, action, line["device"])) for action in ("reset-begin", "reset-end"))
-        check(f"the {line['how']} reset of {line['device']} begins and ends", begins > 0 and begins == ends, (begins, ends))
+        check(
+            f"the {line['how']} reset of {line['device']} begins and ends",
+            begins > 0 and begins == ends,
+            (begins, ends),
+        )
     for line in run.lines("power", ret=0):
         states = {m.get("state") for m in between(line, "power", line["device"])}
         check(f"power state {line['state']} is seen", ("D3hot" if line["state"] == 3 else "D0") in states, states)
     for line in run.lines("power-state"):
-        states = [m["state"] for m in lines if m["type"] == "memory" and m["action"] == "power" and m["device"] == line["device"] and m["t"] <= line["t"]]
-        check.same(f"the power state of {line['device']} is what its register says", (states or ["D0"])[-1], ("D0", "D1", "D2", "D3hot")[line["state"]])
+        states = [
+            m["state"]
+            for m in lines
+            if m["type"] == "memory"
+            and m["action"] == "power"
+            and m["device"] == line["device"]
+            and m["t"] <= line["t"]
+        ]
+        check.same(
+            f"the power state of {line['device']} is what its register says",
+            (states or ["D0"])[-1],
+            ("D0", "D1", "D2", "D3hot")[line["state"]],
+        )
     if run.name == "memory-off-on":
         for line, action in zip(run.lines("command-write", device=run.device("ivshmem"))[1:], ("disable", "enable")):
             check(f"memory {action} is seen", bool(between(line, action, line["device"])))

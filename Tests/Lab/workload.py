@@ -9,7 +9,10 @@ def build(here, lab):
     inputs = sources + list((here / "workload").glob("*.h")) + [here / "workload/scenarios.list"]
     if not binary.exists() or binary.stat().st_mtime < max(file.stat().st_mtime for file in inputs):
         lab.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["gcc", "-static", "-O1", "-g0", "-Wall", "-Wextra", "-Werror", "-o", str(binary), *map(str, sources)], check=True)
+        subprocess.run(
+            ["gcc", "-static", "-O1", "-g0", "-Wall", "-Wextra", "-Werror", "-o", str(binary), *map(str, sources)],
+            check=True,
+        )
     return binary
 
 

@@ -35,10 +35,13 @@ func actor(_ pid: UInt32, _ comm: String = "test", tid: UInt32? = nil) -> Actor 
     Actor(process: ProcessKey(pid: pid, start: UInt64(pid) * 10), tid: tid ?? pid, comm: Comm(comm))
 }
 
-func info(_ device: PCIAddress, group: UInt32?, bar: UInt64, size: UInt64 = barSize, driver: String = "vfio-pci") -> DeviceInfo {
+func info(_ device: PCIAddress, group: UInt32?, bar: UInt64, size: UInt64 = barSize, driver: String = "vfio-pci")
+    -> DeviceInfo
+{
     var bars: InlineArray<7, Bar> = InlineArray(repeating: Bar())
     bars[0] = Bar(address: bar, size: size)
-    return DeviceInfo(device: device, group: group, vendorID: 0x8086, deviceID: 1, driver: DriverName(driver), bars: bars)
+    return DeviceInfo(
+        device: device, group: group, vendorID: 0x8086, deviceID: 1, driver: DriverName(driver), bars: bars)
 }
 
 extension Graph {
@@ -49,17 +52,25 @@ extension Graph {
 
     /// Maps and leads the whole of it to a physical address.
     @discardableResult
-    mutating func map(_ time: UInt64, _ iommu: IOMMUKey, _ iova: UInt64, to address: UInt64, size: UInt64, result: Int32 = 0, by actor: Actor = vmA) -> Applied {
+    mutating func map(
+        _ time: UInt64, _ iommu: IOMMUKey, _ iova: UInt64, to address: UInt64, size: UInt64, result: Int32 = 0,
+        by actor: Actor = vmA
+    ) -> Applied {
         apply(time, .extent(Extent(iova: iova, address: address, size: size)), by: actor)
-        return apply(time, .map(Map(iommu: iommu, iova: iova, size: size, result: result, deviceBytes: size, extentCount: 1)), by: actor)
+        return apply(
+            time, .map(Map(iommu: iommu, iova: iova, size: size, result: result, deviceBytes: size, extentCount: 1)),
+            by: actor)
     }
 
     @discardableResult
-    mutating func unmap(_ time: UInt64, _ iommu: IOMMUKey, _ iova: UInt64, _ size: UInt64 = 0x1000, cause: RemovalCause = .request) -> Applied {
+    mutating func unmap(
+        _ time: UInt64, _ iommu: IOMMUKey, _ iova: UInt64, _ size: UInt64 = 0x1000, cause: RemovalCause = .request
+    ) -> Applied {
         apply(time, .mappingRemoved(MappingRemoved(iommu: iommu, iova: iova, size: size, cause: cause)))
     }
 
-    /// Two devices, and the first one's group in container 1 with its IOMMU side: the kernel's order of events.
+    /// Two devices, and the first one's group in container 1 with its IOMMU side: the kernel's
+    /// order of events.
     static func prepared() -> Graph {
         var graph = Graph()
         graph.apply(1, .deviceInfo(info(gpu, group: gpuGroup, bar: gpuBar)))
@@ -74,4 +85,6 @@ extension Graph {
 }
 
 /// `#require` of a call on a graph, which cannot be copied as the macro would.
-func unwrapped<T>(_ value: T?, sourceLocation: SourceLocation = #_sourceLocation) throws -> T { try #require(value, sourceLocation: sourceLocation) }
+func unwrapped<T>(_ value: T?, sourceLocation: SourceLocation = #_sourceLocation) throws -> T {
+    try #require(value, sourceLocation: sourceLocation)
+}

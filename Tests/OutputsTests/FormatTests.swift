@@ -10,7 +10,8 @@ import Glibc
 import Musl
 #endif
 
-/// Each registered format against Golden/small.NAME, streams against Golden/snapshot.NAME, too; one without such a file fails. `UPDATE_GOLDEN=1 swift test` writes them anew.
+/// Each registered format against Golden/small.NAME, streams against Golden/snapshot.NAME, too; one
+/// without such a file fails. `UPDATE_GOLDEN=1 swift test` writes them anew.
 @Suite struct FormatTests {
     private static func write(_ format: FormatRegistry.Format, _ streamed: History = .small()) -> [UInt8] {
         switch format.kind {
@@ -21,18 +22,25 @@ import Musl
             var history = History.small()
             history.events.removeLast(2)
             let ending = history.final()
-            return ByteWriter.gather { make(OutputOptions()).write(ending.graph, findings: ending.findings, at: 4_000_000_000, session: history.session, into: &$0) }
+            return ByteWriter.gather {
+                make(OutputOptions()).write(
+                    ending.graph, findings: ending.findings, at: 4_000_000_000, session: history.session, into: &$0)
+            }
         }
     }
 
-    @Test(arguments: FormatRegistry.all.map(\.name)) func golden(name: String) throws { try check(Self.write(FormatRegistry.format(name)!), "small." + name) }
+    @Test(arguments: FormatRegistry.all.map(\.name)) func golden(name: String) throws {
+        try check(Self.write(FormatRegistry.format(name)!), "small." + name)
+    }
 
     @Test(arguments: FormatRegistry.streamNames) func snapshots(name: String) throws {
         try check(Self.write(FormatRegistry.format(name)!, .late()), "snapshot." + name)
     }
 
     private func check(_ found: [UInt8], _ file: String) throws {
-        let path = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/Golden/" + file
+        let path =
+            #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+            + "/Golden/" + file
         if getenv("UPDATE_GOLDEN") != nil { save(found, path) }
         let expected = try #require(load(path), "there is no \(path)")
         #expect(difference(expected, found) == nil)
@@ -47,7 +55,9 @@ import Musl
         #expect(Set(names).count == names.count)
         #expect(FormatRegistry.streamNames == ["text", "jsonl"])
         #expect(FormatRegistry.graphNames == ["list", "json", "dot", "svg"])
-        #expect(FormatRegistry.stream("dot") == nil && FormatRegistry.graph("jsonl") == nil && FormatRegistry.stream("x") == nil)
+        #expect(
+            FormatRegistry.stream("dot") == nil && FormatRegistry.graph("jsonl") == nil
+                && FormatRegistry.stream("x") == nil)
         for format in FormatRegistry.all { #expect(!format.summary.isEmpty && !format.summary.hasSuffix(".")) }
     }
 
@@ -61,7 +71,11 @@ import Musl
         let nasty = ShortText("<script>&\"'>")
         history.events.insert(Event(time: 1, actor: vmA, kind: .processInfo(ProcessInfo(exe: nasty, vm: nasty))), at: 0)
         let ending = history.final()
-        let output = text(ByteWriter.gather { FormatRegistry.graph(format)!.write(ending.graph, findings: ending.findings, at: 0, session: history.session, into: &$0) })
+        let output = text(
+            ByteWriter.gather {
+                FormatRegistry.graph(format)!.write(
+                    ending.graph, findings: ending.findings, at: 0, session: history.session, into: &$0)
+            })
         #expect(!output.contains("<script") && output.contains("&lt;script&gt;&amp;&quot;&#39;&gt;"))
         #expect(!output.contains("6.1<"))
     }
@@ -70,7 +84,11 @@ import Musl
         var random = Random(seed: UInt64(seed))
         let history = History.random(&random, count: 150, isOrderly: seed % 2 == 0)
         let ending = history.final()
-        let output = text(ByteWriter.gather { FormatRegistry.graph(format)!.write(ending.graph, findings: ending.findings, at: 0, session: history.session, into: &$0) })
+        let output = text(
+            ByteWriter.gather {
+                FormatRegistry.graph(format)!.write(
+                    ending.graph, findings: ending.findings, at: 0, session: history.session, into: &$0)
+            })
         let open = output.count { $0 == "<" }, close = output.count { $0 == ">" }
         switch format {
         case "dot": #expect(output.hasSuffix("}\n"))
@@ -86,7 +104,9 @@ import Musl
             let layout = SVGLayout(Picture(ending.graph, findings: ending.findings))
             for column in [layout.owners, layout.containers, layout.devices] {
                 let sorted = column.sorted { $0.y < $1.y }
-                for (above, below) in zip(sorted, sorted.dropFirst()) { #expect(above.y + above.height < below.y, "seed \(seed)") }
+                for (above, below) in zip(sorted, sorted.dropFirst()) {
+                    #expect(above.y + above.height < below.y, "seed \(seed)")
+                }
             }
         }
     }
@@ -99,7 +119,9 @@ import Musl
         #expect(ending.findings.map(\.rule) == ["stale-mapping", "no-open-device"])
         #expect(picture.containers.map { $0.findings.map(\.rule) } == [["no-open-device"]])
         let edge = try #require(picture.edges.first)
-        #expect(picture.edges.count == 1 && edge.findings.map(\.rule) == ["stale-mapping"] && edge.iova == 0x8000_0000 && edge.size == 1 << 20)
+        #expect(
+            picture.edges.count == 1 && edge.findings.map(\.rule) == ["stale-mapping"] && edge.iova == 0x8000_0000
+                && edge.size == 1 << 20)
         #expect(picture.containers[0].ramBytes == 1 << 30)
         #expect(picture.owners.map(\.name) == ["qemu-system-x86"])
     }

@@ -5,9 +5,13 @@ import MappingGraph
 
 /// A trace as tests make one: a session, its devices, events, and how it ended.
 struct History {
-    var session = Session(toolVersion: "0.1.0", kernel: "6.12.48", machine: "x86_64", bootID: "00000000-0000-4000-8000-000000000000",
-                          clockOffset: 1_790_000_000_000_000_000, began: 1_000_000_000,
-                          hooks: [.init(name: "map", function: "vfio_dma_do_map", how: "fexit"), .init(name: "power", function: "x", how: "missing")], mappingLimit: 65_535)
+    var session = Session(
+        toolVersion: "0.1.0", kernel: "6.12.48", machine: "x86_64", bootID: "00000000-0000-4000-8000-000000000000",
+        clockOffset: 1_790_000_000_000_000_000, began: 1_000_000_000,
+        hooks: [
+            .init(name: "map", function: "vfio_dma_do_map", how: "fexit"),
+            .init(name: "power", function: "x", how: "missing"),
+        ], mappingLimit: 65_535)
     var devices: [DeviceInfo] = []
     var events: [Event] = []
     var evidence = Evidence()
@@ -72,7 +76,9 @@ struct History {
 func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 
 /// The lines, without the last one's line break.
-func lines(_ bytes: [UInt8]) -> [String] { text(bytes).split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init) }
+func lines(_ bytes: [UInt8]) -> [String] {
+    text(bytes).split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
+}
 
 /// The first line that differs, for a message.
 func difference(_ a: [UInt8], _ b: [UInt8]) -> String? {

@@ -2,20 +2,31 @@ import Events
 
 let nic = PCIAddress("0000:02:00.0")!
 let gpu = PCIAddress("0000:65:00.0")!
-let vmA = Actor(process: ProcessKey(pid: 4242, start: 500_000_000), tid: 4243, uid: 107, cgroup: 8123, comm: Comm("qemu-system-x86"))
-let vmB = Actor(process: ProcessKey(pid: 5151, start: 600_000_000), tid: 5151, uid: 107, cgroup: 8200, comm: Comm("qemu-system-x86"))
+let vmA = Actor(
+    process: ProcessKey(pid: 4242, start: 500_000_000), tid: 4243, uid: 107, cgroup: 8123, comm: Comm("qemu-system-x86")
+)
+let vmB = Actor(
+    process: ProcessKey(pid: 5151, start: 600_000_000), tid: 5151, uid: 107, cgroup: 8200, comm: Comm("qemu-system-x86")
+)
 
-func device(_ address: PCIAddress, group: UInt32, bar0: UInt64, size: UInt64 = 1 << 20, driver: String = "vfio-pci") -> DeviceInfo {
-    var info = DeviceInfo(device: address, group: group, vendorID: 0x8086, deviceID: 0x10d3, classCode: 0x020000, driver: DriverName(driver))
+func device(_ address: PCIAddress, group: UInt32, bar0: UInt64, size: UInt64 = 1 << 20, driver: String = "vfio-pci")
+    -> DeviceInfo
+{
+    var info = DeviceInfo(
+        device: address, group: group, vendorID: 0x8086, deviceID: 0x10d3, classCode: 0x020000,
+        driver: DriverName(driver))
     info.bars[0] = Bar(address: bar0, size: size)
     return info
 }
 
 extension History {
-    /// Two VMs; the first maps the second's BAR and keeps it when the device closes. Every kind of event is in it.
+    /// Two VMs; the first maps the second's BAR and keeps it when the device closes. Every kind of
+    /// event is in it.
     static func sample() -> History {
         var history = History()
-        history.devices = [device(nic, group: 12, bar0: 0xfe00_0000), device(gpu, group: 30, bar0: 0x38_0000_0000, size: 1 << 28)]
+        history.devices = [
+            device(nic, group: 12, bar0: 0xfe00_0000), device(gpu, group: 30, bar0: 0x38_0000_0000, size: 1 << 28),
+        ]
         var time: UInt64 = 2_000_000_000
         func say(_ actor: Actor, _ kind: Event.Kind, after: UInt64 = 1_000_000) {
             time += after
@@ -42,14 +53,27 @@ extension History {
         say(vmB, .barMmap(BarMmap(device: gpu, vaddr: 0x7f00_0000_0000, size: 1 << 28, address: 0x38_0000_0000)))
         say(vmA, .map(Map(iommu: ia, iova: 0, vaddr: 0x7e00_0000_0000, size: 1 << 30, began: time)))
         say(vmA, .extent(Extent(iova: 0x80_0000_0000, address: 0x38_0010_0000, size: 1 << 20)))
-        say(vmA, .map(Map(iommu: ia, iova: 0x80_0000_0000, size: 1 << 20, deviceBytes: 1 << 20, extentCount: 1, began: time)))
+        say(
+            vmA,
+            .map(Map(iommu: ia, iova: 0x80_0000_0000, size: 1 << 20, deviceBytes: 1 << 20, extentCount: 1, began: time))
+        )
         say(vmA, .extent(Extent(iova: 0x90_0000_0000, address: 0xfe00_0000, size: 4096)))
         say(vmA, .extent(Extent(iova: 0x90_0000_2000, address: 0x1234_5000, size: 4096)))
-        say(vmA, .map(Map(iommu: ia, iova: 0x90_0000_0000, size: 16384, writable: false, deviceBytes: 12288, extentCount: 2, moreExtents: true)))
+        say(
+            vmA,
+            .map(
+                Map(
+                    iommu: ia, iova: 0x90_0000_0000, size: 16384, writable: false, deviceBytes: 12288, extentCount: 2,
+                    moreExtents: true)))
         say(vmA, .map(Map(iommu: ia, iova: .max - 4095, size: 4096, readable: false, result: -17)))
         say(vmA, .map(Map(iommu: ia, iova: .max - 4095, size: 4096)))
         say(vmA, .map(Map(iommu: ia, iova: 0, size: 4096, vaddrOnly: true)))
-        say(vmB, .dmaBuf(DMABuf(.export, key: 0xffff_8880_1234_5678, device: gpu, inode: 4711, size: 69632, address: 0x38_0010_0000, ranges: 2)))
+        say(
+            vmB,
+            .dmaBuf(
+                DMABuf(
+                    .export, key: 0xffff_8880_1234_5678, device: gpu, inode: 4711, size: 69632, address: 0x38_0010_0000,
+                    ranges: 2)))
         say(vmB, .dmaBuf(DMABuf(.revoke, device: gpu)))
         say(vmA, .keptBar(KeptBar(device: gpu, address: 0x38_0010_0000, size: 1 << 20, isKept: true)))
         say(vmB, .memoryDecode(gpu, enabled: false, by: .vfio))
@@ -70,14 +94,18 @@ extension History {
         say(vmB, .containerClose(b))
         say(vmB, .processExit)
         say(Actor(), .driverUnbind(device(gpu, group: 30, bar0: 0x38_0000_0000, size: 1 << 28)), after: 900_000_000)
-        say(Actor(), .driverBind(device(gpu, group: 30, bar0: 0x38_0000_0000, size: 1 << 28, driver: "nouveau")), after: 600_000_000)
+        say(
+            Actor(), .driverBind(device(gpu, group: 30, bar0: 0x38_0000_0000, size: 1 << 28, driver: "nouveau")),
+            after: 600_000_000)
         say(Actor(), .loss(since: time - 5, lost: 3), after: 700_000_000)
         say(vmA, .mappingRemoved(MappingRemoved(iommu: ia, iova: 0x80_0000_0000, size: 1 << 20, cause: .request)))
         say(vmA, .unmapRequest(UnmapRequest(iommu: ia, iova: 0x80_0000_0000, size: 1 << 20, flags: 0, result: 0)))
         say(vmA, .unmapRequest(UnmapRequest(iommu: ia, iova: 0xdead_0000, size: 0, flags: 0, result: 0)))
         say(vmA, .unmapRequest(UnmapRequest(iommu: ia, iova: 0x90_0000_0000, size: 4096, flags: 1, result: -22)))
         say(vmA, .mappingRemoved(MappingRemoved(iommu: ia, iova: 0xb000_0000, size: 4096, cause: .failedMap)))
-        say(Actor(), .deviceInfo(device(PCIAddress("10000:01:1f.7")!, group: 99, bar0: 0x40_0000_0000, size: 4096, driver: "")))
+        say(
+            Actor(),
+            .deviceInfo(device(PCIAddress("10000:01:1f.7")!, group: 99, bar0: 0x40_0000_0000, size: 4096, driver: "")))
         say(Actor(), .deviceRemove(gpu))
         say(vmB, .barsAssigned(device(gpu, group: 30, bar0: 0x39_0000_0000, size: 1 << 28)))
         say(vmA, .iommuAttach(ia, group: 31, result: -12))
@@ -85,13 +113,19 @@ extension History {
         say(vmA, .deviceOpen(DeviceUse(device: nil, group: 77)))
         // A snapshot after the loss: one mapping of c1 is found again, one is new, one is gone.
         say(vmB, .snapshotBegin)
-        say(vmB, .snapshotDevice(SnapshotDevice(device: nic, group: 12, openCount: 1, memoryEnabled: false, power: .d3hot)))
-        say(vmB, .snapshotDevice(SnapshotDevice(device: nil, group: nil, openCount: 0, memoryEnabled: nil, power: .unknown)))
+        say(
+            vmB,
+            .snapshotDevice(SnapshotDevice(device: nic, group: 12, openCount: 1, memoryEnabled: false, power: .d3hot)))
+        say(
+            vmB,
+            .snapshotDevice(SnapshotDevice(device: nil, group: nil, openCount: 0, memoryEnabled: nil, power: .unknown)))
         say(vmB, .snapshotGroup(12, a))
         say(vmB, .snapshotGroup(30, nil))
         say(vmB, .snapshotContainer(a, iommu: ia, type: 3))
         say(vmB, .snapshotContainer(ContainerKey(0xffff_8880_0000_5000), iommu: nil, type: 0))
-        say(vmB, .snapshotContainer(ContainerKey(0xffff_8880_0000_6000), iommu: IOMMUKey(0xffff_8880_0000_7000), type: 1))
+        say(
+            vmB,
+            .snapshotContainer(ContainerKey(0xffff_8880_0000_6000), iommu: IOMMUKey(0xffff_8880_0000_7000), type: 1))
         say(vmA, .snapshotHolder(.container(a), byMapping: false))
         say(vmA, .snapshotHolder(.group(12), byMapping: false))
         say(vmA, .snapshotHolder(.device(nic), byMapping: true))
@@ -105,12 +139,14 @@ extension History {
         return history
     }
 
-    /// Tracing begins late, and later records are lost: a snapshot each time. The second finds less than there was.
+    /// Tracing begins late, and later records are lost: a snapshot each time. The second finds less
+    /// than there was.
     static func late() -> History {
         var history = History()
         history.session.hooks = []
         history.devices = [device(gpu, group: 30, bar0: 0x38_0000_0000)]
-        let a = ContainerKey(1 << 40), side = IOMMUKey(2 << 40), tool = Actor(process: ProcessKey(pid: 9, start: 9), tid: 9, comm: Comm("vfioscope"))
+        let a = ContainerKey(1 << 40), side = IOMMUKey(2 << 40),
+            tool = Actor(process: ProcessKey(pid: 9, start: 9), tid: 9, comm: Comm("vfioscope"))
         var time: UInt64 = 2_000_000_000
         func say(_ actor: Actor, _ kind: Event.Kind) {
             history.events.append(Event(time: time, actor: actor, kind: kind))
@@ -118,11 +154,18 @@ extension History {
         }
         func map(_ iova: UInt64, _ size: UInt64, peer: UInt64? = nil) {
             if let peer { say(vmA, .extent(Extent(iova: iova, address: peer, size: size))) }
-            say(vmA, .map(Map(iommu: side, iova: iova, size: size, deviceBytes: peer == nil ? 0 : size, extentCount: peer == nil ? 0 : 1, provenance: .snapshot)))
+            say(
+                vmA,
+                .map(
+                    Map(
+                        iommu: side, iova: iova, size: size, deviceBytes: peer == nil ? 0 : size,
+                        extentCount: peer == nil ? 0 : 1, provenance: .snapshot)))
         }
         func snapshot(_ mappings: () -> UInt64) {
             say(tool, .snapshotBegin)
-            say(tool, .snapshotDevice(SnapshotDevice(device: gpu, group: 30, openCount: 1, memoryEnabled: true, power: .d0)))
+            say(
+                tool,
+                .snapshotDevice(SnapshotDevice(device: gpu, group: 30, openCount: 1, memoryEnabled: true, power: .d0)))
             say(tool, .snapshotGroup(30, a))
             say(tool, .snapshotContainer(a, iommu: side, type: 3))
             say(vmA, .snapshotHolder(.container(a), byMapping: false))
@@ -163,15 +206,25 @@ extension History {
             Event(time: 2_000_000_001, actor: vmA, kind: .groupAttach(30, a)),
             Event(time: 2_000_000_002, actor: vmA, kind: .iommuOpen(side, type: 3, container: nil)),
             Event(time: 2_000_000_003, actor: vmA, kind: .iommuAttach(side, group: 30, result: 0)),
-            Event(time: 2_000_000_004, actor: vmA, kind: .deviceFirstOpen(DeviceUse(device: gpu, group: 30, memoryEnabled: true))),
-            Event(time: 2_001_000_000, actor: vmA, kind: .map(Map(iommu: side, iova: 0, vaddr: 0x7f00_0000_0000, size: 1 << 30, began: 2_000_900_000))),
-            Event(time: 2_002_000_000, actor: vmA, kind: .extent(Extent(iova: 0x8000_0000, address: 0x38_0000_0000, size: 1 << 20))),
-            Event(time: 2_003_000_000, actor: vmA, kind: .map(Map(iommu: side, iova: 0x8000_0000, size: 1 << 20, deviceBytes: 1 << 20, extentCount: 1))),
+            Event(
+                time: 2_000_000_004, actor: vmA,
+                kind: .deviceFirstOpen(DeviceUse(device: gpu, group: 30, memoryEnabled: true))),
+            Event(
+                time: 2_001_000_000, actor: vmA,
+                kind: .map(Map(iommu: side, iova: 0, vaddr: 0x7f00_0000_0000, size: 1 << 30, began: 2_000_900_000))),
+            Event(
+                time: 2_002_000_000, actor: vmA,
+                kind: .extent(Extent(iova: 0x8000_0000, address: 0x38_0000_0000, size: 1 << 20))),
+            Event(
+                time: 2_003_000_000, actor: vmA,
+                kind: .map(Map(iommu: side, iova: 0x8000_0000, size: 1 << 20, deviceBytes: 1 << 20, extentCount: 1))),
             Event(time: 3_000_000_000, actor: vmA, kind: .deviceLastClose(DeviceUse(device: gpu, group: 30))),
-            Event(time: 4_200_000_000, actor: vmA,
-                  kind: .mappingRemoved(MappingRemoved(iommu: side, iova: 0x8000_0000, size: 1 << 20, cause: .request))),
-            Event(time: 4_200_000_001, actor: vmA,
-                  kind: .unmapRequest(UnmapRequest(iommu: side, iova: 0x8000_0000, size: 1 << 20, flags: 0, result: 0))),
+            Event(
+                time: 4_200_000_000, actor: vmA,
+                kind: .mappingRemoved(MappingRemoved(iommu: side, iova: 0x8000_0000, size: 1 << 20, cause: .request))),
+            Event(
+                time: 4_200_000_001, actor: vmA,
+                kind: .unmapRequest(UnmapRequest(iommu: side, iova: 0x8000_0000, size: 1 << 20, flags: 0, result: 0))),
         ]
         history.evidence = Evidence(attempted: 11, delivered: 11, ended: 5_000_000_000)
         return history

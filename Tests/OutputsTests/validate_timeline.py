@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Validates timelines against docs/timeline.schema.json: validate_timeline.py FILE…, where - is stdin.
+"""Validates timelines against docs/timeline.schema.json: validate_timeline.py FILE…, where - is
+stdin.
 
-Checks each line, and what a schema of one line cannot say: a header first, a summary last, counts that are those of the lines.
-Exits with 1 at the first file with faults, after saying where they are. Needs the package jsonschema.
+Checks each line, and what a schema of one line cannot say: a header first, a summary last, counts
+that are those of the lines. Exits with 1 at the first file with faults, after saying where they
+are. Needs the package jsonschema.
 """
 
 import collections
@@ -25,7 +27,9 @@ def no_duplicates(pairs):
 
 
 def by_type(schema):
-    """A validator for lines of each type: the schema with the one branch that concerns it, which is several times faster."""
+    """A validator for lines of each type: the schema with the one branch that concerns it, which is
+    several times faster.
+    """
     validators = {None: jsonschema.Draft202012Validator(schema)}
     for kind in schema["properties"]["type"]["enum"]:
         validators[kind] = jsonschema.Draft202012Validator({**schema, "allOf": [{"$ref": f"#/$defs/{kind}"}]})
@@ -40,7 +44,10 @@ def faults_of(line, validators):
         return None, [f"not JSON: {error}"]
     kind = found.get("type") if isinstance(found, dict) else None
     validator = validators.get(kind) or validators[None]
-    return found, [f"{'/'.join(map(str, error.absolute_path)) or 'line'}: {error.message}" for error in validator.iter_errors(found)]
+    return found, [
+        f"{'/'.join(map(str, error.absolute_path)) or 'line'}: {error.message}"
+        for error in validator.iter_errors(found)
+    ]
 
 
 def whole_file_faults(objects):

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Containers: /dev/vfio/vfio opened and released, and their type1 IOMMU side made, joined by groups, left and released. */
+/*
+ * Containers: /dev/vfio/vfio opened and released, and their type1 IOMMU side made, joined by
+ * groups, left and released.
+ */
 #pragma once
 #include "hook.h"
 #include "pci.h"
@@ -13,17 +16,20 @@ static __always_inline void container_open(uint64_t *arg, long ret, bool probed)
 	if ((int)ret)
 		return;
 	mark_owner();
-	EMIT(VS_CONTAINER_OPEN, vs_container, r)
+	EMIT (VS_CONTAINER_OPEN, vs_container, r)
 		r->container = (uint64_t)READ(file, private_data);
 }
 HOOK_EXIT(vfio_fops_open, HOOK_CONTAINER_OPEN, VS_CONTAINER_OPEN, container_open)
 
-/* At entry: the release clears private_data. The container itself lives on while a group is attached. */
+/*
+ * At entry: the release clears private_data. The container itself lives on while a group is
+ * attached.
+ */
 static __always_inline void container_close(uint64_t *arg, bool probed)
 {
 	struct file *file = (void *)arg[1];
 
-	EMIT(VS_CONTAINER_CLOSE, vs_container, r)
+	EMIT (VS_CONTAINER_CLOSE, vs_container, r)
 		r->container = (uint64_t)READ(file, private_data);
 }
 HOOK_ENTRY(vfio_fops_release, container_close)
@@ -32,16 +38,17 @@ static __always_inline void iommu_open(uint64_t *arg, long ret, bool probed)
 {
 	if (!ret || IS_ERROR(ret))
 		return;
-	EMIT(VS_IOMMU_OPEN, vs_iommu, r) {
+	EMIT (VS_IOMMU_OPEN, vs_iommu, r) {
 		r->iommu = ret;
 		r->value = arg[0];
 	}
 }
 HOOK_EXIT(vfio_iommu_type1_open, HOOK_IOMMU_OPEN, VS_IOMMU_OPEN, iommu_open)
 
-static __always_inline void iommu_group_change(uint32_t type, uint64_t iommu, struct iommu_group *group, int ret, uint32_t phase)
+static __always_inline void iommu_group_change(uint32_t type, uint64_t iommu,
+					       struct iommu_group *group, int ret, uint32_t phase)
 {
-	EMIT(type, vs_iommu, r) {
+	EMIT (type, vs_iommu, r) {
 		r->iommu = iommu;
 		r->value = group_number(group);
 		r->ret = ret;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Devices: each descriptor opened and released, the first open and the last close, and BARs mapped into a process. */
+/*
+ * Devices: each descriptor opened and released, the first open and the last close, and BARs mapped
+ * into a process.
+ */
 #pragma once
 #include "hook.h"
 #include "hooks/group.h"
@@ -15,13 +18,15 @@ static __always_inline struct pci_dev *pci_of_vfio(struct vfio_device *device, b
 	return dev ? pci_of_device(dev) : 0;
 }
 
-static __always_inline void emit_device(uint32_t type, struct vfio_device *device, uint32_t open_count, uint32_t command, bool probed)
+static __always_inline void emit_device(uint32_t type, struct vfio_device *device,
+					uint32_t open_count, uint32_t command, bool probed)
 {
 	struct vfio_group *group = READ_VFIO(probed, device, group, OFF_DEVICE_GROUP);
-	struct iommu_group *iommu_group = READ_VFIO(probed, group, iommu_group, OFF_GROUP_IOMMU_GROUP);
+	struct iommu_group *iommu_group =
+		READ_VFIO(probed, group, iommu_group, OFF_GROUP_IOMMU_GROUP);
 	struct pci_dev *pdev = pci_of_vfio(device, probed);
 
-	EMIT(type, vs_device, r) {
+	EMIT (type, vs_device, r) {
 		r->device = (uint64_t)device;
 		r->pci = pdev ? pci_address(pdev) : VS_NO_PCI;
 		r->number = group_number(iommu_group);
@@ -56,7 +61,10 @@ static __always_inline struct file *file_of_descriptor(uint32_t fd)
 	return file;
 }
 
-/* Before 6.6: GET_DEVICE_FD is inlined into the group's ioctl, which returns the new descriptor; before 5.19 SET_CONTAINER too. */
+/*
+ * Before 6.6: GET_DEVICE_FD is inlined into the group's ioctl, which returns the new descriptor;
+ * before 5.19 SET_CONTAINER too.
+ */
 static __always_inline void group_ioctl(uint64_t *arg, long ret, bool probed)
 {
 	uint32_t cmd = arg[1];
@@ -71,17 +79,23 @@ static __always_inline void group_ioctl(uint64_t *arg, long ret, bool probed)
 		}
 		device = READ(file, private_data);
 		mark_owner();
-		emit_device(VS_DEVICE_OPEN, device, probed ? NOT_KNOWN : READ_VFIO(probed, device, open_count, 0), 0, probed);
+		emit_device(VS_DEVICE_OPEN, device,
+			    probed ? NOT_KNOWN : READ_VFIO(probed, device, open_count, 0), 0,
+			    probed);
 	} else if (probed && cmd == VFIO_GROUP_SET_CONTAINER && ret == 0) {
 		struct file *file = (void *)arg[0];
 		struct vfio_group *group = READ(file, private_data);
 
-		emit_group(VS_GROUP_ATTACH, group, (uint64_t)READ_VFIO(probed, group, container, OFF_GROUP_CONTAINER), probed);
+		emit_group(VS_GROUP_ATTACH, group,
+			   (uint64_t)READ_VFIO(probed, group, container, OFF_GROUP_CONTAINER),
+			   probed);
 	}
 }
 HOOK_EXIT(vfio_group_fops_unl_ioctl, HOOK_GROUP_IOCTL, VS_DEVICE_OPEN, group_ioctl)
 
-/* The last fput of a descriptor's file: a dup, a passed descriptor or a BAR mapping keeps it away. */
+/*
+ * The last fput of a descriptor's file: a dup, a passed descriptor or a BAR mapping keeps it away.
+ */
 static __always_inline void device_close(uint64_t *arg, bool probed)
 {
 	struct file *file = (void *)arg[1];
@@ -112,16 +126,19 @@ static __always_inline uint32_t user_command(struct vfio_pci_core_device *vdev, 
 	uint16_t command = 0;
 
 	bpf_probe_read_kernel(&command, sizeof(command), vconfig + 4);
-	return has_memory_enable(READ_VFIO(probed, vdev, pdev, OFF_PCI_PDEV)) ? command : command | PCI_COMMAND_MEMORY;
+	return has_memory_enable(READ_VFIO(probed, vdev, pdev, OFF_PCI_PDEV))
+		       ? command
+		       : command | PCI_COMMAND_MEMORY;
 }
 
-static __always_inline void emit_pci_device(uint32_t type, struct vfio_pci_core_device *vdev, struct vfio_device *device,
-					    uint32_t open_count, uint32_t command, bool probed)
+static __always_inline void emit_pci_device(uint32_t type, struct vfio_pci_core_device *vdev,
+					    struct vfio_device *device, uint32_t open_count,
+					    uint32_t command, bool probed)
 {
 	struct pci_dev *pdev = READ_VFIO(probed, vdev, pdev, OFF_PCI_PDEV);
 	struct iommu_group *group = READ(pdev, dev.iommu_group);
 
-	EMIT(type, vs_device, r) {
+	EMIT (type, vs_device, r) {
 		r->device = (uint64_t)device;
 		r->pci = pci_address(pdev);
 		r->number = group_number(group);
@@ -130,7 +147,10 @@ static __always_inline void emit_pci_device(uint32_t type, struct vfio_pci_core_
 	}
 }
 
-/* First open, for vfio-pci and every variant driver. vfio_pci_core_device begins with its vfio_device. */
+/*
+ * First open, for vfio-pci and every variant driver. vfio_pci_core_device begins with its
+ * vfio_device.
+ */
 static __always_inline void device_enable(uint64_t *arg, long ret, bool probed)
 {
 	struct vfio_pci_core_device *vdev = (void *)arg[0];
@@ -145,7 +165,8 @@ static __always_inline void device_enable(uint64_t *arg, long ret, bool probed)
 		if (refcnt != 1)
 			return;
 	}
-	emit_pci_device(VS_DEVICE_ENABLE, vdev, (void *)vdev, 1, user_command(vdev, probed), probed);
+	emit_pci_device(VS_DEVICE_ENABLE, vdev, (void *)vdev, 1, user_command(vdev, probed),
+			probed);
 }
 HOOK_EXIT_BTF(vfio_pci_core_enable, device_enable)
 HOOK_EXIT_PROBE(vfio_pci_open, HOOK_DEVICE_ENABLE, VS_DEVICE_ENABLE, device_enable)
@@ -161,7 +182,8 @@ HOOK_EXIT_PROBE(vfio_pci_disable, HOOK_DEVICE_DISABLE, VS_DEVICE_DISABLE, device
 #define VFIO_PCI_PGOFF_REGION_SHIFT 28 /* VFIO_PCI_OFFSET_SHIFT (40) in pages */
 
 /* The physical address at which an area of a BAR begins; 0 when it is not known. */
-static __always_inline uint64_t bar_area_address(struct vm_area_struct *vma, struct pci_dev *pdev, bool probed)
+static __always_inline uint64_t bar_area_address(struct vm_area_struct *vma, struct pci_dev *pdev,
+						 bool probed)
 {
 	uint64_t pgoff = READ(vma, vm_pgoff);
 	struct vfio_device *device = 0;
@@ -187,7 +209,7 @@ static __always_inline void bar_mmap(uint64_t *arg, long ret, bool probed)
 
 	if ((int)ret)
 		return;
-	EMIT(VS_BAR_MMAP, vs_bar_mmap, r) {
+	EMIT (VS_BAR_MMAP, vs_bar_mmap, r) {
 		r->pci = pci_address(pdev);
 		r->vaddr = READ(vma, vm_start);
 		r->size = READ(vma, vm_end) - r->vaddr;

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Device memory given out as dma-bufs (6.19 and later). The kernel revokes them while the device cannot answer, and does what type1 does
- * not: it has every importer unmap first.
+ * Device memory given out as dma-bufs (6.19 and later). The kernel revokes them while the device
+ * cannot answer, and does what type1 does not: it has every importer unmap first.
  */
 #pragma once
 #include "hooks/device.h"
 
 #define VFIO_DEVICE_FEATURE_PROBE (1u << 18)
 
-/* (vdev, flags, user's struct, its size) gives the new descriptor; a question whether it could gives 0. */
+/*
+ * (vdev, flags, user's struct, its size) gives the new descriptor; a question whether it could
+ * gives 0.
+ */
 static __always_inline void dma_buf_exported(uint64_t *arg, long ret, bool probed)
 {
 	struct vfio_pci_core_device *vdev = (void *)arg[0];
@@ -28,7 +31,7 @@ static __always_inline void dma_buf_exported(uint64_t *arg, long ret, bool probe
 		return;
 	}
 	ranges = READ(buffer, phys_vec);
-	EMIT(VS_DMA_BUF, vs_dma_buf, r) {
+	EMIT (VS_DMA_BUF, vs_dma_buf, r) {
 		struct inode *inode = READ(file, f_inode);
 
 		r->buffer = (uint64_t)buffer;
@@ -43,7 +46,10 @@ static __always_inline void dma_buf_exported(uint64_t *arg, long ret, bool probe
 }
 HOOK_EXIT_BTF(vfio_pci_core_feature_dma_buf, dma_buf_exported)
 
-/* (vdev, revoked): when it returns every importer has let go, or may come again. Most devices have given nothing out. */
+/*
+ * (vdev, revoked): when it returns every importer has let go, or may come again. Most devices have
+ * given nothing out.
+ */
 static __always_inline void dma_buf_moved(uint64_t *arg, long ret, bool probed)
 {
 	struct vfio_pci_core_device *vdev = (void *)arg[0];
@@ -51,7 +57,7 @@ static __always_inline void dma_buf_moved(uint64_t *arg, long ret, bool probed)
 
 	if (first == &vdev->dmabufs)
 		return;
-	EMIT(VS_DMA_BUF, vs_dma_buf, r) {
+	EMIT (VS_DMA_BUF, vs_dma_buf, r) {
 		r->pci = pci_address(READ(vdev, pdev));
 		r->action = (uint8_t)arg[1] ? VS_REVOKED : VS_RESTORED;
 	}
@@ -63,7 +69,7 @@ SEC("fentry/vfio_pci_dma_buf_release") int fentry_vfio_pci_dma_buf_release(uint6
 {
 	struct dma_buf *dmabuf = (void *)ctx[0];
 
-	EMIT(VS_DMA_BUF, vs_dma_buf, r) {
+	EMIT (VS_DMA_BUF, vs_dma_buf, r) {
 		r->buffer = (uint64_t)READ(dmabuf, priv);
 		r->pci = VS_NO_PCI;
 		r->action = VS_RELEASED;

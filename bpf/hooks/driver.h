@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Which driver a PCI device belongs to: bound, unbound, the device taken away and added again, its BARs given other addresses. */
+/*
+ * Which driver a PCI device belongs to: bound, unbound, the device taken away and added again, its
+ * BARs given other addresses.
+ */
 #pragma once
 #include "hook.h"
 #include "pci.h"
@@ -10,7 +13,7 @@ static __always_inline void emit_pci_dev(uint32_t type, struct pci_dev *pdev, ui
 	struct device_driver *driver = READ(dev, driver);
 	struct iommu_group *group = READ(dev, iommu_group);
 
-	EMIT(type, vs_driver, r) {
+	EMIT (type, vs_driver, r) {
 		r->pci = pci_address(pdev);
 		r->action = action;
 		r->number = group_number(group);
@@ -58,19 +61,25 @@ static __always_inline void pci_removed(uint64_t *arg, bool probed)
 {
 	struct pci_dev *pdev = (void *)arg[0];
 
-	EMIT(VS_PCI_REMOVE, vs_pci, r)
+	EMIT (VS_PCI_REMOVE, vs_pci, r)
 		r->pci = pci_address(pdev);
 }
 HOOK_ENTRY(pci_stop_bus_device, pci_removed)
 
-/* The last step of a hot-plug or a rescan: the BARs have their addresses, and no driver has the device yet. */
+/*
+ * The last step of a hot-plug or a rescan: the BARs have their addresses, and no driver has the
+ * device yet.
+ */
 static __always_inline void pci_added(uint64_t *arg, bool probed)
 {
 	emit_pci_dev(VS_DEVICE_INFO, (void *)arg[0], 0);
 }
 HOOK_ENTRY(pci_bus_add_device, pci_added)
 
-/* (pdev, resno): one BAR got an address, in a rescan or when it or its neighbour was resized. Beyond the ROM are bridges' windows and VFs' BARs. */
+/*
+ * (pdev, resno): one BAR got an address, in a rescan or when it or its neighbour was resized.
+ * Beyond the ROM are bridges' windows and VFs' BARs.
+ */
 static __always_inline void bar_assigned(uint64_t *arg, long ret, bool probed)
 {
 	if ((int)ret || (int)arg[1] >= VS_BARS)

@@ -6,11 +6,13 @@
 
 #define VFIO_GROUP_SET_CONTAINER 0x3b68
 
-static __always_inline void emit_group(uint32_t type, struct vfio_group *group, uint64_t container, bool probed)
+static __always_inline void emit_group(uint32_t type, struct vfio_group *group, uint64_t container,
+				       bool probed)
 {
-	struct iommu_group *iommu_group = READ_VFIO(probed, group, iommu_group, OFF_GROUP_IOMMU_GROUP);
+	struct iommu_group *iommu_group =
+		READ_VFIO(probed, group, iommu_group, OFF_GROUP_IOMMU_GROUP);
 
-	EMIT(type, vs_group, r) {
+	EMIT (type, vs_group, r) {
 		r->group = (uint64_t)group;
 		r->container = container;
 		r->number = group_number(iommu_group);
@@ -38,7 +40,10 @@ static __always_inline void group_close(uint64_t *arg, bool probed)
 }
 HOOK_ENTRY(vfio_group_fops_release, group_close)
 
-/* 5.19 and later (vfio_container_attach_group); before, SET_CONTAINER is inlined into the group's ioctl (hooks/device.h). */
+/*
+ * 5.19 and later (vfio_container_attach_group); before, SET_CONTAINER is inlined into the group's
+ * ioctl (hooks/device.h).
+ */
 static __always_inline void group_attach(uint64_t *arg, long ret, bool probed)
 {
 	if ((int)ret)

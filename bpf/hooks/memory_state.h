@@ -5,9 +5,10 @@
 
 #define PCI_COMMAND 4
 
-static __always_inline void emit_pci(uint32_t type, struct pci_dev *pdev, uint32_t value, int ret, uint32_t origin, uint32_t whole_bus)
+static __always_inline void emit_pci(uint32_t type, struct pci_dev *pdev, uint32_t value, int ret,
+				     uint32_t origin, uint32_t whole_bus)
 {
-	EMIT(type, vs_pci, r) {
+	EMIT (type, vs_pci, r) {
 		r->pci = pci_address(pdev);
 		r->value = value;
 		r->ret = ret;
@@ -58,28 +59,32 @@ HOOK_EXIT(pci_user_write_config_byte, HOOK_HOST_WRITE_BYTE, VS_MEMORY, host_writ
 HOOK_EXIT(pci_user_write_config_word, HOOK_HOST_WRITE_WORD, VS_MEMORY, host_write)
 HOOK_EXIT(pci_user_write_config_dword, HOOK_HOST_WRITE_DWORD, VS_MEMORY, host_write)
 
-#define RESET_HOOK(fn, id, whole_bus)                                                                                \
-	static __always_inline void begin_##fn(uint64_t *arg, bool probed)                                           \
-	{                                                                                                            \
-		emit_pci(VS_RESET, (void *)arg[0], VS_BEGIN, 0, VS_BY_VFIO, whole_bus);                              \
-	}                                                                                                            \
-	HOOK_ENTRY(fn, begin_##fn)                                                                                   \
-	static __always_inline void end_##fn(uint64_t *arg, long ret, bool probed)                                   \
-	{                                                                                                            \
-		emit_pci(VS_RESET, (void *)arg[0], VS_END, ret, VS_BY_VFIO, whole_bus);                              \
-	}                                                                                                            \
+#define RESET_HOOK(fn, id, whole_bus)                                                              \
+	static __always_inline void begin_##fn(uint64_t *arg, bool probed)                         \
+	{                                                                                          \
+		emit_pci(VS_RESET, (void *)arg[0], VS_BEGIN, 0, VS_BY_VFIO, whole_bus);            \
+	}                                                                                          \
+	HOOK_ENTRY(fn, begin_##fn)                                                                 \
+	static __always_inline void end_##fn(uint64_t *arg, long ret, bool probed)                 \
+	{                                                                                          \
+		emit_pci(VS_RESET, (void *)arg[0], VS_END, ret, VS_BY_VFIO, whole_bus);            \
+	}                                                                                          \
 	HOOK_EXIT(fn, id, VS_RESET, end_##fn)
 
 RESET_HOOK(pci_try_reset_function, HOOK_RESET_TRY, 0)
 RESET_HOOK(__pci_reset_function_locked, HOOK_RESET_LOCKED, 0)
 RESET_HOOK(pci_reset_bus, HOOK_RESET_BUS, 1)
 
-/* Runtime power management, a user's write to the PM capability, the low-power ioctl: all come through here. */
+/*
+ * Runtime power management, a user's write to the PM capability, the low-power ioctl: all come
+ * through here.
+ */
 static __always_inline void power(uint64_t *arg, long ret, bool probed)
 {
 	struct pci_dev *pdev = (void *)arg[0];
 
-	emit_pci(VS_POWER, pdev, READ(pdev, current_state), ret, is_owner() ? VS_BY_VFIO : VS_BY_HOST, 0);
+	emit_pci(VS_POWER, pdev, READ(pdev, current_state), ret,
+		 is_owner() ? VS_BY_VFIO : VS_BY_HOST, 0);
 }
 HOOK_EXIT_BTF(__pci_set_power_state, power)
 HOOK_EXIT(pci_set_power_state, HOOK_POWER, VS_POWER, power)

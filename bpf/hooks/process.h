@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The end of a process that used VFIO, or of its program, and modules that arrive after the tool. */
+/*
+ * The end of a process that used VFIO, or of its program, and modules that arrive after the tool.
+ */
 #pragma once
 #include "emit.h"
 
@@ -20,21 +22,27 @@ SEC("raw_tp/sched_process_exit") int on_exit(struct bpf_raw_tracepoint_args *ctx
 	if (!is_owner)
 		return 0;
 	bpf_map_delete_elem(&owners, &tgid);
-	EMIT(VS_EXIT, vs_exit, r)
+	EMIT (VS_EXIT, vs_exit, r)
 		;
 	return 0;
 }
 
-/* Its descriptors may stay, its memory does not: what it has mapped for devices is no longer in any address space. */
+/*
+ * Its descriptors may stay, its memory does not: what it has mapped for devices is no longer in any
+ * address space.
+ */
 SEC("raw_tp/sched_process_exec") int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	if (is_owner())
-		EMIT(VS_EXEC, vs_exec, r)
+		EMIT (VS_EXEC, vs_exec, r)
 			;
 	return 0;
 }
 
-/* Loaded only when a command is followed: the tree begins with the tool itself, whose only child the command is. */
+/*
+ * Loaded only when a command is followed: the tree begins with the tool itself, whose only child
+ * the command is.
+ */
 SEC("raw_tp/sched_process_fork") int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *child = (void *)ctx->args[1];
@@ -45,14 +53,17 @@ SEC("raw_tp/sched_process_fork") int on_fork(struct bpf_raw_tracepoint_args *ctx
 	if (tgid == parent /* a thread */ || !bpf_map_lookup_elem(&tree, &parent))
 		return 0;
 	bpf_map_update_elem(&tree, &tgid, &yes, BPF_ANY);
-	EMIT(VS_FORK, vs_fork, r) {
+	EMIT (VS_FORK, vs_fork, r) {
 		r->child_start = READ(child, start_boottime);
 		r->child = tgid;
 	}
 	return 0;
 }
 
-/* Loaded only while VFIO is not. No DMA mapping is made before a group's devices are attached to a domain. */
+/*
+ * Loaded only while VFIO is not. No DMA mapping is made before a group's devices are attached to a
+ * domain.
+ */
 SEC("raw_tp/attach_device_to_domain") int on_domain_attach(struct bpf_raw_tracepoint_args *ctx)
 {
 	uint32_t zero = 0;
@@ -71,7 +82,7 @@ SEC("raw_tp/module_load") int on_module(struct bpf_raw_tracepoint_args *ctx)
 	bpf_probe_read_kernel_str(name, sizeof(name), &module->name);
 	if (name[0] != 'v' || name[1] != 'f' || name[2] != 'i' || name[3] != 'o')
 		return 0;
-	EMIT(VS_MODULE, vs_module, r)
+	EMIT (VS_MODULE, vs_module, r)
 		__builtin_memcpy(r->name, name, sizeof(name));
 	return 0;
 }

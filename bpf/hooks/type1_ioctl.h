@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* vfio_iommu_type1_ioctl: the one function behind each map and each unmap request. What each call means is in type1_map.h and type1_unmap.h. */
+/*
+ * vfio_iommu_type1_ioctl: the one function behind each map and each unmap request. What each call
+ * means is in type1_map.h and type1_unmap.h.
+ */
 #pragma once
 #include "hooks/type1_map.h"
 #include "hooks/type1_unmap.h"

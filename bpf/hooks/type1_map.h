@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * DMA mappings made. The facts come from the kernel's own vfio_dma, read while the iommu's lock is held: a user who changes the ioctl's
- * arguments meanwhile changes nothing here. Physically contiguous runs of device memory are folded into extents; RAM is only counted.
+ * DMA mappings made. The facts come from the kernel's own vfio_dma, read while the iommu's lock is
+ * held: a user who changes the ioctl's arguments meanwhile changes nothing here. Physically
+ * contiguous runs of device memory are folded into extents; RAM is only counted.
  */
 #pragma once
 #include "hook.h"
 #include "backing.h"
 
 #define VFIO_DMA_MAP_FLAG_VADDR 4
-#define MAX_EXTENTS 256 /* a mapping of more runs than this keeps its byte counts and says VS_MAP_MORE_EXTENTS */
+/* a mapping of more runs than this keeps its byte counts and says VS_MAP_MORE_EXTENTS */
+#define MAX_EXTENTS 256
 
 struct user_map {
 	uint32_t argsz, flags;
@@ -34,7 +36,7 @@ static __always_inline void emit_extent(struct map_state *state)
 		state->flags |= VS_MAP_MORE_EXTENTS;
 	} else {
 		state->extents++;
-		EMIT(VS_EXTENT, vs_extent, r) {
+		EMIT (VS_EXTENT, vs_extent, r) {
 			r->dma = state->dma;
 			r->iova = state->run_iova;
 			r->phys = state->run_phys;
@@ -44,7 +46,10 @@ static __always_inline void emit_extent(struct map_state *state)
 	state->run_bytes = 0;
 }
 
-/* One call pins one physically contiguous run: (dma, vaddr, npage, *pfn_base, …) gives the pages it pinned, or a negative errno. */
+/*
+ * One call pins one physically contiguous run: (dma, vaddr, npage, *pfn_base, …) gives the pages it
+ * pinned, or a negative errno.
+ */
 static __always_inline void pages_pinned(uint64_t *arg, long ret, bool probed)
 {
 	struct vfio_dma *dma = (void *)arg[0];
@@ -57,7 +62,10 @@ static __always_inline void pages_pinned(uint64_t *arg, long ret, bool probed)
 		return;
 	}
 	if (vaddr == LOAD_VFIO(probed, dma, vaddr, OFF_DMA_VADDR)) {
-		/* dma->size grows run by run as the map goes on; a replay onto a new domain finds it whole. */
+		/*
+		 * dma->size grows run by run as the map goes on; a replay onto a new domain finds
+		 * it whole.
+		 */
 		if (LOAD_VFIO(probed, dma, size, OFF_DMA_SIZE)) {
 			state->dma = 0;
 			return;
@@ -83,7 +91,8 @@ static __always_inline void pages_pinned(uint64_t *arg, long ret, bool probed)
 		uint64_t iova = state->iova + state->pinned;
 
 		state->device_bytes += bytes;
-		if (!state->run_bytes || state->run_phys + state->run_bytes != phys || state->run_iova + state->run_bytes != iova) {
+		if (!state->run_bytes || state->run_phys + state->run_bytes != phys ||
+		    state->run_iova + state->run_bytes != iova) {
 			emit_extent(state);
 			state->run_iova = iova;
 			state->run_phys = phys;
@@ -110,7 +119,7 @@ static __always_inline void map_returned(uint64_t iommu, uint64_t arg, int ret, 
 		backing.vaddr = state->vaddr;
 		find_backing(&backing, probed);
 	}
-	EMIT(VS_MAP, vs_map, r) {
+	EMIT (VS_MAP, vs_map, r) {
 		r->iommu = iommu;
 		r->ret = ret;
 		if (pinned) {
@@ -129,12 +138,16 @@ static __always_inline void map_returned(uint64_t iommu, uint64_t arg, int ret, 
 			r->backing_inode = backing.inode;
 			r->backing_offset = backing.offset;
 		} else {
-			/* Nothing was pinned: refused at once, a vaddr update, or a container of emulated devices only. */
+			/*
+			 * Nothing was pinned: refused at once, a vaddr update, or a container of
+			 * emulated devices only.
+			 */
 			r->iova = user.iova;
 			r->vaddr = user.vaddr;
 			r->size = user.size;
 			r->prot = user.flags & 3;
-			r->flags = VS_MAP_FROM_USER | (user.flags & VFIO_DMA_MAP_FLAG_VADDR ? VS_MAP_VADDR_ONLY : 0);
+			r->flags = VS_MAP_FROM_USER |
+				   (user.flags & VFIO_DMA_MAP_FLAG_VADDR ? VS_MAP_VADDR_ONLY : 0);
 		}
 	}
 	if (state)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* DMA mappings removed: vfio_remove_dma sees the death of every vfio_dma, by request, by teardown, or of a map that failed. */
+/*
+ * DMA mappings removed: vfio_remove_dma sees the death of every vfio_dma, by request, by teardown,
+ * or of a map that failed.
+ */
 #pragma once
 #include "hooks/type1_map.h"
 
@@ -13,7 +16,7 @@ static __always_inline void dma_removed(uint64_t *arg, bool probed)
 	struct vfio_dma *dma = (void *)arg[1];
 	struct map_state *state = map_state(false, probed);
 
-	EMIT(VS_REMOVE, vs_remove, r) {
+	EMIT (VS_REMOVE, vs_remove, r) {
 		r->iommu = arg[0];
 		r->dma = arg[1];
 		r->iova = LOAD_VFIO(probed, dma, iova, OFF_DMA_IOVA);
@@ -24,7 +27,10 @@ static __always_inline void dma_removed(uint64_t *arg, bool probed)
 }
 HOOK_ENTRY(vfio_remove_dma, dma_removed)
 
-/* The only time at which the user's struct says what is asked for: the kernel writes what it removed over it. */
+/*
+ * The only time at which the user's struct says what is asked for: the kernel writes what it
+ * removed over it.
+ */
 static __always_inline void unmap_requested(uint64_t arg, bool probed)
 {
 	struct user_unmap user = {};
@@ -42,7 +48,7 @@ static __always_inline void unmap_returned(uint64_t iommu, uint64_t arg, int ret
 	struct user_unmap user = {};
 
 	bpf_probe_read_user(&user, sizeof(user), (void *)arg);
-	EMIT(VS_UNMAP, vs_unmap, r) {
+	EMIT (VS_UNMAP, vs_unmap, r) {
 		r->iommu = iommu;
 		r->iova = user.iova;
 		r->size = user.size;

@@ -1,6 +1,7 @@
 /*
- * drive ROUNDS WHAT…: runs in the guest, the peers in turn, and prints each round as a line of JSON. A peer is started, awaited, put under the same loads and
- * stopped; times are CPU time of the loading thread, so that what a consumer does on the same CPU is not in them.
+ * drive ROUNDS WHAT…: runs in the guest, the peers in turn, and prints each round as a line of
+ * JSON. A peer is started, awaited, put under the same loads and stopped; times are CPU time of the
+ * loading thread, so that what a consumer does on the same CPU is not in them.
  */
 #define _GNU_SOURCE
 #include "oracle.h"
@@ -28,7 +29,11 @@
 
 static struct container container;
 
-struct peer { const char *name; const char *argv[8]; unsigned probes; };
+struct peer {
+	const char *name;
+	const char *argv[8];
+	unsigned probes;
+};
 
 static uint64_t now(clockid_t clock)
 {
@@ -38,9 +43,15 @@ static uint64_t now(clockid_t clock)
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-static uint64_t own(void) { return now(CLOCK_THREAD_CPUTIME_ID); }
+static uint64_t own(void)
+{
+	return now(CLOCK_THREAD_CPUTIME_ID);
+}
 
-/* `pairs` maps and, after each 64, as many unmaps of `size` bytes; nanoseconds of a map and of an unmap. */
+/*
+ * `pairs` maps and, after each 64, as many unmaps of `size` bytes; nanoseconds of a map and of an
+ * unmap.
+ */
 static void load(void *memory, uint64_t size, unsigned pairs, double *map, double *unmap)
 {
 	uint64_t maps = 0, unmaps = 0, begun;
@@ -56,7 +67,8 @@ static void load(void *memory, uint64_t size, unsigned pairs, double *map, doubl
 			continue;
 		for (unsigned k = i - i % 64; k <= i; k++) {
 			begun = own();
-			if (dma_unmap_quietly(&container, IOVA + k * size, size, 0) != (int64_t)size)
+			if (dma_unmap_quietly(&container, IOVA + k * size, size, 0) !=
+			    (int64_t)size)
 				give_up("unmap", errno);
 			unmaps += own() - begun;
 		}
@@ -158,7 +170,8 @@ static pid_t start(const struct peer *peer, double *seconds)
 	unlink("/tmp/peer.out");
 	pid = fork();
 	if (!pid) {
-		int out = open("/tmp/peer.out", O_WRONLY | O_CREAT | O_TRUNC, 0600), err = open("/tmp/peer.err", O_WRONLY | O_CREAT | O_APPEND, 0600);
+		int out = open("/tmp/peer.out", O_WRONLY | O_CREAT | O_TRUNC, 0600),
+		    err = open("/tmp/peer.err", O_WRONLY | O_CREAT | O_APPEND, 0600);
 
 		dup2(out, 1);
 		dup2(err, 2);
@@ -170,14 +183,17 @@ static pid_t start(const struct peer *peer, double *seconds)
 		int status;
 
 		if (waitpid(pid, &status, WNOHANG) == pid) {
-			fprintf(stderr, "drive: %s ended with %d\n", peer->name, WEXITSTATUS(status));
+			fprintf(stderr, "drive: %s ended with %d\n", peer->name,
+				WEXITSTATUS(status));
 			*seconds = 0;
 			return 0;
 		}
-		if (peer->probes ? attached() >= before + peer->probes : size_of("/tmp/peer.out") > 0)
+		if (peer->probes ? attached() >= before + peer->probes
+				 : size_of("/tmp/peer.out") > 0)
 			break;
 		if (now(CLOCK_MONOTONIC) - begun > PATIENCE) {
-			printf("drive: %s has %u probes of %u after a minute\n", peer->name, attached() - before, peer->probes);
+			printf("drive: %s has %u probes of %u after a minute\n", peer->name,
+			       attached() - before, peer->probes);
 			fflush(stdout);
 			kill(pid, SIGKILL);
 			waitpid(pid, &status, 0);
@@ -196,7 +212,8 @@ static void stop(pid_t pid, uint64_t *cpu)
 
 	kill(pid, SIGINT);
 	wait4(pid, &status, 0, &usage);
-	*cpu = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000ull + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000ull;
+	*cpu = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000ull +
+	       (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000ull;
 }
 
 static void *small, *huge, *scattered;
@@ -204,20 +221,28 @@ static uint64_t huge_bytes, scattered_bytes;
 
 static void memory(void)
 {
-	small = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	small = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+		     -1, 0);
 	for (huge_bytes = 512ull << 20; huge_bytes >= HUGE; huge_bytes /= 2) {
-		huge = mmap(NULL, huge_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+		huge = mmap(NULL, huge_bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
 		if (huge != MAP_FAILED)
 			break;
 	}
-	/* Pages that lie apart: every second one of a run goes back to the kernel, and the others are put side by side. */
+	/*
+	 * Pages that lie apart: every second one of a run goes back to the kernel, and the others
+	 * are put side by side.
+	 */
 	scattered_bytes = 1024 * PAGE;
-	scattered = mmap(NULL, scattered_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	scattered = mmap(NULL, scattered_bytes, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	madvise(scattered, scattered_bytes, MADV_NOHUGEPAGE);
 	for (uint64_t at = 0; at < scattered_bytes; at += PAGE) {
-		char *two = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		char *two = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
-		mremap(two + PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, (char *)scattered + at);
+		mremap(two + PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+		       (char *)scattered + at);
 	}
 }
 
@@ -233,17 +258,19 @@ static void round_of(int number, const struct peer *peer)
 		return;
 	printf("{\"round\":%d,\"peer\":\"%s\"", number, peer->name);
 	if (pid) {
-		printf(",\"start\":%.6f,\"start_cpu\":%.6f,\"attached\":%u", seconds, cpu_of(pid) / 1e9, attached());
+		printf(",\"start\":%.6f,\"start_cpu\":%.6f,\"attached\":%u", seconds,
+		       cpu_of(pid) / 1e9, attached());
 		nap(1.5);
 		printf(",\"rss_kb\":%lu,\"ring_kb\":%lu", status_of(pid, "VmRSS"), ring_of(pid));
 		cpu = cpu_of(pid);
 		wakeups = status_of(pid, "voluntary_ctxt_switches");
 		nap(10);
-		printf(",\"idle_cpu\":%.9f,\"idle_wakeups\":%.2f", (cpu_of(pid) - cpu) / 1e10, (status_of(pid, "voluntary_ctxt_switches") - wakeups) / 10.0);
+		printf(",\"idle_cpu\":%.9f,\"idle_wakeups\":%.2f", (cpu_of(pid) - cpu) / 1e10,
+		       (status_of(pid, "voluntary_ctxt_switches") - wakeups) / 10.0);
 	}
 	if (quick)
 		goto end;
-	load(small, PAGE, 128, &map, &unmap);	/* warms */
+	load(small, PAGE, 128, &map, &unmap); /* warms */
 	nap(0.3);
 	cpu = pid ? cpu_of(pid) : 0;
 	wakeups = pid ? status_of(pid, "voluntary_ctxt_switches") : 0;
@@ -254,8 +281,10 @@ static void round_of(int number, const struct peer *peer)
 	nap(0.5);
 	printf(",\"map_4k\":%.1f,\"unmap_4k\":%.1f,\"storm\":%.3f", map, unmap, lasted);
 	if (pid)
-		printf(",\"storm_cpu\":%.9f,\"storm_wakeups\":%lu,\"storm_lines\":%lu", (cpu_of(pid) - cpu) / 1e9,
-		       status_of(pid, "voluntary_ctxt_switches") - wakeups, lines_of("/tmp/peer.out") - delivered);
+		printf(",\"storm_cpu\":%.9f,\"storm_wakeups\":%lu,\"storm_lines\":%lu",
+		       (cpu_of(pid) - cpu) / 1e9,
+		       status_of(pid, "voluntary_ctxt_switches") - wakeups,
+		       lines_of("/tmp/peer.out") - delivered);
 	load(huge, HUGE, 256, &map, &unmap);
 	printf(",\"map_2m\":%.1f,\"unmap_2m\":%.1f", map, unmap);
 	load(huge, huge_bytes, 4, &map, &unmap);

@@ -1,6 +1,7 @@
 /*
- * fill CONTAINERS MAPPINGS ROUNDS: in the guest, fills one container and then all of them, and has the tool take snapshots of each state. Prints each snapshot as a
- * line of JSON: seconds, the most memory that it had resident, and the mappings that its timeline has.
+ * fill CONTAINERS MAPPINGS ROUNDS: in the guest, fills one container and then all of them, and has
+ * the tool take snapshots of each state. Prints each snapshot as a line of JSON: seconds, the most
+ * memory that it had resident, and the mappings that its timeline has.
  */
 #define _GNU_SOURCE
 #include "oracle.h"
@@ -21,7 +22,8 @@
 
 #define MOST 16
 #define IOVA 0x100000000ull
-#define WATCHDOG 0x808625ab /* a small conventional device that nothing else in the lab uses */
+/* a small conventional device that nothing else in the lab uses */
+#define WATCHDOG 0x808625ab
 #define OUTPUT "/tmp/snapshot.jsonl"
 
 static uint64_t now(void)
@@ -32,11 +34,14 @@ static uint64_t now(void)
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-/* Every mapping is of the same page: what is pinned is not the matter. None touches the one before. */
+/*
+ * Every mapping is of the same page: what is pinned is not the matter. None touches the one before.
+ */
 static void fill(struct container *c, void *page, unsigned mappings)
 {
 	for (unsigned i = 0; i < mappings; i++)
-		if (dma_map_quietly(c, page, IOVA + 2 * i * PAGE, PAGE, VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE))
+		if (dma_map_quietly(c, page, IOVA + 2 * i * PAGE, PAGE,
+				    VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE))
 			give_up("map", errno);
 }
 
@@ -68,8 +73,8 @@ static void snapshot(unsigned containers, int round)
 		_exit(127);
 	}
 	wait4(pid, &status, 0, &usage);
-	printf("{\"round\":%d,\"containers\":%u,\"status\":%d,\"seconds\":%.6f,\"rss_kb\":%ld", round, containers, WEXITSTATUS(status), (now() - begun) / 1e9,
-	       usage.ru_maxrss);
+	printf("{\"round\":%d,\"containers\":%u,\"status\":%d,\"seconds\":%.6f,\"rss_kb\":%ld",
+	       round, containers, WEXITSTATUS(status), (now() - begun) / 1e9, usage.ru_maxrss);
 	printf(",\"mappings\":%u}\n", mappings_told());
 	fflush(stdout);
 	unlink(OUTPUT);
@@ -77,10 +82,12 @@ static void snapshot(unsigned containers, int round)
 
 int main(int argc, char **argv)
 {
-	unsigned count = argc > 1 ? atoi(argv[1]) : 10, mappings = argc > 2 ? atoi(argv[2]) : 65535, rounds = argc > 3 ? atoi(argv[3]) : 9;
+	unsigned count = argc > 1 ? atoi(argv[1]) : 10, mappings = argc > 2 ? atoi(argv[2]) : 65535,
+		 rounds = argc > 3 ? atoi(argv[3]) : 9;
 	struct container container[MOST];
 	struct device device[MOST];
-	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	setenv("ORACLE", "/tmp/oracle", 1);
 	oracle_open();

@@ -1,4 +1,7 @@
-/* TOML 1.0 by toml++ (Debian's libtomlplusplus-dev), as a flat list of nodes, each with the places of its key and its value. */
+/*
+ * TOML 1.0 by toml++ (Debian's libtomlplusplus-dev), as a flat list of nodes, each with the places
+ * of its key and its value.
+ */
 #ifndef CTOML_H
 #define CTOML_H
 
@@ -28,14 +31,16 @@ typedef struct {
 
 typedef struct {
 	ctoml_kind kind;
-	uint32_t children; /* of a table or an array: those that follow, each with its own in between */
+	/* of a table or an array: those that follow, each with its own in between */
+	uint32_t children;
 	ctoml_place at;
 	ctoml_place key_at; /* 0 in an array */
 	const char *key;    /* not terminated: it may hold a NUL; NULL in an array */
 	size_t key_size;
 	const char *text; /* of a string, not terminated */
 	size_t text_size;
-	int64_t number; /* of an integer or a boolean; of a date, year * 10000 + month * 100 + day */
+	/* of an integer or a boolean; of a date, year * 10000 + month * 100 + day */
+	int64_t number;
 } ctoml_node;
 
 typedef struct {
@@ -45,7 +50,10 @@ typedef struct {
 	ctoml_place error_at;
 } ctoml_document;
 
-/* Reads all of `text`; never throws. What it returns, and what that points to, lives until `ctoml_free`. NULL when memory runs out. */
+/*
+ * Reads all of `text`; never throws. What it returns, and what that points to, lives until
+ * `ctoml_free`. NULL when memory runs out.
+ */
 const ctoml_document *ctoml_parse(const char *text, size_t size);
 void ctoml_free(const ctoml_document *document);
 

@@ -1,8 +1,11 @@
-/// What the path of a control group says of whose it is: the unit of systemd, the container of a container runtime, the pod of Kubernetes.
+/// What the path of a control group says of whose it is: the unit of systemd, the container of a
+/// container runtime, the pod of Kubernetes.
 ///
-/// Read from the path's last component to its first, because the innermost is the process's own: a container in a container, a VM in a pod.
+/// Read from the path's last component to its first, because the innermost is the process's own: a
+/// container in a container, a VM in a pod.
 public struct CgroupNames: Hashable, Sendable {
-    /// The last `*.service` or `*.scope` that is not a container's, libvirt's scopes unescaped (`machine-qemu-1-web.scope`); empty for none.
+    /// The last `*.service` or `*.scope` that is not a container's, libvirt's scopes unescaped
+    /// (`machine-qemu-1-web.scope`); empty for none.
     public private(set) var unit = ""
     /// The container's id as its runtime knows it, 64 hex digits mostly; empty for none.
     public private(set) var containerID = ""
@@ -30,14 +33,16 @@ public struct CgroupNames: Hashable, Sendable {
 
     /// Whether the unit is a login's or a user's manager: it says who logged in, not what runs.
     public var isLogin: Bool {
-        unit == "init.scope" || (unit.hasPrefix("session-") && unit.hasSuffix(".scope")) || (unit.hasPrefix("user@") && unit.hasSuffix(".service"))
+        unit == "init.scope" || (unit.hasPrefix("session-") && unit.hasSuffix(".scope"))
+            || (unit.hasPrefix("user@") && unit.hasSuffix(".service"))
     }
 
     // MARK: Containers
 
     private static let runtimes = ["docker", "cri-containerd", "crio", "libpod", "nerdctl", "containerd"]
 
-    /// `docker-<id>.scope` and its like, as runtimes with systemd's driver name them; `libpod-payload-<id>` and `crio-conmon-…` are not one.
+    /// `docker-<id>.scope` and its like, as runtimes with systemd's driver name them;
+    /// `libpod-payload-<id>` and `crio-conmon-…` are not one.
     private static func containerID(ofScope name: String) -> String? {
         guard name.hasSuffix(".scope") else { return nil }
         let stem = name.dropLast(6)
@@ -48,8 +53,8 @@ public struct CgroupNames: Hashable, Sendable {
         return nil
     }
 
-    /// A directory that is an id: `/docker/<id>`, `/kubepods/…/pod<uid>/<id>`, as runtimes with the cgroupfs driver name them; and `libpod-<id>`,
-    /// `crio-<id>` without systemd.
+    /// A directory that is an id: `/docker/<id>`, `/kubepods/…/pod<uid>/<id>`, as runtimes with the
+    /// cgroupfs driver name them; and `libpod-<id>`, `crio-<id>` without systemd.
     private static func containerID(ofDirectory name: String) -> String? {
         if isContainerID(name[...]) { return name }
         for runtime in runtimes where name.hasPrefix(runtime + "-") {
@@ -59,13 +64,18 @@ public struct CgroupNames: Hashable, Sendable {
         return nil
     }
 
-    private static func isContainerID(_ text: Substring) -> Bool { text.utf8.count == 64 && text.utf8.allSatisfy(isHexDigit) }
+    private static func isContainerID(_ text: Substring) -> Bool {
+        text.utf8.count == 64 && text.utf8.allSatisfy(isHexDigit)
+    }
 
-    private static func isHexDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte) }
+    private static func isHexDigit(_ byte: UInt8) -> Bool {
+        (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
+    }
 
     // MARK: Pods
 
-    /// The uid of `pod<uid>`, or of `kubepods-besteffort-pod<uid>.slice`, where systemd's rules make its hyphens underscores.
+    /// The uid of `pod<uid>`, or of `kubepods-besteffort-pod<uid>.slice`, where systemd's rules
+    /// make its hyphens underscores.
     private static func podUID(_ name: String) -> String? {
         let text: Substring
         if name.hasSuffix(".slice") {
@@ -84,14 +94,16 @@ public struct CgroupNames: Hashable, Sendable {
 
     // MARK: Units
 
-    /// `\x2d` and its like as the bytes that they stand for: how systemd writes a `-` inside a name.
+    /// `\x2d` and its like as the bytes that they stand for: how systemd writes a `-` inside a
+    /// name.
     private static func unescape(_ name: String) -> String {
         let bytes = Array(name.utf8)
         var plain: [UInt8] = []
         var index = 0
         while index < bytes.count {
             if index + 3 < bytes.count, bytes[index] == UInt8(ascii: "\\"), bytes[index + 1] == UInt8(ascii: "x"),
-               let high = hexDigitValue(bytes[index + 2]), let low = hexDigitValue(bytes[index + 3]) {
+                let high = hexDigitValue(bytes[index + 2]), let low = hexDigitValue(bytes[index + 3])
+            {
                 plain.append(UInt8(high << 4 | low))
                 index += 4
             } else {

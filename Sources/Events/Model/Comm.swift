@@ -1,4 +1,5 @@
-/// The kernel's name of a thread, at most 16 bytes, as two words: it is in every event, and two words are copied and compared as such.
+/// The kernel's name of a thread, at most 16 bytes, as two words: it is in every event, and two
+/// words are copied and compared as such.
 ///
 /// Bytes after the first NUL are zero. Byte *n* is bits 8*n* to 8*n* + 7 of `low`, then of `high`.
 public struct Comm: Hashable, Sendable {
@@ -24,7 +25,9 @@ public struct Comm: Hashable, Sendable {
         high &= lowMask == .max ? highMask : 0
     }
 
-    public init(copying source: UnsafeRawPointer, count: Int) { self.init(InlineText<16>(copying: source, count: count)) }
+    public init(copying source: UnsafeRawPointer, count: Int) {
+        self.init(InlineText<16>(copying: source, count: count))
+    }
 
     /// Takes `count` bytes, at most 16 and none of them NUL, out of 16 that are readable.
     @inline(__always)
@@ -44,10 +47,15 @@ public struct Comm: Hashable, Sendable {
     }
 
     private mutating func insert(_ byte: UInt8, at index: Int) {
-        if index < 8 { low |= UInt64(byte) << UInt64(8 * index) } else { high |= UInt64(byte) << UInt64(8 * index - 64) }
+        if index < 8 {
+            low |= UInt64(byte) << UInt64(8 * index)
+        } else {
+            high |= UInt64(byte) << UInt64(8 * index - 64)
+        }
     }
 
-    /// All bits below the lowest byte that is zero. Higher bytes may be found by mistake, never a lower one (Mycroft).
+    /// All bits below the lowest byte that is zero. Higher bytes may be found by mistake, never a
+    /// lower one (Mycroft).
     @inline(__always)
     private static func maskBeforeNUL(_ word: UInt64) -> UInt64 {
         let found = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
@@ -55,10 +63,13 @@ public struct Comm: Hashable, Sendable {
     }
 }
 
-/// The first `count` of 16 readable bytes as two little-endian integers, zeros behind the last; `count` is at most 16.
+/// The first `count` of 16 readable bytes as two little-endian integers, zeros behind the last;
+/// `count` is at most 16.
 @inline(__always)
 func firstBytes(_ source: UnsafeRawPointer, _ count: Int) -> (low: UInt64, high: UInt64) {
     let low = UInt64(littleEndian: source.loadUnaligned(as: UInt64.self))
     let high = UInt64(littleEndian: source.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-    return count > 8 ? (low, high & ~0 >> UInt64(truncatingIfNeeded: 128 &- 8 &* count)) : (low & ~0 >> UInt64(truncatingIfNeeded: 64 &- 8 &* count), 0)
+    return count > 8
+        ? (low, high & ~0 >> UInt64(truncatingIfNeeded: 128 &- 8 &* count))
+        : (low & ~0 >> UInt64(truncatingIfNeeded: 64 &- 8 &* count), 0)
 }

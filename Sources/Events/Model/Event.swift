@@ -1,7 +1,9 @@
-/// One thing that happened, as every later stage sees it: live, replayed from a recording, or read back from a timeline.
+/// One thing that happened, as every later stage sees it: live, replayed from a recording, or read
+/// back from a timeline.
 ///
-/// A plain value; what is large and rare, devices and processes, is behind one immutable reference, so copying one allocates nothing. Kernel addresses appear only as keys (`ContainerKey`, `IOMMUKey`),
-/// which the kernel reuses; MappingGraph gives them generations.
+/// A plain value; what is large and rare, devices and processes, is behind one immutable reference,
+/// so copying one allocates nothing. Kernel addresses appear only as keys (`ContainerKey`,
+/// `IOMMUKey`), which the kernel reuses; MappingGraph gives them generations.
 public struct Event: Sendable {
     /// Nanoseconds since boot (CLOCK_BOOTTIME).
     public var time: UInt64
@@ -17,7 +19,8 @@ public struct Event: Sendable {
     public enum Kind: Sendable {
         case containerOpen(ContainerKey)
         case containerClose(ContainerKey)
-        /// The container's IOMMU side exists from here on. From the kernel it comes without its container, which the graph finds by group.
+        /// The container's IOMMU side exists from here on. From the kernel it comes without its
+        /// container, which the graph finds by group.
         case iommuOpen(IOMMUKey, type: UInt32, container: ContainerKey?)
         case iommuRelease(IOMMUKey)
         case iommuAttach(IOMMUKey, group: UInt32, result: Int32)
@@ -49,10 +52,12 @@ public struct Event: Sendable {
         case keptBar(KeptBar)
         case processInfo(ProcessInfo)
         case processExit
-        /// It runs another program from here on, in another address space: what it has mapped is no longer in any.
+        /// It runs another program from here on, in another address space: what it has mapped is no
+        /// longer in any.
         case processExec
         case loss(since: UInt64, lost: UInt64)
-        /// The present state, read from the kernel's own structs, follows until `snapshotEnd`; events may come in between.
+        /// The present state, read from the kernel's own structs, follows until `snapshotEnd`;
+        /// events may come in between.
         case snapshotBegin
         /// What has not been seen since `snapshotBegin` is not there any more.
         case snapshotEnd
@@ -61,7 +66,8 @@ public struct Event: Sendable {
         case snapshotDevice(SnapshotDevice)
         /// The actor holds it, by a descriptor or by a BAR mapping.
         case snapshotHolder(Held, byMapping: Bool)
-        /// The mappings of one IOMMU follow as `map` events of provenance `snapshot`, in ascending order of IOVA, until `walkEnd`.
+        /// The mappings of one IOMMU follow as `map` events of provenance `snapshot`, in ascending
+        /// order of IOVA, until `walkEnd`.
         case walkBegin(IOMMUKey)
         /// `consistent`: the kernel counts as many as were found.
         case walkEnd(IOMMUKey, mappings: UInt64, consistent: Bool)
@@ -84,7 +90,9 @@ public struct Actor: Hashable, Sendable {
     public var cgroup: UInt64
     public var comm: Comm
 
-    public init(process: ProcessKey = ProcessKey(), tid: UInt32 = 0, uid: UInt32 = 0, cgroup: UInt64 = 0, comm: Comm = Comm()) {
+    public init(
+        process: ProcessKey = ProcessKey(), tid: UInt32 = 0, uid: UInt32 = 0, cgroup: UInt64 = 0, comm: Comm = Comm()
+    ) {
         self.process = process
         self.tid = tid
         self.uid = uid

@@ -52,7 +52,8 @@ public struct BarMmap: Sendable {
     }
 }
 
-/// A part of a BAR that is in a process's page table, and not among what vfio-pci takes away when it disables the device (before Linux 6.10).
+/// A part of a BAR that is in a process's page table, and not among what vfio-pci takes away when
+/// it disables the device (before Linux 6.10).
 public struct KeptBar: Sendable {
     public var device: PCIAddress
     /// The physical address of its first byte; 0 when not known.
@@ -110,8 +111,11 @@ public struct DeviceInfo: Sendable {
     /// nil where there is none, or it is not known.
     public var msix: MSIXTable?
 
-    public init(device: PCIAddress, group: UInt32? = nil, vendorID: UInt16 = 0, deviceID: UInt16 = 0, classCode: UInt32 = 0, driver: DriverName = DriverName(),
-                bars: InlineArray<7, Bar> = InlineArray(repeating: Bar()), msix: MSIXTable? = nil) {
+    public init(
+        device: PCIAddress, group: UInt32? = nil, vendorID: UInt16 = 0, deviceID: UInt16 = 0, classCode: UInt32 = 0,
+        driver: DriverName = DriverName(),
+        bars: InlineArray<7, Bar> = InlineArray(repeating: Bar()), msix: MSIXTable? = nil
+    ) {
         self.device = device
         self.group = group
         self.vendorID = vendorID
@@ -143,8 +147,11 @@ public struct DMABuf: Sendable {
     /// The device did not answer just then.
     public var isRevoked: Bool
 
-    public init(_ action: Action, key: UInt64 = 0, device: PCIAddress?, inode: UInt64 = 0, size: UInt64 = 0, address: UInt64 = 0, ranges: UInt32 = 0,
-                isRevoked: Bool = false) {
+    public init(
+        _ action: Action, key: UInt64 = 0, device: PCIAddress?, inode: UInt64 = 0, size: UInt64 = 0,
+        address: UInt64 = 0, ranges: UInt32 = 0,
+        isRevoked: Bool = false
+    ) {
         self.action = action
         self.key = key
         self.device = device
@@ -173,7 +180,8 @@ public struct Map: Sendable {
     public var extentCount: UInt32
     /// More runs than extents: some targets are known by their bytes only.
     public var moreExtents: Bool
-    /// When the first page was pinned, or 0: a removal between then and `Event.time` removed this mapping.
+    /// When the first page was pinned, or 0: a removal between then and `Event.time` removed this
+    /// mapping.
     public var began: UInt64
     /// A VFIO_DMA_MAP_FLAG_VADDR call: the mapping exists already and gets a new vaddr.
     public var vaddrOnly: Bool
@@ -183,9 +191,13 @@ public struct Map: Sendable {
     /// Which memory it is, where that is shared and RAM alone; of its first page.
     public var backing: Backing?
 
-    public init(iommu: IOMMUKey, iova: UInt64, vaddr: UInt64 = 0, size: UInt64, readable: Bool = true, writable: Bool = true, result: Int32 = 0,
-                deviceBytes: UInt64 = 0, extentCount: UInt32 = 0, moreExtents: Bool = false, began: UInt64 = 0, vaddrOnly: Bool = false,
-                provenance: Provenance = .observed) {
+    public init(
+        iommu: IOMMUKey, iova: UInt64, vaddr: UInt64 = 0, size: UInt64, readable: Bool = true, writable: Bool = true,
+        result: Int32 = 0,
+        deviceBytes: UInt64 = 0, extentCount: UInt32 = 0, moreExtents: Bool = false, began: UInt64 = 0,
+        vaddrOnly: Bool = false,
+        provenance: Provenance = .observed
+    ) {
         self.iommu = iommu
         self.iova = iova
         self.vaddr = vaddr
@@ -216,9 +228,11 @@ public struct Extent: Sendable {
     }
 }
 
-/// A place in memory that more than one process can have: all of it has a file, if only one of the kernel's own.
+/// A place in memory that more than one process can have: all of it has a file, if only one of the
+/// kernel's own.
 public struct Backing: Hashable, Sendable {
-    /// `anonymous`: MAP_SHARED | MAP_ANONYMOUS, which only a fork or a look into another's /proc/PID/map_files passes on.
+    /// `anonymous`: MAP_SHARED | MAP_ANONYMOUS, which only a fork or a look into another's
+    /// /proc/PID/map_files passes on.
     public enum Kind: UInt8, Sendable { case file = 1, memfd = 2, anonymous = 3 }
 
     public var kind: Kind

@@ -1,4 +1,5 @@
-/// Up to `capacity` bytes of UTF-8 held in place: a kernel string in an event, without an allocation.
+/// Up to `capacity` bytes of UTF-8 held in place: a kernel string in an event, without an
+/// allocation.
 ///
 /// Bytes after the first NUL are zero, so equality and hashing compare whole words.
 public struct InlineText<let capacity: Int>: Sendable {

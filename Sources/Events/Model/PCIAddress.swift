@@ -49,7 +49,8 @@ public struct PCIAddress: Hashable, Sendable, Comparable {
 extension PCIAddress: CustomStringConvertible {
     public var description: String {
         let domain = String(self.domain, radix: 16)
-        return String(repeating: "0", count: max(0, 4 - domain.count)) + domain + ":" + hex2(bus) + ":" + hex2(device) + "." + String(function)
+        return String(repeating: "0", count: max(0, 4 - domain.count)) + domain + ":" + hex2(bus) + ":" + hex2(device)
+            + "." + String(function)
     }
 }
 

@@ -1,4 +1,5 @@
-/// What is known about the machine and the tracing as a whole: the header of a recording and of a timeline.
+/// What is known about the machine and the tracing as a whole: the header of a recording and of a
+/// timeline.
 public struct Session: Sendable, Equatable {
     public var toolVersion: String
     public var kernel: String
@@ -9,9 +10,11 @@ public struct Session: Sendable, Equatable {
     /// When tracing began, nanoseconds since boot.
     public var began: UInt64
     public var hooks: [Hook]
-    /// How many mappings a container may have (`dma_entry_limit` of vfio_iommu_type1); nil where it is not known.
+    /// How many mappings a container may have (`dma_entry_limit` of vfio_iommu_type1); nil where it
+    /// is not known.
     public var mappingLimit: UInt32?
-    /// Whether the host remaps interrupts, so that a device raises only its own; nil where it is not known.
+    /// Whether the host remaps interrupts, so that a device raises only its own; nil where it is
+    /// not known.
     public var remapsInterrupts: Bool?
     /// `allow_unsafe_interrupts` of vfio_iommu_type1; nil where it is not loaded.
     public var allowsUnsafeInterrupts: Bool?
@@ -29,8 +32,11 @@ public struct Session: Sendable, Equatable {
         }
     }
 
-    public init(toolVersion: String, kernel: String, machine: String, bootID: String, clockOffset: Int64, began: UInt64, hooks: [Hook],
-                mappingLimit: UInt32? = nil, remapsInterrupts: Bool? = nil, allowsUnsafeInterrupts: Bool? = nil) {
+    public init(
+        toolVersion: String, kernel: String, machine: String, bootID: String, clockOffset: Int64, began: UInt64,
+        hooks: [Hook],
+        mappingLimit: UInt32? = nil, remapsInterrupts: Bool? = nil, allowsUnsafeInterrupts: Bool? = nil
+    ) {
         self.toolVersion = toolVersion
         self.kernel = kernel
         self.machine = machine
@@ -55,7 +61,9 @@ public struct Evidence: Sendable, Equatable {
     /// Why the evidence ends early or has holes, if it does.
     public var defects: [String]
 
-    public init(attempted: UInt64 = 0, delivered: UInt64 = 0, lost: UInt64 = 0, ended: UInt64 = 0, defects: [String] = []) {
+    public init(
+        attempted: UInt64 = 0, delivered: UInt64 = 0, lost: UInt64 = 0, ended: UInt64 = 0, defects: [String] = []
+    ) {
         self.attempted = attempted
         self.delivered = delivered
         self.lost = lost

@@ -1,10 +1,13 @@
-/// Packs records into few bytes: each 8-byte word is written only where it differs from a prediction.
+/// Packs records into few bytes: each 8-byte word is written only where it differs from a
+/// prediction.
 ///
-/// A header's words are predicted from the record before, whatever its type; a body's words by continuing the line through the last
-/// two records of the same type, so that ascending addresses cost nothing. A record is: its type (1 byte), its size in words (varint), a
-/// bit mask of the words that were predicted wrongly (varint), and for each of them the difference (zigzag varint). A block
-/// starts from zero, so that one block can be read without another. A record of more than 64 words has a mask for each 64 of them, and words
-/// from the 48th on, which are text, are predicted to be zero. docs/recording.md has the format byte by byte.
+/// A header's words are predicted from the record before, whatever its type; a body's words by
+/// continuing the line through the last two records of the same type, so that ascending addresses
+/// cost nothing. A record is: its type (1 byte), its size in words (varint), a bit mask of the
+/// words that were predicted wrongly (varint), and for each of them the difference (zigzag varint).
+/// A block starts from zero, so that one block can be read without another. A record of more than
+/// 64 words has a mask for each 64 of them, and words from the 48th on, which are text, are
+/// predicted to be zero. docs/recording.md has the format byte by byte.
 struct RecordPredictor {
     static let headerWords = 7
     /// Words of a record that are predicted from the records before.
@@ -33,7 +36,9 @@ struct RecordPredictor {
 
     /// Header words share row 0, which no type uses.
     @inline(__always)
-    private func slot(_ type: Int, _ word: Int) -> Int { (word < Self.headerWords ? 0 : type) * Self.predictedWords + word }
+    private func slot(_ type: Int, _ word: Int) -> Int {
+        (word < Self.headerWords ? 0 : type) * Self.predictedWords + word
+    }
 
     @inline(__always)
     func predict(_ type: Int, _ word: Int) -> UInt64 {
@@ -51,7 +56,8 @@ struct RecordPredictor {
     }
 }
 
-/// The first word holds type and size, which are written apart: only the thread id in its upper half is predicted.
+/// The first word holds type and size, which are written apart: only the thread id in its upper
+/// half is predicted.
 let tidMask: UInt64 = 0xffff_ffff_0000_0000
 
 /// Writes records into a growing buffer.

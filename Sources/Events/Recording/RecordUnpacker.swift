@@ -1,10 +1,12 @@
 /// Reads back what `RecordEncoder` wrote, one block after another.
 ///
-/// The predictor's row of a type is the last record of that type, so a record is not copied: its row is moved on by the steps, all words at once,
-/// then corrected where the mask says so, and lent as it stands.
+/// The predictor's row of a type is the last record of that type, so a record is not copied: its
+/// row is moved on by the steps, all words at once, then corrected where the mask says so, and lent
+/// as it stands.
 ///
-/// Invariants: `rows` and `steps` hold `types` × `predictedWords` words, `header` holds `headerWords`; nothing beyond them is written, whatever
-/// a payload says, and nothing is read beyond the payload's end.
+/// Invariants: `rows` and `steps` hold `types` × `predictedWords` words, `header` holds
+/// `headerWords`; nothing beyond them is written, whatever a payload says, and nothing is read
+/// beyond the payload's end.
 struct RecordUnpacker {
     private static let width = RecordPredictor.predictedWords
     private static let headerWords = RecordPredictor.headerWords
@@ -23,7 +25,8 @@ struct RecordUnpacker {
         scratch.deallocate()
     }
 
-    /// Calls `body` with each record of a block's payload; false when the payload is malformed. The pointer is valid during the call.
+    /// Calls `body` with each record of a block's payload; false when the payload is malformed. The
+    /// pointer is valid during the call.
     @inline(__always)
     func forEach(in payload: UnsafeRawBufferPointer, count: UInt32, _ body: (UnsafeRawPointer, Int) -> Void) -> Bool {
         rows.update(repeating: 0, count: RecordPredictor.types * Self.width)
@@ -31,11 +34,16 @@ struct RecordUnpacker {
         header.update(repeating: 0, count: Self.headerWords)
         var cursor = Cursor(payload)
         for _ in 0..<count {
-            guard let type = cursor.byte(), Int(type) < RecordPredictor.types, let number = cursor.shortVarint(), number >= UInt64(Self.headerWords),
-                  number <= UInt64(RecordPredictor.maxWords), let mask = cursor.varint(), number >= 64 || mask >> number == 0 else { return false }
+            guard let type = cursor.byte(), Int(type) < RecordPredictor.types, let number = cursor.shortVarint(),
+                number >= UInt64(Self.headerWords),
+                number <= UInt64(RecordPredictor.maxWords), let mask = cursor.varint(),
+                number >= 64 || mask >> number == 0
+            else { return false }
             let words = Int(number)
             let row = rows + Int(type) * Self.width
-            guard advance(row, steps + Int(type) * Self.width, min(words, Self.width), mask, &cursor) else { return false }
+            guard advance(row, steps + Int(type) * Self.width, min(words, Self.width), mask, &cursor) else {
+                return false
+            }
             row[0] = header[0] | number << 19 | UInt64(type)
             if words <= Self.width {
                 body(UnsafeRawPointer(row), words << 3)
@@ -49,9 +57,13 @@ struct RecordUnpacker {
 
     /// Makes a row the next record of its type; all but the lower half of its first word.
     @inline(__always)
-    private func advance(_ row: UnsafeMutablePointer<UInt64>, _ step: UnsafeMutablePointer<UInt64>, _ words: Int, _ mask: UInt64, _ cursor: inout Cursor) -> Bool {
+    private func advance(
+        _ row: UnsafeMutablePointer<UInt64>, _ step: UnsafeMutablePointer<UInt64>, _ words: Int, _ mask: UInt64,
+        _ cursor: inout Cursor
+    ) -> Bool {
         var word = Self.headerWords
-        // Two at a time; one more than there are is another's word of the same row, so the last goes alone.
+        // Two at a time; one more than there are is another's word of the same row, so the last
+        // goes alone.
         while word + 1 < words {
             let moved = SIMD2(row[word], row[word + 1]) &+ SIMD2(step[word], step[word + 1])
             (row[word], row[word + 1]) = (moved[0], moved[1])
@@ -77,7 +89,9 @@ struct RecordUnpacker {
 
     /// What follows a row: text, which is predicted to be zero, and has a mask for each 64 words.
     @inline(never)
-    private func text(_ row: UnsafeMutablePointer<UInt64>, _ words: Int, _ first: UInt64, _ cursor: inout Cursor) -> Bool {
+    private func text(_ row: UnsafeMutablePointer<UInt64>, _ words: Int, _ first: UInt64, _ cursor: inout Cursor)
+        -> Bool
+    {
         scratch.update(from: row, count: Self.width)
         var mask = first
         for word in Self.width..<words {
@@ -124,8 +138,8 @@ private struct Cursor {
         return (coded >> 1) ^ (0 &- (coded & 1))
     }
 
-    /// Seven bits a byte, the lowest first, the last byte below 128. Up to eight bytes are read as one word, and their bits moved together
-    /// without a branch that depends on how many they are.
+    /// Seven bits a byte, the lowest first, the last byte below 128. Up to eight bytes are read as
+    /// one word, and their bits moved together without a branch that depends on how many they are.
     @inline(__always)
     mutating func varint() -> UInt64? {
         guard end - at >= 8 else { return slowVarint() }

@@ -1,10 +1,12 @@
 import CZlib
 
-/// The frame of a recording: a file header, then blocks that each carry their own length and checksum.
+/// The frame of a recording: a file header, then blocks that each carry their own length and
+/// checksum.
 ///
-/// File header: the 8 bytes `VFIOSCPE`, then the format version (UInt32) and 4 reserved bytes. Block header, 24 bytes: `VSBK`, kind
-/// (UInt32), payload bytes (UInt32), records in it (UInt32), CRC-32 of the payload (UInt32), CRC-32 of the 20 bytes before (UInt32).
-/// All little-endian. docs/recording.md is the reference.
+/// File header: the 8 bytes `VFIOSCPE`, then the format version (UInt32) and 4 reserved bytes.
+/// Block header, 24 bytes: `VSBK`, kind (UInt32), payload bytes (UInt32), records in it (UInt32),
+/// CRC-32 of the payload (UInt32), CRC-32 of the 20 bytes before (UInt32). All little-endian.
+/// docs/recording.md is the reference.
 enum RecordingFormat {
     static let magic: [UInt8] = Array("VFIOSCPE".utf8)
     static let version: UInt32 = 1
@@ -23,7 +25,9 @@ enum RecordingFormat {
     static func fileHeader() -> [UInt8] { magic + littleEndian(version) + [0, 0, 0, 0] }
 
     static func blockHeader(_ kind: BlockKind, payload: [UInt8], records: UInt32) -> [UInt8] {
-        var header = littleEndian(blockMagic) + littleEndian(kind.rawValue) + littleEndian(UInt32(payload.count)) + littleEndian(records)
+        var header =
+            littleEndian(blockMagic) + littleEndian(kind.rawValue) + littleEndian(UInt32(payload.count))
+            + littleEndian(records)
         header += littleEndian(payload.withUnsafeBytes { crc($0) })
         header += littleEndian(header.withUnsafeBytes { crc($0) })
         return header
@@ -72,14 +76,15 @@ extension Session {
     }
 
     init(_ lines: KeyedLines) {
-        self.init(toolVersion: lines["tool"], kernel: lines["kernel"], machine: lines["machine"], bootID: lines["boot_id"],
-                  clockOffset: Int64(lines["clock_offset"]) ?? 0, began: UInt64(lines["began"]) ?? 0,
-                  hooks: lines.all("hook").compactMap { line in
-                      let words = line.split(separator: " ", maxSplits: 2).map(String.init)
-                      return words.count == 3 ? Hook(name: words[0], function: words[1], how: words[2]) : nil
-                  },
-                  mappingLimit: UInt32(lines["dma_entry_limit"]), remapsInterrupts: Bool(lines["irq_remapping"]),
-                  allowsUnsafeInterrupts: Bool(lines["unsafe_irqs"]))
+        self.init(
+            toolVersion: lines["tool"], kernel: lines["kernel"], machine: lines["machine"], bootID: lines["boot_id"],
+            clockOffset: Int64(lines["clock_offset"]) ?? 0, began: UInt64(lines["began"]) ?? 0,
+            hooks: lines.all("hook").compactMap { line in
+                let words = line.split(separator: " ", maxSplits: 2).map(String.init)
+                return words.count == 3 ? Hook(name: words[0], function: words[1], how: words[2]) : nil
+            },
+            mappingLimit: UInt32(lines["dma_entry_limit"]), remapsInterrupts: Bool(lines["irq_remapping"]),
+            allowsUnsafeInterrupts: Bool(lines["unsafe_irqs"]))
     }
 }
 
@@ -95,7 +100,9 @@ extension Evidence {
     }
 
     init(_ lines: KeyedLines) {
-        self.init(attempted: UInt64(lines["attempted"]) ?? 0, delivered: UInt64(lines["delivered"]) ?? 0, lost: UInt64(lines["lost"]) ?? 0,
-                  ended: UInt64(lines["ended"]) ?? 0, defects: lines.all("defect"))
+        self.init(
+            attempted: UInt64(lines["attempted"]) ?? 0, delivered: UInt64(lines["delivered"]) ?? 0,
+            lost: UInt64(lines["lost"]) ?? 0,
+            ended: UInt64(lines["ended"]) ?? 0, defects: lines.all("defect"))
     }
 }

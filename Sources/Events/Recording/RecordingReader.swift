@@ -1,6 +1,7 @@
 /// Reads a recording from memory: every whole block, whatever became of the others.
 ///
-/// A damaged or cut block is never skipped in silence: it becomes a defect of the evidence, and reading goes on at the next block.
+/// A damaged or cut block is never skipped in silence: it becomes a defect of the evidence, and
+/// reading goes on at the next block.
 public struct RecordingReader {
     public private(set) var session: Session?
     public private(set) var evidence = Evidence()
@@ -9,7 +10,8 @@ public struct RecordingReader {
     private let bytes: UnsafeRawBufferPointer
     private let path: String
 
-    /// - Throws: `RecordingError` when `bytes` do not begin like a recording that this version can read.
+    /// - Throws: `RecordingError` when `bytes` do not begin like a recording that this version can
+    ///   read.
     public init(_ bytes: UnsafeRawBufferPointer, path: String) throws(RecordingError) {
         self.bytes = bytes
         self.path = path
@@ -38,9 +40,11 @@ public struct RecordingReader {
         while offset < bytes.count {
             guard let block = block(at: offset) else {
                 let next = nextBlock(after: offset)
-                evidence.defects.append(next == nil
-                    ? "the recording is cut short at byte \(offset): \(bytes.count - offset) bytes of an unfinished block"
-                    : "bytes \(offset)–\(next! - 1) are damaged and were left out")
+                evidence.defects.append(
+                    next == nil
+                        ? "the recording is cut short at byte \(offset): \(bytes.count - offset) bytes of an "
+                            + "unfinished block"
+                        : "bytes \(offset)–\(next! - 1) are damaged and were left out")
                 offset = next ?? bytes.count
                 continue
             }
@@ -51,14 +55,20 @@ public struct RecordingReader {
             case .end:
                 ended = true
                 let end = Evidence(KeyedLines(block.payload))
-                evidence = Evidence(attempted: end.attempted, delivered: end.delivered, lost: end.lost, ended: end.ended,
-                                    defects: evidence.defects + end.defects)
+                evidence = Evidence(
+                    attempted: end.attempted, delivered: end.delivered, lost: end.lost, ended: end.ended,
+                    defects: evidence.defects + end.defects)
             case .records:
                 let intact = unpacker.forEach(in: block.payload, count: block.records) { record, count in
                     recordsRead += 1
                     body(record, count)
                 }
-                if !intact { evidence.defects.append("the block at byte \(start) does not unpack: it was written by another version, or damaged before its checksum") }
+                if !intact {
+                    evidence.defects.append(
+                        "the block at byte \(start) does not unpack: it was written by another version, or damaged "
+                            + "before its checksum"
+                    )
+                }
             }
         }
         guard ended else {
@@ -76,13 +86,16 @@ public struct RecordingReader {
         var payload: UnsafeRawBufferPointer
     }
 
-    private func word(_ offset: Int) -> UInt32 { bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self).littleEndian }
+    private func word(_ offset: Int) -> UInt32 {
+        bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self).littleEndian
+    }
 
-    /// The whole block at `offset`. Without `checked`, the payload of one that holds records may be damaged.
+    /// The whole block at `offset`. Without `checked`, the payload of one that holds records may be
+    /// damaged.
     private func block(at offset: Int, checked: Bool = true) -> Block? {
         guard offset + RecordingFormat.blockHeaderBytes <= bytes.count, word(offset) == RecordingFormat.blockMagic,
-              RecordingFormat.crc(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + 20])) == word(offset + 20),
-              let kind = RecordingFormat.BlockKind(rawValue: word(offset + 4))
+            RecordingFormat.crc(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + 20])) == word(offset + 20),
+            let kind = RecordingFormat.BlockKind(rawValue: word(offset + 4))
         else { return nil }
         let length = Int(word(offset + 8))
         let first = offset + RecordingFormat.blockHeaderBytes
@@ -96,14 +109,18 @@ public struct RecordingReader {
     private func nextBlock(after offset: Int) -> Int? {
         var candidate = offset + 1
         while candidate + RecordingFormat.blockHeaderBytes <= bytes.count {
-            if bytes[candidate] == UInt8(ascii: "V"), word(candidate) == RecordingFormat.blockMagic, block(at: candidate) != nil { return candidate }
+            if bytes[candidate] == UInt8(ascii: "V"), word(candidate) == RecordingFormat.blockMagic,
+                block(at: candidate) != nil
+            {
+                return candidate
+            }
             candidate += 1
         }
         return nil
     }
 
-    /// The last session block that can be reached: it knows of hooks that were attached late. Looks at no records: those are checked when they are
-    /// read. O(blocks).
+    /// The last session block that can be reached: it knows of hooks that were attached late. Looks
+    /// at no records: those are checked when they are read. O(blocks).
     private func lastSession() -> Session? {
         var offset = RecordingFormat.fileHeaderBytes
         var last: Session?

@@ -4,9 +4,11 @@ import CRecords
 import Glibc
 #endif
 
-/// Writes a recording block by block, so that whatever happens to the tool, all but the last block reads.
+/// Writes a recording block by block, so that whatever happens to the tool, all but the last block
+/// reads.
 ///
-/// Not thread-safe. Errors: `RecordingError.cannotWrite` with the errno of the first write that failed; later calls throw it again.
+/// Not thread-safe. Errors: `RecordingError.cannotWrite` with the errno of the first write that
+/// failed; later calls throw it again.
 public final class RecordingWriter {
     private let descriptor: Int32
     private let path: String
@@ -53,7 +55,8 @@ public final class RecordingWriter {
         try writeBlock(.end, payload: evidence.keyedLines.bytes, records: 0)
     }
 
-    private func writeBlock(_ kind: RecordingFormat.BlockKind, payload: [UInt8], records: UInt32) throws(RecordingError) {
+    private func writeBlock(_ kind: RecordingFormat.BlockKind, payload: [UInt8], records: UInt32) throws(RecordingError)
+    {
         try write(RecordingFormat.blockHeader(kind, payload: payload, records: records) + payload)
     }
 
@@ -89,10 +92,12 @@ extension RecordingError: CustomStringConvertible {
         case .cannotOpen(let path, let code): "cannot open \(path): \(String(cString: strerror(code)))"
         case .cannotRead(let path, let code): "cannot read \(path): \(String(cString: strerror(code)))"
         case .cannotWrite(let path, let code): "cannot write \(path): \(String(cString: strerror(code)))"
-        case .empty(let path): "\(path) is empty: the tool was stopped before it wrote anything, or this is the wrong file"
+        case .empty(let path):
+            "\(path) is empty: the tool was stopped before it wrote anything, or this is the wrong file"
         case .notARecording(let path): "\(path) is neither a vfioscope recording nor a JSON timeline"
         case .newerVersion(let path, let version):
-            "\(path) has recording format \(version), and this vfioscope reads format \(RecordingFormat.version): use the version that recorded it, or a newer one"
+            "\(path) has recording format \(version), and this vfioscope reads format \(RecordingFormat.version): use "
+                + "the version that recorded it, or a newer one"
         }
     }
 }

@@ -32,9 +32,18 @@ extension Event {
     @inline(__always)
     init(_ plain: PlainRecord, by actor: Actor, vaddr: UInt64, requested: UInt64?) {
         switch plain.kind {
-        case .map: kind = .map(Map(iommu: plain.iommu, iova: plain.iova, vaddr: vaddr, size: plain.size, writable: plain.writable, began: plain.began))
-        case .removal: kind = .mappingRemoved(MappingRemoved(iommu: plain.iommu, iova: plain.iova, size: plain.size, cause: .request))
-        case .unmapRequest: kind = .unmapRequest(UnmapRequest(iommu: plain.iommu, iova: plain.iova, size: plain.size, flags: 0, result: 0, requested: requested))
+        case .map:
+            kind = .map(
+                Map(
+                    iommu: plain.iommu, iova: plain.iova, vaddr: vaddr, size: plain.size, writable: plain.writable,
+                    began: plain.began))
+        case .removal:
+            kind = .mappingRemoved(
+                MappingRemoved(iommu: plain.iommu, iova: plain.iova, size: plain.size, cause: .request))
+        case .unmapRequest:
+            kind = .unmapRequest(
+                UnmapRequest(
+                    iommu: plain.iommu, iova: plain.iova, size: plain.size, flags: 0, result: 0, requested: requested))
         }
         time = plain.time
         self.actor = actor

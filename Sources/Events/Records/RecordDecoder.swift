@@ -2,8 +2,8 @@ import CRecords
 
 /// Turns raw records, as the ring delivers and a recording stores them, into events.
 ///
-/// A pure state machine: what it remembers is which threads are taking a group out of an IOMMU, because what
-/// `vfio_remove_dma` removes meanwhile is teardown and not a request.
+/// A pure state machine: what it remembers is which threads are taking a group out of an IOMMU,
+/// because what `vfio_remove_dma` removes meanwhile is teardown and not a request.
 public struct RecordDecoder: Sendable {
     private var detaching: [(tid: UInt32, iommu: UInt64)] = [] {
         didSet { isTakingDown = !detaching.isEmpty }
@@ -15,27 +15,34 @@ public struct RecordDecoder: Sendable {
 
     public init() {}
 
-    /// Calls `body` with the event that `record` stands for, if it stands for one. O(1), without allocation.
+    /// Calls `body` with the event that `record` stands for, if it stands for one. O(1), without
+    /// allocation.
     ///
     /// - Precondition: `record` points to `count` readable bytes, aligned to 8.
     @inline(__always)
     public mutating func decode(_ record: UnsafeRawPointer, count: Int, _ body: (borrowing Event) -> Void) {
-        // What nearly all records are is put together in place: an event is too large to be handed from function to function.
+        // What nearly all records are is put together in place: an event is too large to be handed
+        // from function to function.
         if count >= MemoryLayout<vs_remove>.size {
             switch vs_type(UInt32(record.load(as: UInt16.self))) {
             case VS_MAP where count >= MemoryLayout<vs_map>.size:
                 return body(Event(time: Self.time(record), actor: Actor(at: record), kind: .map(Map(at: record))))
             case VS_REMOVE:
-                return body(Event(time: Self.time(record), actor: Actor(at: record), kind: .mappingRemoved(removal(record))))
+                return body(
+                    Event(time: Self.time(record), actor: Actor(at: record), kind: .mappingRemoved(removal(record))))
             case VS_UNMAP where count >= MemoryLayout<vs_unmap>.size:
-                return body(Event(time: Self.time(record), actor: Actor(at: record), kind: .unmapRequest(UnmapRequest(at: record))))
+                return body(
+                    Event(
+                        time: Self.time(record), actor: Actor(at: record), kind: .unmapRequest(UnmapRequest(at: record))
+                    ))
             default: break
             }
         }
         if let event = decode(record, count: count) { body(event) }
     }
 
-    /// The event that `record` stands for, or nil when it stands for none. O(1), without allocation.
+    /// The event that `record` stands for, or nil when it stands for none. O(1), without
+    /// allocation.
     ///
     /// - Precondition: `record` points to `count` readable bytes, aligned to 8.
     public mutating func decode(_ record: UnsafeRawPointer, count: Int) -> Event? {
@@ -58,13 +65,17 @@ public struct RecordDecoder: Sendable {
         switch vs_type(UInt32(header.type)) {
         case VS_MAP: return withUnsafeBytes(of: padded(record, size, vs_map())) { .map(Map(at: $0.baseAddress!)) }
         case VS_REMOVE: return .mappingRemoved(removal(record))
-        case VS_UNMAP: return withUnsafeBytes(of: padded(record, size, vs_unmap())) { .unmapRequest(UnmapRequest(at: $0.baseAddress!)) }
+        case VS_UNMAP:
+            return withUnsafeBytes(of: padded(record, size, vs_unmap())) {
+                .unmapRequest(UnmapRequest(at: $0.baseAddress!))
+            }
         case VS_EXTENT:
             let raw = record.load(as: vs_extent.self)
             return .extent(Extent(iova: raw.iova, address: raw.phys, size: raw.bytes))
         case VS_CONTAINER_OPEN: return .containerOpen(ContainerKey(record.load(as: vs_container.self).container))
         case VS_CONTAINER_CLOSE: return .containerClose(ContainerKey(record.load(as: vs_container.self).container))
-        case VS_IOMMU_OPEN, VS_IOMMU_RELEASE, VS_IOMMU_ATTACH, VS_IOMMU_DETACH: return iommuKind(record.load(as: vs_iommu.self), header)
+        case VS_IOMMU_OPEN, VS_IOMMU_RELEASE, VS_IOMMU_ATTACH, VS_IOMMU_DETACH:
+            return iommuKind(record.load(as: vs_iommu.self), header)
         case VS_GROUP_OPEN: return .groupOpen(record.load(as: vs_group.self).number)
         case VS_GROUP_CLOSE: return .groupClose(record.load(as: vs_group.self).number)
         case VS_GROUP_ATTACH:
@@ -79,7 +90,8 @@ public struct RecordDecoder: Sendable {
         case VS_DEVICE_DISABLE: return .deviceLastClose(DeviceUse(record.load(as: vs_device.self), first: false))
         case VS_BAR_MMAP:
             let raw = record.load(as: vs_bar_mmap.self)
-            return .barMmap(BarMmap(device: PCIAddress(packed: raw.pci), vaddr: raw.vaddr, size: raw.size, address: raw.phys))
+            return .barMmap(
+                BarMmap(device: PCIAddress(packed: raw.pci), vaddr: raw.vaddr, size: raw.size, address: raw.phys))
         case VS_MEMORY, VS_RESET, VS_POWER, VS_PCI_REMOVE: return pciKind(record.load(as: vs_pci.self), header)
         case VS_DRIVER:
             let info = DeviceInfo(record, header)
@@ -96,21 +108,27 @@ public struct RecordDecoder: Sendable {
         case VS_LOSS:
             let raw = record.load(as: vs_loss.self)
             return .loss(since: raw.since, lost: raw.lost)
-        case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END, VS_SNAP_CONTAINER, VS_SNAP_GROUP, VS_SNAP_DEVICE, VS_SNAP_ROOT, VS_SNAP_MAP:
+        case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END, VS_SNAP_CONTAINER, VS_SNAP_GROUP,
+            VS_SNAP_DEVICE, VS_SNAP_ROOT, VS_SNAP_MAP:
             return snapshotKind(of: record, header, size)
         default: return nil
         }
     }
 
     @inline(__always)
-    private static func time(_ record: UnsafeRawPointer) -> UInt64 { record.load(fromByteOffset: MemoryLayout<vs_header>.offset(of: \.time)!, as: UInt64.self) }
+    private static func time(_ record: UnsafeRawPointer) -> UInt64 {
+        record.load(fromByteOffset: MemoryLayout<vs_header>.offset(of: \.time)!, as: UInt64.self)
+    }
 
     @inline(__always)
     private func removal(_ record: UnsafeRawPointer) -> MappingRemoved {
         let raw = record.assumingMemoryBound(to: vs_remove.self)
-        let cause: RemovalCause = raw.pointee.flags & VS_REMOVE_FAILED_MAP.rawValue != 0 ? .failedMap
+        let cause: RemovalCause =
+            raw.pointee.flags & VS_REMOVE_FAILED_MAP.rawValue != 0
+            ? .failedMap
             : isDetaching(raw.pointee.h.tid, raw.pointee.iommu) ? .teardown : .request
-        return MappingRemoved(iommu: IOMMUKey(raw.pointee.iommu), iova: raw.pointee.iova, size: raw.pointee.size, cause: cause)
+        return MappingRemoved(
+            iommu: IOMMUKey(raw.pointee.iommu), iova: raw.pointee.iova, size: raw.pointee.size, cause: cause)
     }
 
     private mutating func iommuKind(_ raw: vs_iommu, _ header: vs_header) -> Event.Kind? {
@@ -124,7 +142,9 @@ public struct RecordDecoder: Sendable {
                 detaching.append((header.tid, raw.iommu))
                 return nil
             }
-            if let index = detaching.lastIndex(where: { $0.tid == header.tid && $0.iommu == raw.iommu }) { detaching.remove(at: index) }
+            if let index = detaching.lastIndex(where: { $0.tid == header.tid && $0.iommu == raw.iommu }) {
+                detaching.remove(at: index)
+            }
             return UInt32(header.type) == VS_IOMMU_RELEASE.rawValue ? .iommuRelease(iommu) : nil
         }
     }
@@ -134,8 +154,11 @@ public struct RecordDecoder: Sendable {
         let origin = Origin(rawValue: UInt8(truncatingIfNeeded: raw.origin)) ?? .host
         switch vs_type(UInt32(header.type)) {
         case VS_MEMORY: return .memoryDecode(device, enabled: raw.value & pciCommandMemory != 0, by: origin)
-        case VS_RESET: return .reset(device, phase: raw.value == VS_BEGIN.rawValue ? .begin : .end, wholeBus: raw.whole_bus != 0)
-        case VS_POWER: return .power(device, state: PowerState(rawValue: UInt8(truncatingIfNeeded: raw.value)) ?? .unknown, by: origin)
+        case VS_RESET:
+            return .reset(device, phase: raw.value == VS_BEGIN.rawValue ? .begin : .end, wholeBus: raw.whole_bus != 0)
+        case VS_POWER:
+            return .power(
+                device, state: PowerState(rawValue: UInt8(truncatingIfNeeded: raw.value)) ?? .unknown, by: origin)
         default: return .deviceRemove(device)
         }
     }
@@ -145,8 +168,11 @@ public struct RecordDecoder: Sendable {
             unknownRecords += 1
             return nil
         }
-        return .dmaBuf(DMABuf(action, key: raw.buffer, device: raw.pci == noPCI ? nil : PCIAddress(packed: raw.pci), inode: raw.inode, size: raw.bytes,
-                              address: raw.phys, ranges: raw.ranges, isRevoked: raw.revoked != 0))
+        return .dmaBuf(
+            DMABuf(
+                action, key: raw.buffer, device: raw.pci == noPCI ? nil : PCIAddress(packed: raw.pci), inode: raw.inode,
+                size: raw.bytes,
+                address: raw.phys, ranges: raw.ranges, isRevoked: raw.revoked != 0))
     }
 
     private mutating func keptBarKind(_ raw: vs_kept_bar) -> Event.Kind? {
@@ -154,7 +180,10 @@ public struct RecordDecoder: Sendable {
             unknownRecords += 1
             return nil
         }
-        return .keptBar(KeptBar(device: PCIAddress(packed: raw.pci), address: raw.phys, size: raw.size, isKept: raw.action == VS_KEPT.rawValue))
+        return .keptBar(
+            KeptBar(
+                device: PCIAddress(packed: raw.pci), address: raw.phys, size: raw.size,
+                isKept: raw.action == VS_KEPT.rawValue))
     }
 
     /// A record of a type that has grown: a shorter one is filled with zeros.
@@ -184,24 +213,27 @@ extension RecordDecoder {
         case VS_GROUP_OPEN, VS_GROUP_CLOSE, VS_GROUP_ATTACH, VS_GROUP_DETACH: MemoryLayout<vs_group>.size
         case VS_DEVICE_OPEN, VS_DEVICE_CLOSE, VS_DEVICE_ENABLE, VS_DEVICE_DISABLE: MemoryLayout<vs_device>.size
         case VS_BAR_MMAP: MemoryLayout<vs_bar_mmap>.size
-        case VS_MAP, VS_SNAP_MAP: MemoryLayout<vs_map>.offset(of: \.backing_kind)! // what it had at first
+        case VS_MAP, VS_SNAP_MAP: MemoryLayout<vs_map>.offset(of: \.backing_kind)!  // what it had at first
         case VS_EXTENT: MemoryLayout<vs_extent>.size
         case VS_REMOVE: MemoryLayout<vs_remove>.size
         case VS_UNMAP: MemoryLayout<vs_unmap>.offset(of: \.requested)!
         case VS_MEMORY, VS_RESET, VS_POWER, VS_PCI_REMOVE: MemoryLayout<vs_pci>.size
-        case VS_DRIVER, VS_DEVICE_INFO, VS_BAR_MOVE: MemoryLayout<vs_driver>.offset(of: \.msix_bar)! // what it had at first
+        case VS_DRIVER, VS_DEVICE_INFO, VS_BAR_MOVE:
+            // What it had at first.
+            MemoryLayout<vs_driver>.offset(of: \.msix_bar)!
         case VS_EXIT: MemoryLayout<vs_exit>.size
         case VS_DMA_BUF: MemoryLayout<vs_dma_buf>.size
         case VS_KEPT_BAR: MemoryLayout<vs_kept_bar>.size
         case VS_EXEC: MemoryLayout<vs_exec>.size
-        case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END: MemoryLayout<vs_snap_mark>.offset(of: \.available)! // what it had at first
+        case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END:
+            MemoryLayout<vs_snap_mark>.offset(of: \.available)!  // what it had at first
         case VS_SNAP_ROOT: MemoryLayout<vs_snap_root>.size
         case VS_SNAP_CONTAINER: MemoryLayout<vs_snap_container>.size
         case VS_SNAP_GROUP: MemoryLayout<vs_group>.size
         case VS_SNAP_DEVICE: MemoryLayout<vs_snap_device>.size
         case VS_MODULE: MemoryLayout<vs_module>.size
         case VS_FORK: MemoryLayout<vs_fork>.size
-        case VS_PROCESS_INFO: MemoryLayout<vs_process_info>.offset(of: \.vm_uuid)! // what it had at first
+        case VS_PROCESS_INFO: MemoryLayout<vs_process_info>.offset(of: \.vm_uuid)!  // what it had at first
         case VS_LOSS: MemoryLayout<vs_loss>.size
         default: nil
         }
@@ -213,8 +245,10 @@ extension Actor {
     @inline(__always)
     init(at record: UnsafeRawPointer) {
         let header = record.assumingMemoryBound(to: vs_header.self)
-        self.init(process: ProcessKey(pid: header.pointee.tgid, start: header.pointee.start), tid: header.pointee.tid, uid: header.pointee.uid,
-                  cgroup: header.pointee.cgroup, comm: Comm(copying: record + MemoryLayout<vs_header>.offset(of: \.comm)!))
+        self.init(
+            process: ProcessKey(pid: header.pointee.tgid, start: header.pointee.start), tid: header.pointee.tid,
+            uid: header.pointee.uid,
+            cgroup: header.pointee.cgroup, comm: Comm(copying: record + MemoryLayout<vs_header>.offset(of: \.comm)!))
     }
 }
 
@@ -223,8 +257,9 @@ extension UnmapRequest {
     @inline(__always)
     init(at record: UnsafeRawPointer) {
         let raw = record.assumingMemoryBound(to: vs_unmap.self).pointee
-        self.init(iommu: IOMMUKey(raw.iommu), iova: raw.iova, size: raw.size, flags: raw.flags, result: raw.ret,
-                  requested: raw.requested == 0 ? nil : raw.requested)
+        self.init(
+            iommu: IOMMUKey(raw.iommu), iova: raw.iova, size: raw.size, flags: raw.flags, result: raw.ret,
+            requested: raw.requested == 0 ? nil : raw.requested)
     }
 }
 
@@ -235,21 +270,27 @@ extension Map {
 
     @inline(__always)
     init(_ raw: vs_map) {
-        self.init(iommu: IOMMUKey(raw.iommu), iova: raw.iova, vaddr: raw.vaddr, size: raw.size, readable: raw.prot & 1 != 0, writable: raw.prot & 2 != 0,
-                  result: raw.ret, deviceBytes: raw.device_bytes, extentCount: raw.extents,
-                  moreExtents: UInt32(raw.flags) & VS_MAP_MORE_EXTENTS.rawValue != 0, began: raw.begin,
-                  vaddrOnly: UInt32(raw.flags) & VS_MAP_VADDR_ONLY.rawValue != 0)
+        self.init(
+            iommu: IOMMUKey(raw.iommu), iova: raw.iova, vaddr: raw.vaddr, size: raw.size, readable: raw.prot & 1 != 0,
+            writable: raw.prot & 2 != 0,
+            result: raw.ret, deviceBytes: raw.device_bytes, extentCount: raw.extents,
+            moreExtents: UInt32(raw.flags) & VS_MAP_MORE_EXTENTS.rawValue != 0, began: raw.begin,
+            vaddrOnly: UInt32(raw.flags) & VS_MAP_VADDR_ONLY.rawValue != 0)
         isMemoryGone = UInt32(raw.flags) & VS_MAP_MM_GONE.rawValue != 0
         if raw.backing_kind != 0, let kind = Backing.Kind(rawValue: UInt8(truncatingIfNeeded: raw.backing_kind)) {
-            backing = Backing(kind: kind, device: raw.backing_device, inode: raw.backing_inode, offset: raw.backing_offset)
+            backing = Backing(
+                kind: kind, device: raw.backing_device, inode: raw.backing_inode, offset: raw.backing_offset)
         }
     }
 }
 
 extension DeviceUse {
     init(_ raw: vs_device, first: Bool) {
-        self.init(device: raw.pci == noPCI ? nil : PCIAddress(packed: raw.pci), group: raw.number == notKnown ? nil : raw.number,
-                  openCount: raw.open_count == notKnown ? nil : raw.open_count, memoryEnabled: first ? raw.command & pciCommandMemory != 0 : nil)
+        self.init(
+            device: raw.pci == noPCI ? nil : PCIAddress(packed: raw.pci),
+            group: raw.number == notKnown ? nil : raw.number,
+            openCount: raw.open_count == notKnown ? nil : raw.open_count,
+            memoryEnabled: first ? raw.command & pciCommandMemory != 0 : nil)
     }
 }
 
@@ -257,16 +298,23 @@ extension DeviceInfo {
     /// Reads a `vs_driver` record; the first ones ended before the MSI-X table.
     init(_ record: UnsafeRawPointer, _ header: vs_header) {
         var raw = vs_driver()
-        withUnsafeMutableBytes(of: &raw) { $0.copyMemory(from: UnsafeRawBufferPointer(start: record, count: min(Int(header.size), $0.count))) }
-        self.init(device: PCIAddress(packed: raw.pci), group: raw.number == notKnown ? nil : raw.number, vendorID: raw.vendor, deviceID: raw.device,
-                  classCode: raw.class_code,
-                  driver: DriverName(copying: record + MemoryLayout<vs_driver>.offset(of: \.driver)!, count: Int(VS_DRIVER_BYTES)))
+        withUnsafeMutableBytes(of: &raw) {
+            $0.copyMemory(from: UnsafeRawBufferPointer(start: record, count: min(Int(header.size), $0.count)))
+        }
+        self.init(
+            device: PCIAddress(packed: raw.pci), group: raw.number == notKnown ? nil : raw.number, vendorID: raw.vendor,
+            deviceID: raw.device,
+            classCode: raw.class_code,
+            driver: DriverName(
+                copying: record + MemoryLayout<vs_driver>.offset(of: \.driver)!, count: Int(VS_DRIVER_BYTES)))
         let first = record + MemoryLayout<vs_driver>.offset(of: \.bars)!
         for index in 0..<Int(VS_BARS) {
             let bar = (first + index * MemoryLayout<vs_bar>.stride).load(as: vs_bar.self)
             bars[index] = Bar(address: bar.address, size: bar.size)
         }
-        if raw.msix_bytes > 0, raw.msix_bar < 6 { msix = MSIXTable(bar: UInt8(raw.msix_bar), offset: raw.msix_offset, size: raw.msix_bytes) }
+        if raw.msix_bytes > 0, raw.msix_bar < 6 {
+            msix = MSIXTable(bar: UInt8(raw.msix_bar), offset: raw.msix_offset, size: raw.msix_bytes)
+        }
     }
 }
 

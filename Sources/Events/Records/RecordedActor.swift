@@ -2,7 +2,8 @@ import CRecords
 
 /// Who did it, as the header of a record has it: six words, compared without being made an `Actor`.
 ///
-/// The thread id (in the upper half), the process's start, the cgroup, pid and uid, and two words of the name.
+/// The thread id (in the upper half), the process's start, the cgroup, pid and uid, and two words
+/// of the name.
 public struct RecordedActor: Sendable {
     @usableFromInline let words: InlineArray<6, UInt64>
 
@@ -15,11 +16,15 @@ public struct RecordedActor: Sendable {
 
     @inlinable @inline(__always)
     public init(_ actor: Actor) {
-        words = [UInt64(actor.tid) << 32, actor.process.start, actor.cgroup, UInt64(actor.process.pid) | UInt64(actor.uid) << 32,
-                 actor.comm.low.littleEndian, actor.comm.high.littleEndian]
+        words = [
+            UInt64(actor.tid) << 32, actor.process.start, actor.cgroup,
+            UInt64(actor.process.pid) | UInt64(actor.uid) << 32,
+            actor.comm.low.littleEndian, actor.comm.high.littleEndian,
+        ]
     }
 
-    /// True only for the same actor; false says nothing of one whose name has other bytes behind its end.
+    /// True only for the same actor; false says nothing of one whose name has other bytes behind
+    /// its end.
     @inlinable @inline(__always)
     public func isSame(as other: RecordedActor) -> Bool {
         var difference: UInt64 = 0
@@ -28,7 +33,10 @@ public struct RecordedActor: Sendable {
     }
 
     public var actor: Actor {
-        Actor(process: ProcessKey(pid: UInt32(truncatingIfNeeded: words[3]), start: words[1]), tid: UInt32(truncatingIfNeeded: words[0] >> 32),
-              uid: UInt32(truncatingIfNeeded: words[3] >> 32), cgroup: words[2], comm: withUnsafeBytes(of: words) { Comm(copying: $0.baseAddress! + 32) })
+        Actor(
+            process: ProcessKey(pid: UInt32(truncatingIfNeeded: words[3]), start: words[1]),
+            tid: UInt32(truncatingIfNeeded: words[0] >> 32),
+            uid: UInt32(truncatingIfNeeded: words[3] >> 32), cgroup: words[2],
+            comm: withUnsafeBytes(of: words) { Comm(copying: $0.baseAddress! + 32) })
     }
 }

@@ -1,18 +1,23 @@
 import Glibc
 
-/// Who did it and in which container, as the last plain line said it: lines come in runs of one actor, so nearly always it is the same text again.
+/// Who did it and in which container, as the last plain line said it: lines come in runs of one
+/// actor, so nearly always it is the same text again.
 ///
-/// Invariant: `text` is what lies between the text of `time` and the digits of `iova`, and says nothing but `actor` and `container`.
+/// Invariant: `text` is what lies between the text of `time` and the digits of `iova`, and says
+/// nothing but `actor` and `container`.
 struct TimelineActorText {
     private(set) var actor = Actor()
     private(set) var container: UInt32 = 0
     private var text: [UInt8] = []
 
-    /// Steps over the text; false, and the scanner is anywhere, if it is not spelled as the writer does.
+    /// Steps over the text; false, and the scanner is anywhere, if it is not spelled as the writer
+    /// does.
     @inline(__always)
     mutating func skip(_ scanner: inout TimelineScanner) -> Bool {
         let count = text.count
-        let isSame = count > 0 && scanner.room &- scanner.offset >= count && text.withUnsafeBufferPointer { memcmp($0.baseAddress!, scanner.base + scanner.offset, count) == 0 }
+        let isSame =
+            count > 0 && scanner.room &- scanner.offset >= count
+            && text.withUnsafeBufferPointer { memcmp($0.baseAddress!, scanner.base + scanner.offset, count) == 0 }
         guard isSame else { return read(&scanner) }
         scanner.offset &+= count
         return true
@@ -22,15 +27,19 @@ struct TimelineActorText {
     private mutating func read(_ scanner: inout TimelineScanner) -> Bool {
         let start = scanner.offset
         guard scanner.skip(#","pid":"#), let pid = scanner.shortNumber().flatMap({ UInt32(exactly: $0) }),
-              scanner.skip(#","tid":"#), let tid = scanner.shortNumber().flatMap({ UInt32(exactly: $0) }),
-              scanner.skip(#","start":"#), let began = scanner.shortNumber(), scanner.skip(#","comm":""#) else { return false }
+            scanner.skip(#","tid":"#), let tid = scanner.shortNumber().flatMap({ UInt32(exactly: $0) }),
+            scanner.skip(#","start":"#), let began = scanner.shortNumber(), scanner.skip(#","comm":""#)
+        else { return false }
         let comm = scanner.offset
         guard let end = scanner.skipPlainText(), end - comm <= 16,
-              scanner.skip(#","uid":"#), let uid = scanner.shortNumber().flatMap({ UInt32(exactly: $0) }),
-              scanner.skip(#","cgroup":"#), let cgroup = scanner.shortNumber(),
-              scanner.skip(#","container":"c"#), let number = scanner.shortNumber().flatMap({ UInt32(exactly: $0) }),
-              scanner.skip(#"","iova":"0x"#) else { return false }
-        actor = Actor(process: ProcessKey(pid: pid, start: began), tid: tid, uid: uid, cgroup: cgroup, comm: Comm(plain: scanner.base + comm, count: end - comm))
+            scanner.skip(#","uid":"#), let uid = scanner.shortNumber().flatMap({ UInt32(exactly: $0) }),
+            scanner.skip(#","cgroup":"#), let cgroup = scanner.shortNumber(),
+            scanner.skip(#","container":"c"#), let number = scanner.shortNumber().flatMap({ UInt32(exactly: $0) }),
+            scanner.skip(#"","iova":"0x"#)
+        else { return false }
+        actor = Actor(
+            process: ProcessKey(pid: pid, start: began), tid: tid, uid: uid, cgroup: cgroup,
+            comm: Comm(plain: scanner.base + comm, count: end - comm))
         container = number
         text.removeAll(keepingCapacity: true)
         text.append(contentsOf: UnsafeBufferPointer(start: scanner.base + start, count: scanner.offset - start))

@@ -1,4 +1,5 @@
-/// Why a file cannot be read as a timeline at all. Lesser faults are defects of the evidence: see `TimelineReader`.
+/// Why a file cannot be read as a timeline at all. Lesser faults are defects of the evidence: see
+/// `TimelineReader`.
 public enum TimelineError: Error, Equatable, Sendable, CustomStringConvertible {
     case empty
     /// The first line is no header; says what is wrong with it.
@@ -13,7 +14,8 @@ public enum TimelineError: Error, Equatable, Sendable, CustomStringConvertible {
         case .notATimeline(let why):
             "this is not a vfioscope timeline: \(why)"
         case .newerSchema(let schema):
-            "the timeline has schema \(schema), and this vfioscope reads \(TimelineReader.schema): use a newer vfioscope"
+            "the timeline has schema \(schema), and this vfioscope reads \(TimelineReader.schema): use a newer "
+                + "vfioscope"
         }
     }
 }

@@ -1,8 +1,11 @@
-/// The known fields of one JSON object, found by word: filled by one pass over its text, nothing copied.
+/// The known fields of one JSON object, found by word: filled by one pass over its text, nothing
+/// copied.
 ///
-/// Reused from line to line; `round` tells the fields of this object from older ones. The line's bytes must outlive the use.
+/// Reused from line to line; `round` tells the fields of this object from older ones. The line's
+/// bytes must outlive the use.
 ///
-/// Invariant: `slots` has one value for each word, at its ordinal; one belongs to this object if its `round` is the present one.
+/// Invariant: `slots` has one value for each word, at its ordinal; one belongs to this object if
+/// its `round` is the present one.
 final class TimelineFields {
     private let slots: UnsafeMutablePointer<TimelineScanner.Value>
     private static let slotCount = TimelineWord.allCases.count
@@ -22,7 +25,8 @@ final class TimelineFields {
 
     deinit { slots.deallocate() }
 
-    /// Scans the object that begins at the scanner's offset, and stops behind it. O(bytes). The last of equal keys counts.
+    /// Scans the object that begins at the scanner's offset, and stops behind it. O(bytes). The
+    /// last of equal keys counts.
     func fill(_ scanner: inout TimelineScanner) throws(TimelineFault) {
         base = scanner.base
         start = scanner.offset
@@ -81,7 +85,9 @@ final class TimelineFields {
     @inline(__always)
     func unsigned(_ word: TimelineWord) throws(TimelineFault) -> UInt64? {
         guard let value = value(word) else { return nil }
-        guard value.kind == .unsigned else { throw TimelineFault(offset: value.start, expected: "an integer from 0 to 2^64-1") }
+        guard value.kind == .unsigned else {
+            throw TimelineFault(offset: value.start, expected: "an integer from 0 to 2^64-1")
+        }
         return value.magnitude
     }
 
@@ -98,7 +104,8 @@ final class TimelineFields {
         guard let value = value(word) else { return nil }
         switch value.kind {
         case .unsigned where value.magnitude <= UInt64(Int64.max): return Int64(value.magnitude)
-        case .negative where value.magnitude <= UInt64(Int64.max) + 1: return Int64(truncatingIfNeeded: 0 &- value.magnitude)
+        case .negative where value.magnitude <= UInt64(Int64.max) + 1:
+            return Int64(truncatingIfNeeded: 0 &- value.magnitude)
         default: throw TimelineFault(offset: value.start, expected: "an integer from -2^63 to 2^63-1")
         }
     }
@@ -127,7 +134,9 @@ final class TimelineFields {
     func hex(_ word: TimelineWord) throws(TimelineFault) -> UInt64? {
         guard let value = value(word) else { return nil }
         let length = value.end &- value.start
-        guard value.kind == .string, length >= 3, length <= 18, base[value.start] == 0x30, base[value.start &+ 1] == 0x78 else {
+        guard value.kind == .string, length >= 3, length <= 18, base[value.start] == 0x30,
+            base[value.start &+ 1] == 0x78
+        else {
             throw TimelineFault(offset: value.start, expected: "a hex string such as \"0x80000000\"")
         }
         var scanner = TimelineScanner(base, room: room, offset: value.start &+ 2)
@@ -162,7 +171,9 @@ final class TimelineFields {
             guard digit < 10 else { throw TimelineFault(offset: offset, expected: "a container such as \"c1\"") }
             number = number &* 10 &+ UInt64(digit)
         }
-        guard let small = UInt32(exactly: number) else { throw TimelineFault(offset: value.start, expected: "a container such as \"c1\"") }
+        guard let small = UInt32(exactly: number) else {
+            throw TimelineFault(offset: value.start, expected: "a container such as \"c1\"")
+        }
         return small
     }
 
@@ -175,7 +186,8 @@ final class TimelineFields {
         return device
     }
 
-    /// `dddd:bb:dd.f`, the domain of 4 to 8 digits; without the allocations of `PCIAddress.init?(_:)`.
+    /// `dddd:bb:dd.f`, the domain of 4 to 8 digits; without the allocations of
+    /// `PCIAddress.init?(_:)`.
     private func pciAddress(_ value: TimelineScanner.Value) -> PCIAddress? {
         let length = value.end - value.start
         guard length >= 12, length <= 16 else { return nil }
@@ -194,12 +206,15 @@ final class TimelineFields {
 
     // MARK: Text and nested values
 
-    /// The first `capacity` bytes of a string, cut between characters. Allocates only for a string with escapes.
+    /// The first `capacity` bytes of a string, cut between characters. Allocates only for a string
+    /// with escapes.
     @inline(__always)
     func text<let capacity: Int>(_ key: TimelineWord) throws(TimelineFault) -> InlineText<capacity>? {
         guard let value = value(key) else { return nil }
         if value.kind == .string {
-            return InlineText(copying: base + value.start, count: wholeCharacters(base + value.start, value.end &- value.start, limit: capacity))
+            return InlineText(
+                copying: base + value.start,
+                count: wholeCharacters(base + value.start, value.end &- value.start, limit: capacity))
         }
         guard value.kind == .escapedString else { throw TimelineFault(offset: value.start, expected: "a string") }
         let unescaped = Array(TimelineText.unescape(base + value.start, value.end - value.start).utf8)
@@ -210,13 +225,17 @@ final class TimelineFields {
     }
 
     func comm(_ key: TimelineWord) throws(TimelineFault) -> Comm? {
-        if let value = value(key), value.kind == .string, value.end &- value.start <= 16 { return Comm(plain: base + value.start, count: value.end &- value.start) }
+        if let value = value(key), value.kind == .string, value.end &- value.start <= 16 {
+            return Comm(plain: base + value.start, count: value.end &- value.start)
+        }
         return (try text(key) as InlineText<16>?).map { Comm($0) }
     }
 
     func string(_ key: TimelineWord) throws(TimelineFault) -> String? {
         guard let value = value(key) else { return nil }
-        guard value.kind == .string || value.kind == .escapedString else { throw TimelineFault(offset: value.start, expected: "a string") }
+        guard value.kind == .string || value.kind == .escapedString else {
+            throw TimelineFault(offset: value.start, expected: "a string")
+        }
         return TimelineText.unescape(base + value.start, value.end - value.start)
     }
 
@@ -237,7 +256,8 @@ final class TimelineFields {
 }
 
 enum TimelineText {
-    /// The text of a JSON string whose escapes are sound; lone surrogates and invalid UTF-8 become U+FFFD.
+    /// The text of a JSON string whose escapes are sound; lone surrogates and invalid UTF-8 become
+    /// U+FFFD.
     static func unescape(_ base: UnsafePointer<UInt8>, _ count: Int) -> String {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(count)
@@ -276,7 +296,9 @@ enum TimelineText {
     /// The code unit of `\uXXXX` at `index`.
     private static func codeUnit(_ base: UnsafePointer<UInt8>, _ count: Int, at index: Int) -> UInt32 {
         var code: UInt32 = 0
-        for offset in 2..<6 where index + offset < count { code = code << 4 | UInt32(hexDigitValue(base[index + offset]) ?? 0) }
+        for offset in 2..<6 where index + offset < count {
+            code = code << 4 | UInt32(hexDigitValue(base[index + offset]) ?? 0)
+        }
         return code
     }
 }

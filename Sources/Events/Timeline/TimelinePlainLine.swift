@@ -1,8 +1,10 @@
-/// What nearly all lines of a timeline are, just as the writer spells them: RAM without a file mapped, removed on request, or asked to be
-/// unmapped, and all of it went well. See `PlainRecord`.
+/// What nearly all lines of a timeline are, just as the writer spells them: RAM without a file
+/// mapped, removed on request, or asked to be unmapped, and all of it went well. See `PlainRecord`.
 ///
-/// One pass from left to right reads it, and looks nothing up. A line that differs in a single byte, by a space or by the order of its keys, is
-/// no plain one: `TimelineFields` reads it, and tells what is wrong if something is. So this must accept nothing that means something else there.
+/// One pass from left to right reads it, and looks nothing up. A line that differs in a single
+/// byte, by a space or by the order of its keys, is no plain one: `TimelineFields` reads it, and
+/// tells what is wrong if something is. So this must accept nothing that means something else
+/// there.
 struct TimelinePlainLine {
     var kind: PlainRecord.Kind
     var writable = false
@@ -11,7 +13,8 @@ struct TimelinePlainLine {
     var size: UInt64
     var began: UInt64 = 0
 
-    /// Reads the line, and steps to its line feed; who did it and where is left in `actor`. nil, and the scanner is anywhere, if it is not plain.
+    /// Reads the line, and steps to its line feed; who did it and where is left in `actor`. nil,
+    /// and the scanner is anywhere, if it is not plain.
     @inline(__always)
     init?(_ scanner: inout TimelineScanner, _ actor: inout TimelineActorText) {
         if scanner.skip(#"{"type":"map","t":"#) {
@@ -23,8 +26,12 @@ struct TimelinePlainLine {
         } else {
             return nil
         }
-        guard let time = scanner.shortNumber(), scanner.skip(#","time":""#), scanner.skipPlainText() != nil else { return nil }
-        guard actor.skip(&scanner), let iova = scanner.hexNumber(), scanner.skip(#"","size":"#), let size = scanner.shortNumber() else { return nil }
+        guard let time = scanner.shortNumber(), scanner.skip(#","time":""#), scanner.skipPlainText() != nil else {
+            return nil
+        }
+        guard actor.skip(&scanner), let iova = scanner.hexNumber(), scanner.skip(#"","size":"#),
+            let size = scanner.shortNumber()
+        else { return nil }
         self.time = time
         self.iova = iova
         self.size = size
@@ -37,15 +44,19 @@ struct TimelinePlainLine {
         switch kind {
         case .map:
             writable = scanner.skip(#","read":true,"write":true,"result":0,"ram":"#)
-            guard writable || scanner.skip(#","read":true,"write":false,"result":0,"ram":"#), let ram = scanner.shortNumber(), ram == size,
-                  scanner.skip(#","targets":[],"provenance":"observed""#) else { return false }
+            guard writable || scanner.skip(#","read":true,"write":false,"result":0,"ram":"#),
+                let ram = scanner.shortNumber(), ram == size,
+                scanner.skip(#","targets":[],"provenance":"observed""#)
+            else { return false }
             guard scanner.skip(#","began":"#) else { return true }
             guard let began = scanner.shortNumber() else { return false }
             self.began = began
             return true
         case .removal: return scanner.skip(#","cause":"request""#)
         case .unmapRequest:
-            guard size != 0, scanner.skip(#","flags":0,"requested":"#), let requested = scanner.shortNumber() else { return false }
+            guard size != 0, scanner.skip(#","flags":0,"requested":"#), let requested = scanner.shortNumber() else {
+                return false
+            }
             return requested == size && scanner.skip(#","result":0"#)
         }
     }
@@ -54,11 +65,15 @@ struct TimelinePlainLine {
 extension TimelineReader {
     /// Reads the line at the scanner if it is a plain one, and steps to its line feed.
     ///
-    /// - Parameter plain: gets it first, and says whether that is enough; if not, `body` gets the event.
+    /// - Parameter plain: gets it first, and says whether that is enough; if not, `body` gets the
+    ///   event.
     @inline(__always)
-    mutating func readPlain(_ scanner: inout TimelineScanner, _ plain: (PlainRecord) -> Bool, _ body: (Event) -> Void) -> Bool {
+    mutating func readPlain(_ scanner: inout TimelineScanner, _ plain: (PlainRecord) -> Bool, _ body: (Event) -> Void)
+        -> Bool
+    {
         guard let line = TimelinePlainLine(&scanner, &actorText) else { return false }
-        let iommu = line.kind == .unmapRequest ? containers.iommu(actorText.container) : containers.mapped(actorText.container)
+        let iommu =
+            line.kind == .unmapRequest ? containers.iommu(actorText.container) : containers.mapped(actorText.container)
         let record = PlainRecord(line, actorText.actor, iommu)
         // A plain request's size is what was asked for.
         if !plain(record) { body(Event(record, by: actorText.actor, vaddr: 0, requested: line.size)) }

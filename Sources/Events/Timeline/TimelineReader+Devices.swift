@@ -1,14 +1,19 @@
 /// Lines' nested arrays: hooks, devices with their BARs, targets.
 extension TimelineReader {
-    /// Calls `body` with a scanner at each element of an array field; `body` must step over the element. An absent array has none.
-    mutating func forEachElement(of key: TimelineWord,
-                                 _ body: (inout TimelineReader, inout TimelineScanner) throws(TimelineFault) -> Void) throws(TimelineFault) {
+    /// Calls `body` with a scanner at each element of an array field; `body` must step over the
+    /// element. An absent array has none.
+    mutating func forEachElement(
+        of key: TimelineWord,
+        _ body: (inout TimelineReader, inout TimelineScanner) throws(TimelineFault) -> Void
+    ) throws(TimelineFault) {
         guard let scanner = try fields.array(key) else { return }
         try forEachElement(in: scanner, body)
     }
 
-    private mutating func forEachElement(in array: TimelineScanner,
-                                         _ body: (inout TimelineReader, inout TimelineScanner) throws(TimelineFault) -> Void) throws(TimelineFault) {
+    private mutating func forEachElement(
+        in array: TimelineScanner,
+        _ body: (inout TimelineReader, inout TimelineScanner) throws(TimelineFault) -> Void
+    ) throws(TimelineFault) {
         var scanner = array
         _ = scanner.skip(0x5b)
         scanner.skipSpace()
@@ -26,8 +31,10 @@ extension TimelineReader {
         var hooks: [Session.Hook] = []
         try forEachElement(of: .hooks) { (reader, scanner) throws(TimelineFault) in
             try reader.nested.fill(&scanner)
-            hooks.append(Session.Hook(name: try reader.nested.string(.name) ?? "", function: try reader.nested.string(.function) ?? "",
-                                      how: try reader.nested.string(.how) ?? ""))
+            hooks.append(
+                Session.Hook(
+                    name: try reader.nested.string(.name) ?? "", function: try reader.nested.string(.function) ?? "",
+                    how: try reader.nested.string(.how) ?? ""))
         }
         return hooks
     }
@@ -46,7 +53,8 @@ extension TimelineReader {
 
     /// The device of a `device` line; its BARs are the reader's knowledge from here on.
     ///
-    /// - Parameter isWhole: whether no BARs means that there are none; a driver's line need not say everything (`Device.merge` in MappingGraph).
+    /// - Parameter isWhole: whether no BARs means that there are none; a driver's line need not say
+    ///   everything (`Device.merge` in MappingGraph).
     mutating func readDevice(isWhole: Bool) throws(TimelineFault) -> DeviceInfo {
         guard var info = try deviceInfo(fields) else { throw fields.missing("a device's address") }
         if let array = try fields.array(.bars) { info.bars = try readBars(array) }
@@ -60,7 +68,8 @@ extension TimelineReader {
         var bars = InlineArray<7, Bar>(repeating: Bar())
         try forEachElement(in: array) { (reader, scanner) throws(TimelineFault) in
             try reader.nested.fill(&scanner)
-            guard let bar = try reader.nested.unsigned(.bar), bar < 7, let address = try reader.nested.hex(.address), let size = try reader.nested.unsigned(.size)
+            guard let bar = try reader.nested.unsigned(.bar), bar < 7, let address = try reader.nested.hex(.address),
+                let size = try reader.nested.unsigned(.size)
             else { throw reader.nested.missing("a BAR with bar (0 to 6), address and size") }
             bars[Int(bar)] = Bar(address: address, size: size)
         }
@@ -78,7 +87,8 @@ extension TimelineReader {
                 throw reader.nested.missing("a target with iova and size")
             }
             let address = try reader.address(reader.nested)
-            // Pieces without owner that meet are joined, but for the rest that no extent told of: no extent may tell of it now.
+            // Pieces without owner that meet are joined, but for the rest that no extent told of:
+            // no extent may tell of it now.
             if address == nil, endOfUnknown == iova { return }
             endOfUnknown = address == nil ? iova &+ size : nil
             body(Extent(iova: iova, address: address ?? unknownAddress, size: size))
@@ -87,27 +97,35 @@ extension TimelineReader {
         return count
     }
 
-    /// The physical address of `device`, `bar`, `bar_offset`; nil when they are absent or lead to no BAR that is known.
+    /// The physical address of `device`, `bar`, `bar_offset`; nil when they are absent or lead to
+    /// no BAR that is known.
     func address(_ fields: TimelineFields) throws(TimelineFault) -> UInt64? {
-        guard let device = try fields.device(.device), let bar = try fields.unsigned(.bar), let offset = try fields.unsigned(.barOffset) else { return nil }
+        guard let device = try fields.device(.device), let bar = try fields.unsigned(.bar),
+            let offset = try fields.unsigned(.barOffset)
+        else { return nil }
         guard bar < 7 else { throw fields.missing("a bar from 0 to 6") }
         guard let found = bars[device]?[Int(bar)], found.size > 0 else { return nil }
         return found.address &+ offset
     }
 }
 
-/// Where no BAR can be: physical addresses have 52 bits. A target without an owner gets it, and so finds none again.
+/// Where no BAR can be: physical addresses have 52 bits. A target without an owner gets it, and so
+/// finds none again.
 private let unknownAddress: UInt64 = 1 << 60
 
 /// The device of an object but for its BARs; nil without a PCI address.
 private func deviceInfo(_ fields: TimelineFields) throws(TimelineFault) -> DeviceInfo? {
     guard let device = try fields.device(.device) else { return nil }
     var msix: MSIXTable?
-    if let bar = try fields.unsigned(.msixBar), bar < 6, let offset = try fields.unsigned32(.msixOffset), let size = try fields.unsigned32(.msixSize), size > 0 {
+    if let bar = try fields.unsigned(.msixBar), bar < 6, let offset = try fields.unsigned32(.msixOffset),
+        let size = try fields.unsigned32(.msixSize), size > 0
+    {
         msix = MSIXTable(bar: UInt8(bar), offset: offset, size: size)
     }
     return DeviceInfo(
-        device: device, group: try fields.unsigned32(.group), vendorID: UInt16(truncatingIfNeeded: try fields.hex(.vendor) ?? 0),
-        deviceID: UInt16(truncatingIfNeeded: try fields.hex(.deviceID) ?? 0), classCode: UInt32(truncatingIfNeeded: try fields.hex(.classCode) ?? 0),
+        device: device, group: try fields.unsigned32(.group),
+        vendorID: UInt16(truncatingIfNeeded: try fields.hex(.vendor) ?? 0),
+        deviceID: UInt16(truncatingIfNeeded: try fields.hex(.deviceID) ?? 0),
+        classCode: UInt32(truncatingIfNeeded: try fields.hex(.classCode) ?? 0),
         driver: try fields.text(.driver) ?? DriverName(), msix: msix)
 }

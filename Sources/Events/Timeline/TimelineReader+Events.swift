@@ -3,7 +3,9 @@ extension TimelineReader {
     /// Calls `body` with the event of the line in `fields`, after the extents of a mapping.
     @inline(__always)
     mutating func readEvent(_ type: TimelineWord, _ body: (Event) -> Void) throws(TimelineFault) {
-        guard let time = try fields.unsigned(.t) else { throw fields.missing("an object with t, nanoseconds since boot") }
+        guard let time = try fields.unsigned(.t) else {
+            throw fields.missing("an object with t, nanoseconds since boot")
+        }
         let actor = try readActor()
         switch type {
         case .map: try readMap(time, actor, body)
@@ -16,21 +18,28 @@ extension TimelineReader {
     @inline(__always)
     private func readActor() throws(TimelineFault) -> Actor {
         guard let pid = try fields.unsigned32(.pid) else { return Actor() }
-        return Actor(process: ProcessKey(pid: pid, start: try fields.unsigned(.start) ?? 0), tid: try fields.unsigned32(.tid) ?? pid,
-                     uid: try fields.unsigned32(.uid) ?? 0, cgroup: try fields.unsigned(.cgroup) ?? 0, comm: try fields.comm(.comm) ?? Comm())
+        return Actor(
+            process: ProcessKey(pid: pid, start: try fields.unsigned(.start) ?? 0),
+            tid: try fields.unsigned32(.tid) ?? pid,
+            uid: try fields.unsigned32(.uid) ?? 0, cgroup: try fields.unsigned(.cgroup) ?? 0,
+            comm: try fields.comm(.comm) ?? Comm())
     }
 
     @inline(__always)
     private mutating func readMap(_ time: UInt64, _ actor: Actor, _ body: (Event) -> Void) throws(TimelineFault) {
-        guard let iova = try fields.hex(.iova), let size = try fields.unsigned(.size) else { throw fields.missing("a map with iova and size") }
+        guard let iova = try fields.hex(.iova), let size = try fields.unsigned(.size) else {
+            throw fields.missing("a map with iova and size")
+        }
         let ram = try fields.unsigned(.ram) ?? size
         guard ram <= size else { throw fields.missing("ram of at most size") }
         let container = try fields.container(.container)
         let result = try fields.result(.result) ?? 0
-        var map = Map(iommu: result == 0 ? containers.mapped(container) : containers.iommu(container), iova: iova, vaddr: try fields.hex(.vaddr) ?? 0, size: size, readable: try fields.bool(.read) ?? true,
-                      writable: try fields.bool(.write) ?? true, result: result, deviceBytes: size - ram,
-                      moreExtents: try fields.bool(.moreTargets) ?? false, began: try fields.unsigned(.began) ?? 0,
-                      vaddrOnly: try fields.bool(.vaddrOnly) ?? false)
+        var map = Map(
+            iommu: result == 0 ? containers.mapped(container) : containers.iommu(container), iova: iova,
+            vaddr: try fields.hex(.vaddr) ?? 0, size: size, readable: try fields.bool(.read) ?? true,
+            writable: try fields.bool(.write) ?? true, result: result, deviceBytes: size - ram,
+            moreExtents: try fields.bool(.moreTargets) ?? false, began: try fields.unsigned(.began) ?? 0,
+            vaddrOnly: try fields.bool(.vaddrOnly) ?? false)
         switch try fields.word(.provenance) {
         case .snapshot: map.provenance = .snapshot
         case .inferred: map.provenance = .inferred
@@ -52,14 +61,18 @@ extension TimelineReader {
         case .anonymous: kind = .anonymous
         default: throw fields.missing("a backing of file, memfd or anonymous")
         }
-        return Backing(kind: kind, device: try fields.unsigned32(.backingDevice) ?? 0, inode: try fields.unsigned(.backingInode) ?? 0,
-                       offset: try fields.unsigned(.backingOffset) ?? 0)
+        return Backing(
+            kind: kind, device: try fields.unsigned32(.backingDevice) ?? 0,
+            inode: try fields.unsigned(.backingInode) ?? 0,
+            offset: try fields.unsigned(.backingOffset) ?? 0)
     }
 
     /// nil for what a snapshot showed to be gone: the graph sees it anew.
     @inline(__always)
     private mutating func readUnmap() throws(TimelineFault) -> Event.Kind? {
-        guard let iova = try fields.hex(.iova), let size = try fields.unsigned(.size) else { throw fields.missing("an unmap with iova and size") }
+        guard let iova = try fields.hex(.iova), let size = try fields.unsigned(.size) else {
+            throw fields.missing("an unmap with iova and size")
+        }
         let container = try fields.container(.container)
         switch try fields.word(.action) {
         case .removed:
@@ -71,16 +84,24 @@ extension TimelineReader {
             case .resync: return nil
             default: throw fields.missing("a cause of request, teardown, failed-map or resync")
             }
-            return .mappingRemoved(MappingRemoved(iommu: cause == .failedMap ? containers.iommu(container) : containers.mapped(container), iova: iova, size: size, cause: cause))
+            return .mappingRemoved(
+                MappingRemoved(
+                    iommu: cause == .failedMap ? containers.iommu(container) : containers.mapped(container), iova: iova,
+                    size: size, cause: cause))
         case .request:
-            return .unmapRequest(UnmapRequest(iommu: containers.iommu(container), iova: iova, size: size, flags: try fields.unsigned32(.flags) ?? 0,
-                                              result: try fields.result(.result) ?? 0, requested: try fields.unsigned(.requested)))
+            return .unmapRequest(
+                UnmapRequest(
+                    iommu: containers.iommu(container), iova: iova, size: size,
+                    flags: try fields.unsigned32(.flags) ?? 0,
+                    result: try fields.result(.result) ?? 0, requested: try fields.unsigned(.requested)))
         default: throw fields.missing("an unmap's action")
         }
     }
 
     @inline(never)
-    private mutating func readOther(_ type: TimelineWord, _ time: UInt64, _ body: (Event.Kind) -> Void) throws(TimelineFault) {
+    private mutating func readOther(_ type: TimelineWord, _ time: UInt64, _ body: (Event.Kind) -> Void)
+        throws(TimelineFault)
+    {
         switch type {
         case .container: try readContainer(body)
         case .group: try readGroup(body)
@@ -109,12 +130,16 @@ extension TimelineReader {
 
     /// Unit, container and pod follow from the control group's path.
     private func readProcessInfo() throws(TimelineFault) -> ProcessInfo {
-        // Whether the limit was lifted stands with every limit that is known; without a number there is none.
+        // Whether the limit was lifted stands with every limit that is known; without a number
+        // there is none.
         let memoryLock = try fields.bool(.ipcLock).map { isLifted throws(TimelineFault) in
             MemoryLock(limit: try fields.unsigned(.memlockLimit), isLifted: isLifted)
         }
-        return ProcessInfo(exe: try fields.text(.exe) ?? ShortText(), vm: try fields.text(.vm) ?? ShortText(), vmUUID: try fields.string(.vmUUID) ?? "",
-                           command: try fields.string(.command) ?? "", cgroupPath: try fields.string(.cgroupPath) ?? "", memoryLock: memoryLock)
+        return ProcessInfo(
+            exe: try fields.text(.exe) ?? ShortText(), vm: try fields.text(.vm) ?? ShortText(),
+            vmUUID: try fields.string(.vmUUID) ?? "",
+            command: try fields.string(.command) ?? "", cgroupPath: try fields.string(.cgroupPath) ?? "",
+            memoryLock: memoryLock)
     }
 
     private mutating func readContainer(_ body: (Event.Kind) -> Void) throws(TimelineFault) {
@@ -125,11 +150,14 @@ extension TimelineReader {
         case (.open, let number?) where isInferred:
             // It follows from the lines that use it; but for its type.
             if type != 0 { body(.iommuOpen(containers[number].iommu, type: type, container: nil)) }
-        case (.open, let number?): body(.containerOpen(containers.open(number, replaces: try fields.container(.replaces))))
+        case (.open, let number?):
+            body(.containerOpen(containers.open(number, replaces: try fields.container(.replaces))))
         case (.close, _): body(.containerClose(number.map { containers[$0].container } ?? ContainerKey(0)))
         case (.setIOMMU, let number?):
-            let keys = containers.link(number, absorbs: try fields.container(.absorbs), replaces: try fields.container(.replaces))
-            // Without a type its opening was not seen; the group that was attached then led to the container.
+            let keys = containers.link(
+                number, absorbs: try fields.container(.absorbs), replaces: try fields.container(.replaces))
+            // Without a type its opening was not seen; the group that was attached then led to the
+            // container.
             if type == 0, let group = try fields.unsigned32(.group) {
                 body(.iommuAttach(keys.iommu, group: group, result: 0))
             } else {
@@ -142,19 +170,31 @@ extension TimelineReader {
             body(isInferred ? .iommuOpen(iommu, type: 0, container: nil) : .iommuRelease(iommu))
         case (.release, nil): body(.iommuRelease(IOMMUKey(0)))
         case (.present, let number?): try readPresent(number, body)
-        case (.held, _): body(.snapshotHolder(.container(number.map { containers[$0].container } ?? ContainerKey(0)), byMapping: try isByMapping()))
+        case (.held, _):
+            body(
+                .snapshotHolder(
+                    .container(number.map { containers[$0].container } ?? ContainerKey(0)), byMapping: try isByMapping()
+                ))
         case (.walkBegin, _): body(.walkBegin(containers.iommu(number)))
-        case (.walkEnd, _): body(.walkEnd(containers.iommu(number), mappings: try fields.unsigned(.mappings) ?? 0, consistent: try fields.bool(.unsettled) != true))
+        case (.walkEnd, _):
+            body(
+                .walkEnd(
+                    containers.iommu(number), mappings: try fields.unsigned(.mappings) ?? 0,
+                    consistent: try fields.bool(.unsettled) != true))
         case (.open, nil), (.setIOMMU, nil), (.present, nil): throw fields.missing("a container")
         default: throw fields.missing("a container's action")
         }
     }
 
-    /// A container as a snapshot found it: `iommu_type` says that it has an IOMMU side, `linked` that it is another than before.
+    /// A container as a snapshot found it: `iommu_type` says that it has an IOMMU side, `linked`
+    /// that it is another than before.
     private mutating func readPresent(_ number: UInt32, _ body: (Event.Kind) -> Void) throws(TimelineFault) {
         let type = try fields.unsigned32(.iommuType)
         let isNewLink = try fields.bool(.linked) == true
-        let keys = isNewLink ? containers.link(number, absorbs: nil, replaces: try fields.container(.replaces)) : containers.found(number, isLinked: type != nil)
+        let keys =
+            isNewLink
+            ? containers.link(number, absorbs: nil, replaces: try fields.container(.replaces))
+            : containers.found(number, isLinked: type != nil)
         body(.snapshotContainer(keys.container, iommu: type == nil ? nil : keys.iommu, type: type ?? 0))
     }
 
@@ -167,7 +207,8 @@ extension TimelineReader {
         case .open: body(.groupOpen(group))
         case .close: body(.groupClose(group))
         case .attach:
-            // Only an attempt to attach to the IOMMU has a result, and only a failed one has a line.
+            // Only an attempt to attach to the IOMMU has a result, and only a failed one has a
+            // line.
             if let result = try fields.result(.result) {
                 body(.iommuAttach(containers.iommu(number), group: group, result: result))
                 return
@@ -184,12 +225,16 @@ extension TimelineReader {
         }
     }
 
-    /// The group had been attached to the IOMMU side before its container was known: the events that say so.
-    private mutating func readLink(_ number: UInt32, _ group: UInt32, _ body: (Event.Kind) -> Void) throws(TimelineFault) {
+    /// The group had been attached to the IOMMU side before its container was known: the events
+    /// that say so.
+    private mutating func readLink(_ number: UInt32, _ group: UInt32, _ body: (Event.Kind) -> Void)
+        throws(TimelineFault)
+    {
         let before = containers[number]
         let replaces = try fields.container(.replaces)
         let keys = containers.link(number, absorbs: try fields.container(.absorbs), replaces: replaces)
-        if replaces == nil, keys.iommu != before.iommu || !before.isLinked, let type = try fields.unsigned32(.iommuType) {
+        if replaces == nil, keys.iommu != before.iommu || !before.isLinked, let type = try fields.unsigned32(.iommuType)
+        {
             body(.iommuOpen(keys.iommu, type: type, container: nil))
         }
         body(.iommuAttach(keys.iommu, group: group, result: 0))
@@ -207,10 +252,15 @@ extension TimelineReader {
         case .unbind: return .driverUnbind(try readDevice(isWhole: false))
         case .assign: return .barsAssigned(try readDevice(isWhole: false))
         case .present:
-            return .snapshotDevice(SnapshotDevice(
-                device: try fields.device(.device), group: try fields.unsigned32(.group), openCount: try fields.unsigned32(.openCount) ?? 0,
-                memoryEnabled: try fields.bool(.memory), power: try fields.value(.power) == nil ? .unknown : readPower(.power)))
-        case .held: return .snapshotHolder(.device(try fields.device(.device) ?? PCIAddress(packed: noPCI)), byMapping: try isByMapping())
+            return .snapshotDevice(
+                SnapshotDevice(
+                    device: try fields.device(.device), group: try fields.unsigned32(.group),
+                    openCount: try fields.unsigned32(.openCount) ?? 0,
+                    memoryEnabled: try fields.bool(.memory),
+                    power: try fields.value(.power) == nil ? .unknown : readPower(.power)))
+        case .held:
+            return .snapshotHolder(
+                .device(try fields.device(.device) ?? PCIAddress(packed: noPCI)), byMapping: try isByMapping())
         case .dmaBufRelease:
             let inode = try fields.unsigned(.inode) ?? 0
             return .dmaBuf(DMABuf(.release, key: inode, device: try fields.device(.device)))
@@ -221,22 +271,32 @@ extension TimelineReader {
         case .remove: return .deviceRemove(device)
         case .dmaBufExport:
             guard let inode = try fields.unsigned(.inode) else { throw fields.missing("the inode of a dma-buf") }
-            return .dmaBuf(DMABuf(.export, key: inode, device: device, inode: inode, size: try fields.unsigned(.size) ?? 0, address: try address(fields) ?? 0,
-                                  ranges: try fields.unsigned32(.ranges) ?? 0, isRevoked: try fields.bool(.revoked) ?? false))
+            return .dmaBuf(
+                DMABuf(
+                    .export, key: inode, device: device, inode: inode, size: try fields.unsigned(.size) ?? 0,
+                    address: try address(fields) ?? 0,
+                    ranges: try fields.unsigned32(.ranges) ?? 0, isRevoked: try fields.bool(.revoked) ?? false))
         case .dmaBufRevoke: return .dmaBuf(DMABuf(.revoke, device: device))
         case .dmaBufRestore: return .dmaBuf(DMABuf(.restore, device: device))
         case .keptBar, .letGo:
-            return .keptBar(KeptBar(device: device, address: try address(fields) ?? 0, size: try fields.unsigned(.size) ?? 0, isKept: action == .keptBar))
+            return .keptBar(
+                KeptBar(
+                    device: device, address: try address(fields) ?? 0, size: try fields.unsigned(.size) ?? 0,
+                    isKept: action == .keptBar))
         case .mmap:
-            return .barMmap(BarMmap(device: device, vaddr: try fields.hex(.vaddr) ?? 0, size: try fields.unsigned(.size) ?? 0,
-                                    address: try address(fields) ?? 0))
+            return .barMmap(
+                BarMmap(
+                    device: device, vaddr: try fields.hex(.vaddr) ?? 0, size: try fields.unsigned(.size) ?? 0,
+                    address: try address(fields) ?? 0))
         default: throw fields.missing("a device's action")
         }
     }
 
     private func readUse() throws(TimelineFault) -> DeviceUse {
-        DeviceUse(device: try fields.device(.device), group: try fields.unsigned32(.group), openCount: try fields.unsigned32(.openCount),
-                  memoryEnabled: try fields.bool(.memoryEnabled))
+        DeviceUse(
+            device: try fields.device(.device), group: try fields.unsigned32(.group),
+            openCount: try fields.unsigned32(.openCount),
+            memoryEnabled: try fields.bool(.memoryEnabled))
     }
 
     private func readMemory() throws(TimelineFault) -> Event.Kind {

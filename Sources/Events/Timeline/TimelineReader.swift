@@ -1,18 +1,21 @@
 /// Reads a JSON timeline (docs/timeline.md) back into the events that it was written from.
 ///
-/// Give it the file's bytes in chunks of any length with `read`, then call `finish`. A line that cannot be read becomes a defect of the
-/// evidence with its number and column, and reading goes on with the next: an audit then says that its evidence is incomplete, and does not
-/// lose the rest. Only a file that is no timeline, or one of a newer version, is an error.
+/// Give it the file's bytes in chunks of any length with `read`, then call `finish`. A line that
+/// cannot be read becomes a defect of the evidence with its number and column, and reading goes on
+/// with the next: an audit then says that its evidence is incomplete, and does not lose the rest.
+/// Only a file that is no timeline, or one of a newer version, is an error.
 ///
-/// What a timeline calls `c3` comes back as `ContainerKey(3)` and `IOMMUKey(3)`. Lines that follow from others are left out, for MappingGraph
-/// and Findings make them anew: findings, containers that were inferred, and mappings that a snapshot showed to be gone.
+/// What a timeline calls `c3` comes back as `ContainerKey(3)` and `IOMMUKey(3)`. Lines that follow
+/// from others are left out, for MappingGraph and Findings make them anew: findings, containers
+/// that were inferred, and mappings that a snapshot showed to be gone.
 public struct TimelineReader {
     /// The schema that this reader knows: it takes every file of the same major version.
     public static let schema = "vfioscope.timeline/1"
     static let schemaName = "vfioscope.timeline/"
     /// Bytes after which a line is given up.
     static let longestLine = 1 << 26
-    /// Bytes that are looked at at once, so that offsets within a line fit 32 bits whatever a mapped file holds.
+    /// Bytes that are looked at at once, so that offsets within a line fit 32 bits whatever a
+    /// mapped file holds.
     private static let longestChunk = 1 << 30
     /// Broken lines of which each gets a defect of its own.
     static let broken = 100
@@ -21,7 +24,8 @@ public struct TimelineReader {
     public private(set) var session: Session?
     /// The header's devices, in its order; they do not come as events.
     public private(set) var devices: [DeviceInfo] = []
-    /// The summary's account, with the reader's own defects after those that it lists; whole after `finish`.
+    /// The summary's account, with the reader's own defects after those that it lists; whole after
+    /// `finish`.
     public private(set) var evidence = Evidence()
     /// Lines read, blank ones and broken ones included.
     public private(set) var linesRead: UInt64 = 0
@@ -38,7 +42,8 @@ public struct TimelineReader {
     let nested: TimelineFields
     var containers = TimelineContainers()
     var actorText = TimelineActorText()
-    /// BARs as the last line about a device gave them: a target names a BAR, an event a physical address.
+    /// BARs as the last line about a device gave them: a target names a BAR, an event a physical
+    /// address.
     var bars: [PCIAddress: InlineArray<7, Bar>] = [:]
 
     public init() {
@@ -54,9 +59,13 @@ public struct TimelineReader {
 
     /// Reads a chunk and calls `body` with each event whose line it completes. O(bytes).
     ///
-    /// - Parameter plain: gets what is plain before an event is made of it, and says whether that was enough.
-    /// - Throws: `TimelineError` when the first line is not a header that this version can read. Do not call again after that.
-    public mutating func read(_ bytes: UnsafeRawBufferPointer, plain: (PlainRecord) -> Bool = { _ in false }, _ body: (Event) -> Void) throws(TimelineError) {
+    /// - Parameter plain: gets what is plain before an event is made of it, and says whether that
+    ///   was enough.
+    /// - Throws: `TimelineError` when the first line is not a header that this version can read. Do
+    ///   not call again after that.
+    public mutating func read(
+        _ bytes: UnsafeRawBufferPointer, plain: (PlainRecord) -> Bool = { _ in false }, _ body: (Event) -> Void
+    ) throws(TimelineError) {
         var rest = bytes
         while rest.count > Self.longestChunk {
             try readChunk(UnsafeRawBufferPointer(rebasing: rest.prefix(Self.longestChunk)), plain, body)
@@ -65,7 +74,9 @@ public struct TimelineReader {
         try readChunk(rest, plain, body)
     }
 
-    private mutating func readChunk(_ bytes: UnsafeRawBufferPointer, _ plain: (PlainRecord) -> Bool, _ body: (Event) -> Void) throws(TimelineError) {
+    private mutating func readChunk(
+        _ bytes: UnsafeRawBufferPointer, _ plain: (PlainRecord) -> Bool, _ body: (Event) -> Void
+    ) throws(TimelineError) {
         guard let raw = bytes.baseAddress else { return }
         let base = raw.assumingMemoryBound(to: UInt8.self)
         var start = 0
@@ -78,7 +89,8 @@ public struct TimelineReader {
             try readPartial(plain, body)
             start = end + 1
         }
-        // What the scanner may look at behind a line is not there for the last ones: they are copied.
+        // What the scanner may look at behind a line is not there for the last ones: they are
+        // copied.
         let roomy = lastNewline(base, from: start, to: bytes.count - TimelineScanner.slack)
         while start < roomy { start = try line(base + start, room: bytes.count - start, plain, body) + start + 1 }
         while start < bytes.count {
@@ -96,7 +108,9 @@ public struct TimelineReader {
     public mutating func finish(_ body: (Event) -> Void) throws(TimelineError) {
         if !partial.isEmpty || givenUp { try readPartial({ _ in false }, body) }
         guard hasHeader else { throw .empty }
-        if brokenLines > UInt64(Self.broken) { defects.append("\(brokenLines - UInt64(Self.broken)) further lines are broken") }
+        if brokenLines > UInt64(Self.broken) {
+            defects.append("\(brokenLines - UInt64(Self.broken)) further lines are broken")
+        }
         if !summarySeen { defects.append("the timeline ends without a summary: it was cut short") }
         evidence.defects += defects
         defects = []
@@ -126,7 +140,9 @@ public struct TimelineReader {
         whole.append(contentsOf: repeatElement(0, count: TimelineScanner.slack))
         var failure: TimelineError?
         whole.withUnsafeBufferPointer { bytes in
-            do throws(TimelineError) { _ = try line(bytes.baseAddress!, room: bytes.count, plain, body) } catch { failure = error }
+            do throws(TimelineError) { _ = try line(bytes.baseAddress!, room: bytes.count, plain, body) } catch {
+                failure = error
+            }
         }
         if let failure { throw failure }
         whole.removeAll(keepingCapacity: true)
@@ -138,9 +154,12 @@ public struct TimelineReader {
         if brokenLines <= UInt64(Self.broken) { defects.append("line \(linesRead): \(why)") }
     }
 
-    /// Reads one line, which ends with a line feed and has `TimelineScanner.slack` readable bytes behind it; gives the line feed's offset.
-    private mutating func line(_ base: UnsafePointer<UInt8>, room: Int, _ plain: (PlainRecord) -> Bool,
-                               _ body: (Event) -> Void) throws(TimelineError) -> Int {
+    /// Reads one line, which ends with a line feed and has `TimelineScanner.slack` readable bytes
+    /// behind it; gives the line feed's offset.
+    private mutating func line(
+        _ base: UnsafePointer<UInt8>, room: Int, _ plain: (PlainRecord) -> Bool,
+        _ body: (Event) -> Void
+    ) throws(TimelineError) -> Int {
         linesRead += 1
         var scanner = TimelineScanner(base, room: room)
         if hasHeader, !summarySeen, readPlain(&scanner, plain, body) { return scanner.offset }
@@ -192,8 +211,10 @@ public struct TimelineReader {
         }
         let began = try fields.unsigned(.t) ?? 0
         let found = Session(
-            toolVersion: try fields.string(.tool) ?? "", kernel: try fields.string(.kernel) ?? "", machine: try fields.string(.machine) ?? "",
-            bootID: try fields.string(.bootID) ?? "", clockOffset: try fields.signed(.clockOffset) ?? 0, began: began, hooks: try readHooks(),
+            toolVersion: try fields.string(.tool) ?? "", kernel: try fields.string(.kernel) ?? "",
+            machine: try fields.string(.machine) ?? "",
+            bootID: try fields.string(.bootID) ?? "", clockOffset: try fields.signed(.clockOffset) ?? 0, began: began,
+            hooks: try readHooks(),
             mappingLimit: try fields.unsigned32(.mappingLimit), remapsInterrupts: try fields.bool(.remapsInterrupts),
             allowsUnsafeInterrupts: try fields.bool(.allowsUnsafeInterrupts))
         devices = try readDevices()
@@ -203,15 +224,21 @@ public struct TimelineReader {
     }
 
     private mutating func readSummary() throws(TimelineFault) {
-        guard let lost = try fields.unsigned(.lost), let ended = try fields.unsigned(.t) else { throw fields.missing("a summary with t and lost") }
+        guard let lost = try fields.unsigned(.lost), let ended = try fields.unsigned(.t) else {
+            throw fields.missing("a summary with t and lost")
+        }
         var listed: [String] = []
         try forEachElement(of: .defects) { (reader, scanner) throws(TimelineFault) in
             let value = try scanner.value()
-            guard value.kind == .string || value.kind == .escapedString else { throw TimelineFault(offset: value.start, expected: "a string") }
+            guard value.kind == .string || value.kind == .escapedString else {
+                throw TimelineFault(offset: value.start, expected: "a string")
+            }
             listed.append(TimelineText.unescape(scanner.base + value.start, value.end - value.start))
         }
-        evidence = Evidence(attempted: try fields.unsigned(.attempted) ?? 0, delivered: try fields.unsigned(.delivered) ?? 0, lost: lost, ended: ended,
-                            defects: listed)
+        evidence = Evidence(
+            attempted: try fields.unsigned(.attempted) ?? 0, delivered: try fields.unsigned(.delivered) ?? 0,
+            lost: lost, ended: ended,
+            defects: listed)
         summarySeen = true
     }
 }
@@ -222,8 +249,10 @@ private func newline(_ base: UnsafePointer<UInt8>, from start: Int, to end: Int)
     let raw = UnsafeRawPointer(base)
     var offset = start
     while offset &+ 8 <= end {
-        // A byte of `word` is zero where the line feed is; the lowest such byte's top bit is the lowest one set in `found`.
-        let word = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) ^ 0x0a0a_0a0a_0a0a_0a0a
+        // A byte of `word` is zero where the line feed is; the lowest such byte's top bit is the
+        // lowest one set in `found`.
+        let word =
+            UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) ^ 0x0a0a_0a0a_0a0a_0a0a
         let found = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
         if found != 0 { return offset &+ found.trailingZeroBitCount / 8 }
         offset &+= 8

@@ -1,4 +1,5 @@
-/// Values that are neither plain strings nor plain numbers; of arrays and objects the grammar alone is checked.
+/// Values that are neither plain strings nor plain numbers; of arrays and objects the grammar alone
+/// is checked.
 extension TimelineScanner {
     /// Scans any value; `depth` arrays and objects are around it.
     @inline(never)
@@ -34,7 +35,9 @@ extension TimelineScanner {
     }
 
     private mutating func skipArray(depth: Int) throws(TimelineFault) {
-        guard depth < Self.deepest else { throw TimelineFault(offset: offset, expected: "nested deeper than 64 levels", isMessage: true) }
+        guard depth < Self.deepest else {
+            throw TimelineFault(offset: offset, expected: "nested deeper than 64 levels", isMessage: true)
+        }
         offset &+= 1
         skipSpace()
         if skip(0x5d) { return }
@@ -48,7 +51,9 @@ extension TimelineScanner {
     }
 
     private mutating func skipObject(depth: Int) throws(TimelineFault) {
-        guard depth < Self.deepest else { throw TimelineFault(offset: offset, expected: "nested deeper than 64 levels", isMessage: true) }
+        guard depth < Self.deepest else {
+            throw TimelineFault(offset: offset, expected: "nested deeper than 64 levels", isMessage: true)
+        }
         offset &+= 1
         skipSpace()
         if skip(0x7d) { return }

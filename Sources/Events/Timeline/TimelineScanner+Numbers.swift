@@ -1,6 +1,7 @@
 /// Numbers, eight digits at a time: the first digit is the lowest byte of a word.
 extension TimelineScanner {
-    /// Steps over a number of 1 to 19 digits; over nothing, and gives nil, if it is longer, has zeros in front, or is none.
+    /// Steps over a number of 1 to 19 digits; over nothing, and gives nil, if it is longer, has
+    /// zeros in front, or is none.
     @inline(__always)
     mutating func shortNumber() -> UInt64? {
         let digits = eight(offset) ^ Self.zeros
@@ -38,12 +39,15 @@ extension TimelineScanner {
 
     /// The first `length` bytes alone, 1 to 8, behind zeros.
     @inline(__always)
-    private static func front(_ digits: UInt64, _ length: Int) -> UInt64 { digits &<< UInt64(truncatingIfNeeded: 64 &- 8 &* length) }
+    private static func front(_ digits: UInt64, _ length: Int) -> UInt64 {
+        digits &<< UInt64(truncatingIfNeeded: 64 &- 8 &* length)
+    }
 
     /// How many of eight bytes, from the first on, are 0 … 9.
     @inline(__always)
     private static func digitCount(_ digits: UInt64) -> Int {
-        // A byte of 10 or more gets its top bit set, or has it; only bytes behind it can be mistaken.
+        // A byte of 10 or more gets its top bit set, or has it; only bytes behind it can be
+        // mistaken.
         (((digits &+ 0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080).trailingZeroBitCount / 8
     }
 
@@ -87,7 +91,8 @@ extension TimelineScanner {
         return number &<< UInt64(truncatingIfNeeded: 4 &* moreLength) | Self.eightHexDigits(more, moreLength)
     }
 
-    /// How many of eight bytes, from the first on, are hex digits. Sums stay below 256, so no byte touches the next.
+    /// How many of eight bytes, from the first on, are hex digits. Sums stay below 256, so no byte
+    /// touches the next.
     @inline(__always)
     private static func hexDigitCount(_ bytes: UInt64) -> Int {
         let ones: UInt64 = 0x0101_0101_0101_0101
@@ -111,7 +116,8 @@ extension TimelineScanner {
 
     // MARK: Any number
 
-    /// Scans any number: an integer of 64 bits exactly, anything else as a fraction whose text is kept.
+    /// Scans any number: an integer of 64 bits exactly, anything else as a fraction whose text is
+    /// kept.
     @inline(never)
     mutating func number() throws(TimelineFault) -> Value {
         var value = Value()

@@ -1,7 +1,8 @@
 /// Walks over the JSON text of one line; checks its grammar, and allocates nothing.
 ///
-/// Offsets count from the line's first byte, so that faults can name a column. The line's own line feed ends every loop, being neither space, nor
-/// digit, nor allowed within a string: so no bound is looked at. Invariant: `offset` is at the line feed or before it.
+/// Offsets count from the line's first byte, so that faults can name a column. The line's own line
+/// feed ends every loop, being neither space, nor digit, nor allowed within a string: so no bound
+/// is looked at. Invariant: `offset` is at the line feed or before it.
 struct TimelineScanner {
     /// What a value is; its text is `start ..< end` of the line (a string's without the quotes).
     struct Value {
@@ -14,7 +15,8 @@ struct TimelineScanner {
         var round: UInt32 = 0
         var kind = Kind.null
 
-        /// Lines end within a chunk (`TimelineReader.longestChunk`) or are shorter than that, so offsets fit.
+        /// Lines end within a chunk (`TimelineReader.longestChunk`) or are shorter than that, so
+        /// offsets fit.
         @inline(__always)
         var start: Int {
             get { Int(first) }
@@ -36,7 +38,8 @@ struct TimelineScanner {
     let room: Int
     var offset: Int
 
-    /// - Precondition: a line feed comes at `offset` or later, and `slack` readable bytes behind it.
+    /// - Precondition: a line feed comes at `offset` or later, and `slack` readable bytes behind
+    ///   it.
     init(_ base: UnsafePointer<UInt8>, room: Int, offset: Int = 0) {
         self.base = base
         self.room = room
@@ -78,7 +81,9 @@ struct TimelineScanner {
             var at = 0
             while at < length {
                 let from = min(at, length &- 8)
-                difference |= found.loadUnaligned(fromByteOffset: from, as: UInt64.self) ^ expected.loadUnaligned(fromByteOffset: from, as: UInt64.self)
+                difference |=
+                    found.loadUnaligned(fromByteOffset: from, as: UInt64.self)
+                    ^ expected.loadUnaligned(fromByteOffset: from, as: UInt64.self)
                 at &+= 8
             }
             guard difference == 0 else { return false }
@@ -130,11 +135,13 @@ struct TimelineScanner {
         }
     }
 
-    /// The top bit of the first byte that is `"`, `\` or below 0x20; bits above that one are not to be relied on.
+    /// The top bit of the first byte that is `"`, `\` or below 0x20; bits above that one are not to
+    /// be relied on.
     @inline(__always)
     private static func ends(_ word: UInt64) -> UInt64 {
         let ones: UInt64 = 0x0101_0101_0101_0101
-        let quote = (word ^ (ones &* 0x22)) &- ones, backslash = (word ^ (ones &* 0x5c)) &- ones, control = word &- ones &* 0x20
+        let quote = (word ^ (ones &* 0x22)) &- ones, backslash = (word ^ (ones &* 0x5c)) &- ones,
+            control = word &- ones &* 0x20
         return (quote | backslash | control) & ~word & (ones &* 0x80)
     }
 

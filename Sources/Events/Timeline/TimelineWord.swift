@@ -1,11 +1,13 @@
-/// Every key and every fixed value of the timeline that the reader knows; the raw value is its spelling.
+/// Every key and every fixed value of the timeline that the reader knows; the raw value is its
+/// spelling.
 ///
 /// A case's position serves as an index: `ordinal`.
 enum TimelineWord: String, CaseIterable {
     // Of every line.
     case type, t, time, pid, tid, start, comm, uid, cgroup, action
     // Of some lines.
-    case container, group, device, provenance, result, error, driver, bar, size, bars, vaddr, vendor, iova, read, write, ram, targets, began, cause
+    case container, group, device, provenance, result, error, driver, bar, size, bars, vaddr, vendor, iova, read, write,
+        ram, targets, began, cause
     case flags, by, state, exe, vm, lost, since, until, address
     case vmUUID = "vm_uuid"
     case command
@@ -46,7 +48,8 @@ enum TimelineWord: String, CaseIterable {
     case dmaBufRestore = "dma-buf-restore"
     case dmaBufRelease = "dma-buf-release"
     // Actions that are not keys as well.
-    case open, close, release, attach, detach, add, mmap, bind, unbind, remove, removed, enable, disable, power, info, exit, exec
+    case open, close, release, attach, detach, add, mmap, bind, unbind, remove, removed, enable, disable, power, info,
+        exit, exec
     case present, held, assign
     case keptBar = "kept-bar"
     case letGo = "let-go"
@@ -68,14 +71,17 @@ enum TimelineWord: String, CaseIterable {
     case d3hot = "D3hot"
     case d3cold = "D3cold"
 
-    /// Position among `allCases`: an enum without payload is laid out as its tag (a test holds it to that).
+    /// Position among `allCases`: an enum without payload is laid out as its tag (a test holds it
+    /// to that).
     @inline(__always)
     var ordinal: Int { Int(unsafeBitCast(self, to: UInt8.self)) }
 }
 
-/// Finds words by their bytes: an open hash table, a quarter full at most, of the words' bytes as two integers.
+/// Finds words by their bytes: an open hash table, a quarter full at most, of the words' bytes as
+/// two integers.
 ///
-/// Invariants: 1024 entries; at least one is empty, so every search ends; a word is reached from its hash without an empty entry between.
+/// Invariants: 1024 entries; at least one is empty, so every search ends; a word is reached from
+/// its hash without an empty entry between.
 final class TimelineWords {
     private struct Entry {
         var low: UInt64 = 0
@@ -147,7 +153,8 @@ final class TimelineWords {
         }
     }
 
-    /// The top bit of the first quote among eight bytes; bits above that one are not to be relied on.
+    /// The top bit of the first quote among eight bytes; bits above that one are not to be relied
+    /// on.
     @inline(__always)
     private static func quote(_ word: UInt64) -> UInt64 {
         let differences = word ^ 0x2222_2222_2222_2222

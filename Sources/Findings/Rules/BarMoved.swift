@@ -1,7 +1,8 @@
 import Events
 import MappingGraph
 
-/// D6: the host gave a BAR another physical address under a mapping, which goes on leading to the old one.
+/// D6: the host gave a BAR another physical address under a mapping, which goes on leading to the
+/// old one.
 struct BarMoved: ExposureRule {
     let slug = "bar-moved"
     let title = "The host moved a BAR away from under a mapping of it"
@@ -25,9 +26,12 @@ struct BarMoved: ExposureRule {
         """
 
     let kernelFacts = [
-        "vfio_pci virtualises the BAR registers: a user's write moves nothing, only the host can (vfio_config.c, 5.10 to 7.3).",
-        "A rescan assigns the BARs of a device that was removed anew, first fit in the bridge's window (pci_assign_resource, 5.10 to 7.3).",
-        "Removing a device waits for VFIO's open descriptors, never for mappings of its BARs (vfio_unregister_group_dev, 5.10 to 7.3).",
+        "vfio_pci virtualises the BAR registers: a user's write moves nothing, only the host can (vfio_config.c, 5.10 "
+            + "to 7.3).",
+        "A rescan assigns the BARs of a device that was removed anew, first fit in the bridge's window "
+            + "(pci_assign_resource, 5.10 to 7.3).",
+        "Removing a device waits for VFIO's open descriptors, never for mappings of its BARs "
+            + "(vfio_unregister_group_dev, 5.10 to 7.3).",
     ]
 
     let advice = """
@@ -39,7 +43,9 @@ struct BarMoved: ExposureRule {
     func evaluate(_ exposure: borrowing Exposure, graph: borrowing Graph) -> Verdict? {
         guard exposure.standing == .moved else { return nil }
         let resident = resident(exposure, graph)
-        return Verdict(severity: .critical, reachable: resident?.isReachable ?? false, deviceOwner: resident.flatMap { $0.isOpen ? $0.opener : nil })
+        return Verdict(
+            severity: .critical, reachable: resident?.isReachable ?? false,
+            deviceOwner: resident.flatMap { $0.isOpen ? $0.opener : nil })
     }
 
     private func resident(_ exposure: borrowing Exposure, _ graph: borrowing Graph) -> Device? {
@@ -48,18 +54,30 @@ struct BarMoved: ExposureRule {
 
     func message(_ exposure: borrowing Exposure, graph: borrowing Graph) -> String {
         let then = exposure.peer.bars[exposure.index], now = exposure.device.info.bars[Int(exposure.target.bar)]
-        let moved = exposure.device.isRemoved ? "that device is gone from \(hex(then.address))"
-            : now.size == 0 ? "that BAR, which lay at \(hex(then.address)), has no address now"
-            : now.address == then.address ? "that BAR was cut from \(amount(then.size)) to \(amount(now.size))"
-            : "that BAR was moved from \(hex(then.address)) to \(hex(now.address))"
+        let moved =
+            exposure.device.isRemoved
+            ? "that device is gone from \(hex(then.address))"
+            : now.size == 0
+                ? "that BAR, which lay at \(hex(then.address)), has no address now"
+                : now.address == then.address
+                    ? "that BAR was cut from \(amount(then.size)) to \(amount(now.size))"
+                    : "that BAR was moved from \(hex(then.address)) to \(hex(now.address))"
         let reach: String
-        if let there = graph.residents(exposure.peer, at: exposure.index).first, let address = there.device, let resident = graph.device(address) {
-            let user = resident.isOpen ? resident.opener.map { ", which \(graph.displayName(for: $0)) has open" } ?? ""
+        if let there = graph.residents(exposure.peer, at: exposure.index).first, let address = there.device,
+            let resident = graph.device(address)
+        {
+            let user =
+                resident.isOpen
+                ? resident.opener.map { ", which \(graph.displayName(for: $0)) has open" } ?? ""
                 : resident.info.driver.isEmpty ? "" : ", which the driver \(resident.info.driver.string) has"
-            reach = "devices of \(exposure.peer.container) can \(exposure.access(graph)) \(there.bar == 6 ? "the expansion ROM" : "BAR \(there.bar)") of \(address) "
+            reach =
+                "devices of \(exposure.peer.container) can \(exposure.access(graph)) "
+                + "\(there.bar == 6 ? "the expansion ROM" : "BAR \(there.bar)") of \(address) "
                 + "there now\(user)."
         } else {
-            reach = "nothing that is known lies there now, and whatever gets these addresses next is open to devices of \(exposure.peer.container)."
+            reach =
+                "nothing that is known lies there now, and whatever gets these addresses next is open to devices of "
+                + "\(exposure.peer.container)."
         }
         return "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), but \(moved): \(reach)"
     }

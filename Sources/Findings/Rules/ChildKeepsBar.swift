@@ -1,7 +1,8 @@
 import Events
 import MappingGraph
 
-/// D11: a process has a BAR in its page table where vfio-pci does not know of it, so that the BAR stays when it is taken away.
+/// D11: a process has a BAR in its page table where vfio-pci does not know of it, so that the BAR
+/// stays when it is taken away.
 struct ChildKeepsBar: AreaRule {
     let slug = "child-keeps-bar"
     let title = "A process keeps a BAR that the kernel cannot take away from it"
@@ -27,9 +28,11 @@ struct ChildKeepsBar: AreaRule {
         """
 
     let kernelFacts = [
-        "vfio_pci_zap_and_down_write_memory_lock goes through vdev->vma_list (5.8 to 6.9); unmap_mapping_range finds every area (aac6db75a9fc, 6.10).",
+        "vfio_pci_zap_and_down_write_memory_lock goes through vdev->vma_list (5.8 to 6.9); unmap_mapping_range finds "
+            + "every area (aac6db75a9fc, 6.10).",
         "Only vfio_pci_mmap_fault puts an area on the list; vfio_pci_mmap_open zaps the copy instead.",
-        "dup_mmap calls vm_ops->open before copy_page_range since \"fork: defer linking file vma until vma is fully initialized\" (CVE-2024-27022, 6.9 and stable; "
+        "dup_mmap calls vm_ops->open before copy_page_range since \"fork: defer linking file vma until vma is fully "
+            + "initialized\" (CVE-2024-27022, 6.9 and stable; "
             + "Debian's 6.1.0-56 has it), which undoes that zap.",
         "move_vma calls vm_ops->open before it moves the page table's entries.",
     ]
@@ -43,17 +46,25 @@ struct ChildKeepsBar: AreaRule {
     func evaluate(_ area: KeptArea, graph: borrowing Graph) -> Verdict? {
         guard let device = graph.device(area.device), !device.isRemoved else { return nil }
         let owner = device.opener.flatMap { $0 != Actor() && $0.process != area.holder.process ? $0 : nil }
-        return Verdict(severity: device.isReachable ? .medium : .high, reachable: device.isReachable, deviceOwner: owner, actor: area.holder)
+        return Verdict(
+            severity: device.isReachable ? .medium : .high, reachable: device.isReachable, deviceOwner: owner,
+            actor: area.holder)
     }
 
     func message(_ area: KeptArea, graph: borrowing Graph) -> String {
         guard let device = graph.device(area.device) else { return "A process keeps a BAR of \(area.device)." }
         let who = "\(graph.displayName(for: area.holder)), pid \(area.holder.process.pid)"
-        let place = device.placeName(bar: area.bar, offset: area.barOffset, size: area.size, of: device.info.bars[Int(area.bar)].size, begins: false)
+        let place = device.placeName(
+            bar: area.bar, offset: area.barOffset, size: area.size, of: device.info.bars[Int(area.bar)].size,
+            begins: false)
         guard let reason = device.unreachableReason else {
-            return "\(who), keeps \(place) where the kernel cannot take it away: it stays there when the device is disabled, reset or put to sleep."
+            return
+                "\(who), keeps \(place) where the kernel cannot take it away: it stays there when the device is "
+                + "disabled, reset or put to sleep."
         }
-        return "\(who), still has \(place), which the kernel has not taken away from it, though \(reason): an access by it reaches a device that does not answer, "
+        return
+            "\(who), still has \(place), which the kernel has not taken away from it, though \(reason): an access by "
+            + "it reaches a device that does not answer, "
             + "which can be fatal for the host."
     }
 }

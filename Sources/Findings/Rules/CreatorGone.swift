@@ -41,8 +41,11 @@ struct CreatorGone: ContainerRule {
 
     func message(_ container: Container, graph: borrowing Graph) -> String {
         let count = container.abandoned
-        let name = creator(container, graph).map { "\(graph.displayName(for: $0)), pid \($0.process.pid)" } ?? "a process"
-        return "\(count) of \(container.mappings(graph)) of \(container.id) \(count == 1 ? "was" : "were") made by a process that has exited "
+        let name =
+            creator(container, graph).map { "\(graph.displayName(for: $0)), pid \($0.process.pid)" } ?? "a process"
+        return
+            "\(count) of \(container.mappings(graph)) of \(container.id) \(count == 1 ? "was" : "were") made by a "
+            + "process that has exited "
             + "(\(name)): the pages stay pinned and open to the container's devices."
     }
 

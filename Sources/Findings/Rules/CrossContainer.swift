@@ -22,7 +22,8 @@ struct CrossContainer: ExposureRule {
         """
 
     let kernelFacts = [
-        "vfio_pin_map_dma takes any VM_PFNMAP page that follow_pfn resolves and asks nothing about its device (5.10 to 7.3).",
+        "vfio_pin_map_dma takes any VM_PFNMAP page that follow_pfn resolves and asks nothing about its device (5.10 "
+            + "to 7.3).",
         "Detaching the target's group leaves other containers' mappings of its BARs in place (5.10 to 7.3).",
     ]
 
@@ -44,7 +45,9 @@ struct CrossContainer: ExposureRule {
     func message(_ exposure: borrowing Exposure, graph: borrowing Graph) -> String {
         let owner = exposure.device.opener.map { graph.displayName(for: $0) } ?? "another process"
         let elsewhere = exposure.deviceContainer.map { "\($0) (\(owner))" } ?? owner
-        return "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at) while the device is in use in \(elsewhere): "
+        return
+            "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at) while the device is in use in "
+            + "\(elsewhere): "
             + "the two containers are not isolated from each other."
     }
 }

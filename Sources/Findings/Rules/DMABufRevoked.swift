@@ -24,7 +24,8 @@ struct DMABufRevoked: ContainerRule {
 
     let kernelFacts = [
         "vfio_pci_dma_buf_move revokes and gives back (6.19 and later; called under memory_lock).",
-        "vfio_pci_core_runtime_resume ends low power by __vfio_pci_runtime_pm_exit, which gives nothing back; vfio_pci_core_pm_exit does (7.3).",
+        "vfio_pci_core_runtime_resume ends low power by __vfio_pci_runtime_pm_exit, which gives nothing back; "
+            + "vfio_pci_core_pm_exit does (7.3).",
         "Any write to the memory enable of COMMAND, or a reset, gives it back (vfio_basic_config_write, 7.3).",
     ]
 
@@ -37,8 +38,12 @@ struct DMABufRevoked: ContainerRule {
     }
 
     func message(_ container: Container, graph: borrowing Graph) -> String {
-        guard let buffer = revoked(container, graph) else { return "A dma-buf of a device of \(container.id) was revoked." }
-        return "The dma-buf of \(buffer.size) bytes that \(graph.displayName(for: buffer.exporter)) got of \(buffer.device) (inode \(buffer.inode)) is revoked, though the "
+        guard let buffer = revoked(container, graph) else {
+            return "A dma-buf of a device of \(container.id) was revoked."
+        }
+        return
+            "The dma-buf of \(buffer.size) bytes that \(graph.displayName(for: buffer.exporter)) got of "
+            + "\(buffer.device) (inode \(buffer.inode)) is revoked, though the "
             + "device answers: nobody can map it."
     }
 

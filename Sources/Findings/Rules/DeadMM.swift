@@ -28,7 +28,8 @@ struct DeadMM: ContainerRule {
     let kernelFacts = [
         "vfio_dma.mm is taken with mmgrab, which keeps the struct but neither its users nor its pages (5.10 to 7.3).",
         "The pages stay locked in the old mm: VmLck of the new program does not have them (5.10 to 7.3).",
-        "VFIO_DMA_MAP_FLAG_VADDR makes the caller the owner: vfio_change_dma_owner (6.1 to 7.3; 5.10 has no such flag).",
+        "VFIO_DMA_MAP_FLAG_VADDR makes the caller the owner: vfio_change_dma_owner (6.1 to 7.3; 5.10 has no such "
+            + "flag).",
         "Accounting against a dead mm was wrong more than once: CVE-2019-3882, CVE-2022-48700, CVE-2023-53171.",
     ]
 
@@ -46,13 +47,17 @@ struct DeadMM: ContainerRule {
     func message(_ container: Container, graph: borrowing Graph) -> String {
         let count = container.withoutMemory
         let name = maker(container, graph).map { "\(graph.displayName(for: $0)), pid \($0.process.pid)" } ?? "a process"
-        return "\(count) of \(container.mappings(graph)) of \(container.id) \(count == 1 ? "was" : "were") made in an address space that is gone "
+        return
+            "\(count) of \(container.mappings(graph)) of \(container.id) \(count == 1 ? "was" : "were") made in an "
+            + "address space that is gone "
             + "(\(name)): the pages stay pinned and open to the container's devices."
     }
 
     /// The one that made the first of them.
     private func maker(_ container: Container, _ graph: borrowing Graph) -> Actor? {
-        for mapping in graph.mappings(in: container.id) where graph.isWithoutMemory(mapping) { return graph.actor(at: mapping.owner) }
+        for mapping in graph.mappings(in: container.id) where graph.isWithoutMemory(mapping) {
+            return graph.actor(at: mapping.owner)
+        }
         return nil
     }
 }

@@ -24,9 +24,12 @@ struct ForeignPFNMap: ExposureRule {
         """
 
     let kernelFacts = [
-        "vaddr_get_pfn(s) takes every VM_PFNMAP VMA that follow_fault_pfn resolves to an invalid or reserved pfn (5.10 to 7.3).",
-        "A VMA of a VFIO device file holds that file: while one exists the device counts as open (vfio_device_fops_mmap, 5.10 to 7.3).",
-        "The 2021 series that would have limited PFNMAP maps to VFIO's own memory was never merged; iommufd refuses them all.",
+        "vaddr_get_pfn(s) takes every VM_PFNMAP VMA that follow_fault_pfn resolves to an invalid or reserved pfn "
+            + "(5.10 to 7.3).",
+        "A VMA of a VFIO device file holds that file: while one exists the device counts as open "
+            + "(vfio_device_fops_mmap, 5.10 to 7.3).",
+        "The 2021 series that would have limited PFNMAP maps to VFIO's own memory was never merged; iommufd refuses "
+            + "them all.",
     ]
 
     let advice = """
@@ -36,11 +39,14 @@ struct ForeignPFNMap: ExposureRule {
 
     func evaluate(_ exposure: borrowing Exposure, graph: borrowing Graph) -> Verdict? {
         guard exposure.peer.wereKnownClosed[exposure.index] else { return nil }
-        return Verdict(severity: .high, reachable: exposure.device.isReachable, deviceOwner: exposure.device.isOpen ? exposure.device.opener : nil)
+        return Verdict(
+            severity: .high, reachable: exposure.device.isReachable,
+            deviceOwner: exposure.device.isOpen ? exposure.device.opener : nil)
     }
 
     func message(_ exposure: borrowing Exposure, graph: borrowing Graph) -> String {
-        "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), though nobody had the device open through VFIO when that was done: "
+        "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), though nobody had the device open "
+            + "through VFIO when that was done: "
             + "the memory came from sysfs, /dev/mem or another driver."
     }
 }

@@ -43,7 +43,8 @@ struct IsolationBreak: ExposureRule {
 
     func evaluate(_ exposure: borrowing Exposure, graph: borrowing Graph) -> Verdict? {
         switch exposure.standing {
-        case .givenAway: Verdict(severity: .critical, reachable: exposure.device.isReachable, deviceOwner: exposure.device.opener)
+        case .givenAway:
+            Verdict(severity: .critical, reachable: exposure.device.isReachable, deviceOwner: exposure.device.opener)
         case .hostDriver: Verdict(severity: .critical, reachable: exposure.device.isReachable)
         default: nil
         }

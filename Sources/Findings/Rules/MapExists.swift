@@ -42,8 +42,12 @@ struct MapExists: EventRule {
             return start + ": a mapping that is not known to the trace is in the way."
         }
         let maker = graph.actor(at: mapping.owner)
-        let text = start + ": \(range(mapping.iova, mapping.size)) is mapped, by \(graph.displayName(for: maker)) (pid \(maker.process.pid))."
-        let wasMeantToGo = graph.hadEmptyUnmap(min(map.iova, mapping.iova), max(last, mapping.last), in: id, before: event.time)
+        let text =
+            start
+            + ": \(range(mapping.iova, mapping.size)) is mapped, by \(graph.displayName(for: maker)) (pid "
+            + "\(maker.process.pid))."
+        let wasMeantToGo = graph.hadEmptyUnmap(
+            min(map.iova, mapping.iova), max(last, mapping.last), in: id, before: event.time)
         return wasMeantToGo ? text + " An unmap request for it succeeded shortly before and removed nothing." : text
     }
 }

@@ -19,9 +19,12 @@ struct MapFailed: EventRule {
         """
 
     let kernelFacts = [
-        "vfio_pin_map_dma undoes what it has mapped and returns the error: a failed map leaves nothing behind (5.10 to 7.3).",
-        "A fault on a BAR whose memory is disabled ends as -EFAULT (vfio_pci_mmap_fault; 6.12 and later vfio_pci_mmap_huge_fault).",
-        "vfio_dma_do_map: -EINVAL for alignment, wrap (6.18 and 7.3: -EOVERFLOW) and reserved ranges, -ENOSPC at dma_entry_limit, -ENOMEM at RLIMIT_MEMLOCK.",
+        "vfio_pin_map_dma undoes what it has mapped and returns the error: a failed map leaves nothing behind (5.10 "
+            + "to 7.3).",
+        "A fault on a BAR whose memory is disabled ends as -EFAULT (vfio_pci_mmap_fault; 6.12 and later "
+            + "vfio_pci_mmap_huge_fault).",
+        "vfio_dma_do_map: -EINVAL for alignment, wrap (6.18 and 7.3: -EOVERFLOW) and reserved ranges, -ENOSPC at "
+            + "dma_entry_limit, -ENOMEM at RLIMIT_MEMLOCK.",
     ]
 
     let advice = """
@@ -33,31 +36,41 @@ struct MapFailed: EventRule {
     func evaluate(_ event: Event, applied: Applied, graph: borrowing Graph) -> Occurrence? {
         guard case .map(let map) = event.kind, map.result < 0, map.result != -17 else { return nil }
         let isExpected = map.result == -14 && silentDevice(applied, graph) != nil
-        return Occurrence(severity: isExpected ? .info : .low, kind: isExpected ? 0 : map.result, iova: map.iova, size: map.size,
-                          target: graph.lastTargets.first)
+        return Occurrence(
+            severity: isExpected ? .info : .low, kind: isExpected ? 0 : map.result, iova: map.iova, size: map.size,
+            target: graph.lastTargets.first)
     }
 
     func message(_ event: Event, applied: Applied, graph: borrowing Graph) -> String {
         guard case .map(let map) = event.kind else { return "" }
-        return "A map of \(range(map.iova, map.size)) in \(event.caller(applied, graph)) failed with \(errnoName(map.result)): \(reason(map, applied, graph))."
+        return
+            "A map of \(range(map.iova, map.size)) in \(event.caller(applied, graph)) failed with "
+            + "\(errnoName(map.result)): \(reason(map, applied, graph))."
     }
 
     private func reason(_ map: Map, _ applied: Applied, _ graph: borrowing Graph) -> String {
         if map.vaddrOnly { return "no mapping of exactly this range waits for a user address" }
         switch map.result {
         case -14:
-            if let device = silentDevice(applied, graph) { return "the memory of \(device.address) does not answer now, and cannot be mapped" }
+            if let device = silentDevice(applied, graph) {
+                return "the memory of \(device.address) does not answer now, and cannot be mapped"
+            }
             return "a page of the range is not mapped in the process, or not with that access"
         case -22: return "the range is empty, not aligned, wraps, has no access, or is not one that the IOMMU can map"
-        case -12: return "the process would have more memory locked than RLIMIT_MEMLOCK allows, or the kernel has none left"
-        case -28: return "the container has as many mappings as dma_entry_limit allows (\(graph.mappingLimit) unless the host says otherwise)"
+        case -12:
+            return "the process would have more memory locked than RLIMIT_MEMLOCK allows, or the kernel has none left"
+        case -28:
+            return
+                "the container has as many mappings as dma_entry_limit allows (\(graph.mappingLimit) unless the host "
+                + "says otherwise)"
         case -75: return "the range wraps around the end of the address space"
         case -4: return "the process was interrupted by a fatal signal"
         default: return "nothing was mapped"
         }
     }
 
-    /// The device that did not answer. A map of a BAR that is disabled fails at its first page, before it is known whose memory that is.
+    /// The device that did not answer. A map of a BAR that is disabled fails at its first page,
+    /// before it is known whose memory that is.
     private func silentDevice(_ applied: Applied, _ graph: borrowing Graph) -> Device? {
         for target in graph.lastTargets {
             if let device = target.device.flatMap({ graph.device($0) }), !device.isReachable { return device }

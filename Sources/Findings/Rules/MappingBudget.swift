@@ -43,7 +43,9 @@ struct MappingBudget: ContainerRule, RuleWithThreshold {
 
     func message(_ container: Container, graph: borrowing Graph, at time: UInt64) -> String {
         let capacity = graph.mappingCapacity(of: container.id, at: time)
-        return "\(container.holder(graph)) has \(graph.mappingCount(in: container.id)) of \(graph.mappingLimit) mappings: at the limit further maps fail with ENOSPC."
+        return
+            "\(container.holder(graph)) has \(graph.mappingCount(in: container.id)) of \(graph.mappingLimit) mappings: "
+            + "at the limit further maps fail with ENOSPC."
             + (capacity.mappings < capacity.limit ? exhaustion(capacity.exhaustedIn) : "")
     }
 }

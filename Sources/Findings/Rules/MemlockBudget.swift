@@ -29,7 +29,8 @@ struct MemlockBudget: ContainerRule, RuleWithThreshold {
         """
 
     let kernelFacts = [
-        "vfio_pin_pages_remote compares mm->locked_vm and the new pages with RLIMIT_MEMLOCK, unless vfio_dma.lock_cap (5.10 to 7.3).",
+        "vfio_pin_pages_remote compares mm->locked_vm and the new pages with RLIMIT_MEMLOCK, unless vfio_dma.lock_cap "
+            + "(5.10 to 7.3).",
         "vfio_dma_do_map takes lock_cap from capable(CAP_IPC_LOCK), in the initial user namespace (5.10 to 7.3).",
         "Pages of a device's BAR are not charged: is_invalid_reserved_pfn (5.10 to 7.3).",
     ]
@@ -48,9 +49,14 @@ struct MemlockBudget: ContainerRule, RuleWithThreshold {
     func message(_ container: Container, graph: borrowing Graph) -> String { message(container, graph: graph, at: 0) }
 
     func message(_ container: Container, graph: borrowing Graph, at time: UInt64) -> String {
-        guard let actor = graph.nearMemoryLimit(in: container.id), let capacity = graph.memoryCapacity(of: actor.process, at: time),
-              let limit = capacity.limitBytes else { return "" }
-        return "\(graph.displayName(for: actor)) (pid \(actor.process.pid)) has \(exactAmount(capacity.pinnedBytes)) pinned by mappings, "
-            + "and may lock \(exactAmount(limit)): beyond that further maps fail with ENOMEM." + exhaustion(capacity.exhaustedIn)
+        guard let actor = graph.nearMemoryLimit(in: container.id),
+            let capacity = graph.memoryCapacity(of: actor.process, at: time),
+            let limit = capacity.limitBytes
+        else { return "" }
+        return
+            "\(graph.displayName(for: actor)) (pid \(actor.process.pid)) has \(exactAmount(capacity.pinnedBytes)) "
+            + "pinned by mappings, "
+            + "and may lock \(exactAmount(limit)): beyond that further maps fail with ENOMEM."
+            + exhaustion(capacity.exhaustedIn)
     }
 }

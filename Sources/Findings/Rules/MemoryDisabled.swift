@@ -29,7 +29,9 @@ struct MemoryDisabled: ExposureRule {
         """
 
     func evaluate(_ exposure: borrowing Exposure, graph: borrowing Graph) -> Verdict? {
-        guard exposure.isOpen, exposure.standing != .hostDriver, !exposure.device.isReachable, !exposure.device.isClosing else { return nil }
+        guard exposure.isOpen, exposure.standing != .hostDriver, !exposure.device.isReachable,
+            !exposure.device.isClosing
+        else { return nil }
         return Verdict(severity: .medium, reachable: false, deviceOwner: exposure.device.opener)
     }
 

@@ -21,7 +21,8 @@ struct NoContainerDescriptor: ContainerRule {
         """
 
     let kernelFacts = [
-        "Closing the container file tears nothing down: each attached group holds the container (vfio_fops_release, 5.10 to 7.3).",
+        "Closing the container file tears nothing down: each attached group holds the container (vfio_fops_release, "
+            + "5.10 to 7.3).",
         "DMA through the mappings still worked after that close, on 5.10, 6.1, 6.12, 6.18 and 7.3.",
     ]
 
@@ -31,13 +32,17 @@ struct NoContainerDescriptor: ContainerRule {
         """
 
     func evaluate(_ container: Container, isHolding: Bool, graph: borrowing Graph) -> Verdict? {
-        guard container.closed != nil, graph.mappingCount(in: container.id) > 0, !container.isClosing(graph) else { return nil }
+        guard container.closed != nil, graph.mappingCount(in: container.id) > 0, !container.isClosing(graph) else {
+            return nil
+        }
         return Verdict(severity: .medium, actor: container.owner(graph))
     }
 
     func message(_ container: Container, graph: borrowing Graph) -> String {
         let groups = container.groups.sorted().map(String.init).joined(separator: ", ")
         let kept = groups.isEmpty ? "" : ", kept by group \(groups)"
-        return "\(container.holder(graph)) has \(container.mappings(graph)) in force\(kept), but its last descriptor is closed: nobody can unmap them."
+        return
+            "\(container.holder(graph)) has \(container.mappings(graph)) in force\(kept), but its last descriptor is "
+            + "closed: nobody can unmap them."
     }
 }

@@ -32,7 +32,9 @@ struct NoOpenDevice: ContainerRule {
         """
 
     func evaluate(_ container: Container, isHolding: Bool, graph: borrowing Graph) -> Verdict? {
-        guard !container.groups.isEmpty, let linked = container.linked, !container.isTearingDown, graph.mappingCount(in: container.id) > 0 else { return nil }
+        guard !container.groups.isEmpty, let linked = container.linked, !container.isTearingDown,
+            graph.mappingCount(in: container.id) > 0
+        else { return nil }
         var known: Set<UInt32> = []
         var wasOpen = false
         for device in graph.devices.values {
@@ -46,8 +48,11 @@ struct NoOpenDevice: ContainerRule {
 
     func message(_ container: Container, graph: borrowing Graph) -> String {
         let devices = graph.devices(in: container).map(\.address.description)
-        let names = devices.prefix(4).joined(separator: ", ") + (devices.count > 4 ? " and \(devices.count - 4) more" : "")
-        return "\(container.holder(graph)) has \(container.mappings(graph)), and nobody has a device of it open any more (\(names)): "
+        let names =
+            devices.prefix(4).joined(separator: ", ") + (devices.count > 4 ? " and \(devices.count - 4) more" : "")
+        return
+            "\(container.holder(graph)) has \(container.mappings(graph)), and nobody has a device of it open any more "
+            + "(\(names)): "
             + "whoever opens one next does DMA through them."
     }
 }

@@ -17,7 +17,8 @@ struct OddFlags: EventRule {
         """
 
     let kernelFacts = [
-        "VFIO_DMA_MAP_FLAG_READ and _WRITE become IOMMU_READ and IOMMU_WRITE as they are (vfio_dma_do_map, 5.10 to 7.3).",
+        "VFIO_DMA_MAP_FLAG_READ and _WRITE become IOMMU_READ and IOMMU_WRITE as they are (vfio_dma_do_map, 5.10 to "
+            + "7.3)."
     ]
 
     let advice = """
@@ -25,7 +26,9 @@ struct OddFlags: EventRule {
         """
 
     func evaluate(_ event: Event, applied: Applied, graph: borrowing Graph) -> Occurrence? {
-        guard case .map(let map) = event.kind, map.result == 0, !map.readable, !map.vaddrOnly, map.provenance == .observed else { return nil }
+        guard case .map(let map) = event.kind, map.result == 0, !map.readable, !map.vaddrOnly,
+            map.provenance == .observed
+        else { return nil }
         return Occurrence(severity: .info, iova: map.iova, size: map.size, target: graph.lastTargets.first)
     }
 

@@ -27,7 +27,8 @@ struct SharedRAM: ContainerRule {
         """
 
     let kernelFacts = [
-        "vfio_pin_pages_remote pins whatever page the address leads to, and asks nothing about who else has it (5.10 to 7.3).",
+        "vfio_pin_pages_remote pins whatever page the address leads to, and asks nothing about who else has it (5.10 "
+            + "to 7.3).",
         "shmem_zero_setup and memfd_create keep their pages in files \"dev/zero\" and \"memfd:NAME\" (5.10 to 7.3).",
         "Merged pages (KSM) are parted before they are pinned for writing (5.10 to 7.3).",
     ]
@@ -44,13 +45,16 @@ struct SharedRAM: ContainerRule {
 
     func message(_ container: Container, graph: borrowing Graph) -> String {
         guard let common = worst(container, graph) else { return "" }
-        let memory = switch common.kind {
-        case .file: "of a file (inode \(common.inode))"
-        case .memfd: "of a memfd (inode \(common.inode))"
-        case .anonymous: "of shared anonymous memory"
-        }
+        let memory =
+            switch common.kind {
+            case .file: "of a file (inode \(common.inode))"
+            case .memfd: "of a memfd (inode \(common.inode))"
+            case .anonymous: "of shared anonymous memory"
+            }
         func who(_ actor: Actor) -> String { "\(graph.displayName(for: actor)), pid \(actor.process.pid)" }
-        return "\(amount(common.bytes)) \(memory) are mapped in \(container.id) (\(who(common.maker))) and in \(common.other) (\(who(common.otherMaker)))"
+        return
+            "\(amount(common.bytes)) \(memory) are mapped in \(container.id) (\(who(common.maker))) and in "
+            + "\(common.other) (\(who(common.otherMaker)))"
             + (areOfTwoUsers(common) ? ", of two users" : "") + ": their devices share that memory."
     }
 
@@ -60,7 +64,9 @@ struct SharedRAM: ContainerRule {
         return all.first { severity($0) == .high } ?? all.first
     }
 
-    private func severity(_ common: CommonMemory) -> Severity { common.kind == .anonymous && areOfTwoUsers(common) ? .high : .low }
+    private func severity(_ common: CommonMemory) -> Severity {
+        common.kind == .anonymous && areOfTwoUsers(common) ? .high : .low
+    }
 
     private func areOfTwoUsers(_ common: CommonMemory) -> Bool { common.maker.uid != common.otherMaker.uid }
 }

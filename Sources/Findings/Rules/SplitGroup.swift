@@ -1,7 +1,8 @@
 import Events
 import MappingGraph
 
-/// D18: a group of several functions is in a container, and not all of them are in its user's hands.
+/// D18: a group of several functions is in a container, and not all of them are in its user's
+/// hands.
 struct SplitGroup: ContainerRule {
     let slug = "split-group"
     let title = "A group in a container has functions that its user does not have open"
@@ -22,10 +23,13 @@ struct SplitGroup: ContainerRule {
         """
 
     let kernelFacts = [
-        "From 5.19 on VFIO owns an attached group: a host driver's probe fails then with -EBUSY (iommu_device_use_default_domain), and SET_CONTAINER of a "
+        "From 5.19 on VFIO owns an attached group: a host driver's probe fails then with -EBUSY "
+            + "(iommu_device_use_default_domain), and SET_CONTAINER of a "
             + "group that has one with -EPERM (iommu_group_claim_dma_owner).",
-        "Up to 5.18 SET_CONTAINER asks nothing of the siblings' drivers: only opening a device is refused then, with -EINVAL (vfio_group_viable).",
-        "On 5.10 a host driver that binds while the group is in a container ends in a kernel BUG (vfio_iommu_group_notifier).",
+        "Up to 5.18 SET_CONTAINER asks nothing of the siblings' drivers: only opening a device is refused then, with "
+            + "-EINVAL (vfio_group_viable).",
+        "On 5.10 a host driver that binds while the group is in a container ends in a kernel BUG "
+            + "(vfio_iommu_group_notifier).",
         "A bridge's driver is allowed in a group (vfio_dev_driver_allowed; driver_managed_dma from 5.19 on).",
     ]
 
@@ -46,7 +50,9 @@ struct SplitGroup: ContainerRule {
     /// The functions of each group with more than one.
     private func groups(_ container: Container, _ graph: borrowing Graph) -> [[Device]] {
         var functions: [UInt32: [Device]] = [:]
-        for device in graph.devices(in: container) where !device.isRemoved && !device.isBridge { functions[device.group!, default: []].append(device) }
+        for device in graph.devices(in: container) where !device.isRemoved && !device.isBridge {
+            functions[device.group!, default: []].append(device)
+        }
         return functions.filter { $0.value.count > 1 }.sorted { $0.key < $1.key }.map(\.value)
     }
 
@@ -54,16 +60,23 @@ struct SplitGroup: ContainerRule {
         let groups = groups(container, graph)
         let split = groups.filter { $0.contains { !$0.isOpen } }
         let worst = split.first { $0.contains { $0.hasHostDriver } } ?? split.first ?? groups.first ?? []
-        let others = worst.filter { !$0.isOpen }.prefix(4).map { device in
-            "\(device.address) (\(device.info.driver.isEmpty ? device.isDriverKnown ? "no driver" : "driver not known" : device.info.driver.string))"
-        }
+        let others = worst.filter { !$0.isOpen }.prefix(4).map { "\($0.address) (\($0.driverText))" }
         let more = worst.count { !$0.isOpen } - others.count
-        return "\(container.holder(graph)) has group \(worst.first?.group ?? 0) of \(worst.count) functions, which the IOMMU cannot tell apart; "
-            + "not open are \(others.joined(separator: ", "))\(more > 0 ? " and \(more) more" : ""): their DMA goes into the container's memory."
+        return
+            "\(container.holder(graph)) has group \(worst.first?.group ?? 0) of \(worst.count) functions, which the "
+            + "IOMMU cannot tell apart; "
+            + "not open are \(others.joined(separator: ", "))\(more > 0 ? " and \(more) more" : ""): their DMA goes "
+            + "into the container's memory."
     }
 }
 
 extension Device {
+    /// The driver in a finding's sentence.
+    fileprivate var driverText: String {
+        if !info.driver.isEmpty { return info.driver.string }
+        return isDriverKnown ? "no driver" : "driver not known"
+    }
+
     /// PCI base class 6: it does no DMA of its own that matters here, and VFIO allows its driver.
     var isBridge: Bool { info.classCode >> 16 == 0x06 }
 

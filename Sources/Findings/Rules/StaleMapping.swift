@@ -31,10 +31,12 @@ struct StaleMapping: ExposureRule {
         """
 
     let kernelFacts = [
-        "struct vfio_dma holds the creator's task and mm, and nothing of the target device (vfio_iommu_type1.c, 5.10 to 7.3).",
+        "struct vfio_dma holds the creator's task and mm, and nothing of the target device (vfio_iommu_type1.c, 5.10 "
+            + "to 7.3).",
         "vfio_pci_core_disable (5.10: vfio_pci_disable) zaps CPU mappings only; IOMMU page tables stay (5.10 to 7.3).",
         "vfio_pci_core_disable restores the PCI state saved at open, so memory decode is on after the last close.",
-        "The 2021 series that removed such mappings on release (vma ops and a notifier for the IOMMU backend) was never merged.",
+        "The 2021 series that removed such mappings on release (vma ops and a notifier for the IOMMU backend) was "
+            + "never merged.",
     ]
 
     let advice = """
@@ -51,8 +53,11 @@ struct StaleMapping: ExposureRule {
 
     func message(_ exposure: borrowing Exposure, graph: borrowing Graph) -> String {
         let origin = exposure.peer.wereInSameContainer[exposure.index] ? "" : " The device was never in that container."
-        let effect = exposure.unreachableReason.map { "a DMA would not arrive now, because \($0)" }
+        let effect =
+            exposure.unreachableReason.map { "a DMA would not arrive now, because \($0)" }
             ?? "devices of \(exposure.peer.container) can still \(exposure.access(graph)) it"
-        return "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), but the device has been closed: \(effect).\(origin)"
+        return
+            "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), but the device has been closed: "
+            + "\(effect).\(origin)"
     }
 }

@@ -36,7 +36,8 @@ struct UnboundDevice: ExposureRule {
     }
 
     func message(_ exposure: borrowing Exposure, graph: borrowing Graph) -> String {
-        let what = exposure.standing == .removed
+        let what =
+            exposure.standing == .removed
             ? "the device is gone: whatever gets its addresses next is open to devices of \(exposure.peer.container)"
             : "the device has no driver: whoever gets it next is open to devices of \(exposure.peer.container)"
         return "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), but \(what)."

@@ -20,7 +20,8 @@ struct UnmapBisects: EventRule {
         """
 
     let kernelFacts = [
-        "vfio_dma_do_unmap checks both ends with vfio_find_dma in type1v2 and returns -EINVAL before it removes anything (5.10 to 7.3).",
+        "vfio_dma_do_unmap checks both ends with vfio_find_dma in type1v2 and returns -EINVAL before it removes "
+            + "anything (5.10 to 7.3)."
     ]
 
     let advice = """
@@ -28,13 +29,18 @@ struct UnmapBisects: EventRule {
         """
 
     func evaluate(_ event: Event, applied: Applied, graph: borrowing Graph) -> Occurrence? {
-        guard case .unmapRequest(let request) = event.kind, request.result == -22, cut(request, applied, graph) != nil else { return nil }
+        guard case .unmapRequest(let request) = event.kind, request.result == -22, cut(request, applied, graph) != nil
+        else { return nil }
         return Occurrence(severity: .low, iova: request.iova, size: request.size)
     }
 
     func message(_ event: Event, applied: Applied, graph: borrowing Graph) -> String {
-        guard case .unmapRequest(let request) = event.kind, let mapping = cut(request, applied, graph) else { return "" }
-        return "An unmap of \(range(request.iova, request.size)) in \(event.caller(applied, graph)) failed with EINVAL: it would have cut the mapping "
+        guard case .unmapRequest(let request) = event.kind, let mapping = cut(request, applied, graph) else {
+            return ""
+        }
+        return
+            "An unmap of \(range(request.iova, request.size)) in \(event.caller(applied, graph)) failed with EINVAL: "
+            + "it would have cut the mapping "
             + "\(range(mapping.iova, mapping.size)), which is in force whole."
     }
 

@@ -27,7 +27,8 @@ struct UnmapMismatch: EventRule {
     let kernelFacts = [
         "vfio_dma_do_unmap returns 0 and a size of 0 for a range without mappings, in type1 and type1v2 (5.10 to 7.3).",
         "It writes the bytes removed over the size asked for; in type1v2 a range may have holes (5.10 to 7.3).",
-        "In type1 it removes nothing if the range begins within a mapping, and all of one within which it ends (5.10 to 7.3).",
+        "In type1 it removes nothing if the range begins within a mapping, and all of one within which it ends (5.10 "
+            + "to 7.3).",
         "Up to 5.19 it stops, without an error, at a mapping whose task has another mm than the caller.",
         "An error of update_user_bitmap ends its loop: earlier mappings of the range are gone by then (5.10 to 7.3).",
     ]
@@ -43,7 +44,8 @@ struct UnmapMismatch: EventRule {
             guard graph.lastRequest.mappings > 0 else { return nil }
             return Occurrence(severity: .medium, kind: 2, iova: request.iova, size: request.size)
         }
-        guard request.size == 0 || request.differs, request.flags & (UnmapRequest.allFlag | UnmapRequest.vaddrFlag) == 0 else { return nil }
+        guard request.size == 0 || request.differs, request.flags & (UnmapRequest.allFlag | UnmapRequest.vaddrFlag) == 0
+        else { return nil }
         let asked = request.requested ?? request.size
         if request.size > asked { return Occurrence(severity: .low, kind: 5, iova: request.iova, size: asked) }
         // Not what this thread removed: less than that is a loss of records.
@@ -60,20 +62,30 @@ struct UnmapMismatch: EventRule {
         let caller = event.caller(applied, graph)
         if request.result < 0 {
             let count = graph.lastRequest.mappings
-            return "An unmap of \(range(request.iova, request.size)) in \(caller) failed with \(errnoName(request.result)), but \(count) "
+            return
+                "An unmap of \(range(request.iova, request.size)) in \(caller) failed with "
+                + "\(errnoName(request.result)), but \(count) "
                 + "mapping\(count == 1 ? "" : "s") (\(amount(graph.lastRequest.bytes))) had been removed by then."
         }
         let asked = request.requested ?? request.size
-        let start = asked == 0 ? "An unmap from \(hex(request.iova)) in \(caller)" : "An unmap of \(range(request.iova, asked)) in \(caller)"
+        let start =
+            asked == 0
+            ? "An unmap from \(hex(request.iova)) in \(caller)"
+            : "An unmap of \(range(request.iova, asked)) in \(caller)"
         if request.size > asked {
-            return start + " succeeded and removed \(amount(request.size)): it was asked for \(amount(asked)), which ended within a mapping."
+            return start
+                + " succeeded and removed \(amount(request.size)): it was asked for \(amount(asked)), which ended "
+                + "within a mapping."
         }
         let removed = request.size == 0 ? "nothing" : "\(amount(request.size)) of \(amount(asked))"
         guard let mapping = inTheWay(request, applied, graph) else {
-            return start + " succeeded and removed \(removed): there was no \(request.size == 0 ? "mapping" : "other mapping")."
+            return start
+                + " succeeded and removed \(removed): there was no \(request.size == 0 ? "mapping" : "other mapping")."
         }
         let maker = graph.actor(at: mapping.owner)
-        let why = maker.process == event.actor.process ? "" : ", made by \(graph.displayName(for: maker)) (pid \(maker.process.pid))"
+        let why =
+            maker.process == event.actor.process
+            ? "" : ", made by \(graph.displayName(for: maker)) (pid \(maker.process.pid))"
         return start + " succeeded and removed \(removed), but \(range(mapping.iova, mapping.size)) is mapped\(why)."
     }
 

@@ -24,8 +24,10 @@ struct UnsafeInterrupts: ContainerRule {
         """
 
     let kernelFacts = [
-        "vfio_iommu_type1_attach_group fails with -EPERM unless interrupts are isolated or allow_unsafe_interrupts is set (5.10 to 7.3).",
-        "Isolated: irq_domain_check_msi_remap or IOMMU_CAP_INTR_REMAP up to 6.2, iommu_group_has_isolated_msi from 6.3 on.",
+        "vfio_iommu_type1_attach_group fails with -EPERM unless interrupts are isolated or allow_unsafe_interrupts is "
+            + "set (5.10 to 7.3).",
+        "Isolated: irq_domain_check_msi_remap or IOMMU_CAP_INTR_REMAP up to 6.2, iommu_group_has_isolated_msi from "
+            + "6.3 on.",
         "Remapped chips are called IR-IO-APIC and IR-PCI-MSI (arch/x86 and drivers/iommu, 5.10 to 7.3).",
     ]
 
@@ -43,8 +45,11 @@ struct UnsafeInterrupts: ContainerRule {
 
     func message(_ container: Container, graph: borrowing Graph) -> String {
         let devices = graph.devices(in: container).filter { !$0.isBridge }.map(\.address.description)
-        let names = devices.prefix(4).joined(separator: ", ") + (devices.count > 4 ? " and \(devices.count - 4) more" : "")
-        return "\(container.holder(graph)) has \(names) on a host that does not remap interrupts, by leave of allow_unsafe_interrupts: "
+        let names =
+            devices.prefix(4).joined(separator: ", ") + (devices.count > 4 ? " and \(devices.count - 4) more" : "")
+        return
+            "\(container.holder(graph)) has \(names) on a host that does not remap interrupts, by leave of "
+            + "allow_unsafe_interrupts: "
             + "they can raise any interrupt of the host."
     }
 }

@@ -22,9 +22,11 @@ struct VaddrInvalid: ContainerRule {
         """
 
     let kernelFacts = [
-        "VFIO_CHECK_EXTENSION has VFIO_UPDATE_VADDR if the container has no mediated device (6.1 to 7.3), and not at all in 5.10.",
+        "VFIO_CHECK_EXTENSION has VFIO_UPDATE_VADDR if the container has no mediated device (6.1 to 7.3), and not at "
+            + "all in 5.10.",
         "The flags are not in 5.10; vfio_dma.vaddr_invalid changes nothing in the IOMMU (6.1 to 7.3).",
-        "6.1 and later: attaching a group fails with EBUSY while an address is missing (vfio_iommu_type1_attach_group).",
+        "6.1 and later: attaching a group fails with EBUSY while an address is missing "
+            + "(vfio_iommu_type1_attach_group).",
     ]
 
     let advice = """
@@ -37,8 +39,11 @@ struct VaddrInvalid: ContainerRule {
     }
 
     func message(_ container: Container, graph: borrowing Graph) -> String {
-        let who = container.vaddrInvalidBy.map { "\(graph.displayName(for: $0)) (pid \($0.process.pid))" } ?? "a process"
-        return "\(amount(container.vaddrInvalid)) of \(container.mappings(graph)) of \(container.id) have no user address: "
+        let who =
+            container.vaddrInvalidBy.map { "\(graph.displayName(for: $0)) (pid \($0.process.pid))" } ?? "a process"
+        return
+            "\(amount(container.vaddrInvalid)) of \(container.mappings(graph)) of \(container.id) have no user "
+            + "address: "
             + "\(who) took it away, and nobody gave one back."
     }
 }

@@ -11,10 +11,12 @@ struct AttachTarget: Equatable {
 
 /// Tells libbpf where the programs of fentry and fexit attach.
 ///
-/// libbpf would find a module's function by going through all names of vmlinux first, for each program anew: some 30 ms each under emulation, and
-/// most of the start. `KernelFacts` has seen them all in one pass.
+/// libbpf would find a module's function by going through all names of vmlinux first, for each
+/// program anew: some 30 ms each under emulation, and most of the start. `KernelFacts` has seen
+/// them all in one pass.
 final class AttachTargets {
-    /// libbpf calls back with it for every program of the sections below, as long as the process lives: an object refers to its sections' handlers.
+    /// libbpf calls back with it for every program of the sections below, as long as the process
+    /// lives: an object refers to its sections' handlers.
     nonisolated(unsafe) private static let shared = AttachTargets()
 
     private var targets: [String: AttachTarget] = [:]
@@ -48,7 +50,9 @@ final class AttachTargets {
     }
 
     private func aim(_ options: UnsafeMutablePointer<bpf_prog_load_opts>, at section: String) -> Int32 {
-        guard let slash = section.firstIndex(of: "/"), let target = targets[String(section[section.index(after: slash)...])] else { return -ESRCH }
+        guard let slash = section.firstIndex(of: "/"),
+            let target = targets[String(section[section.index(after: slash)...])]
+        else { return -ESRCH }
         if let module = target.module {
             guard let descriptor = descriptors[module] else { return -ENOENT }
             options.pointee.attach_btf_obj_fd = UInt32(descriptor)
@@ -64,7 +68,11 @@ final class AttachTargets {
             let descriptor = bpf_btf_get_fd_by_id(id)
             // Another's BTF may be gone meanwhile.
             guard descriptor >= 0 else { continue }
-            if let name = Self.kernelName(descriptor), wanted.contains(name) { descriptors[name] = descriptor } else { Glibc.close(descriptor) }
+            if let name = Self.kernelName(descriptor), wanted.contains(name) {
+                descriptors[name] = descriptor
+            } else {
+                Glibc.close(descriptor)
+            }
         }
     }
 

@@ -3,9 +3,11 @@ import CShim
 import CRecords
 import Glibc
 
-/// One opened, loaded and attached instance of the BPF object, with the programs that its kernel allowed at the time.
+/// One opened, loaded and attached instance of the BPF object, with the programs that its kernel
+/// allowed at the time.
 ///
-/// Three visible steps: open, load, attach; `close` takes all of it back. Later instances share the first one's maps.
+/// Three visible steps: open, load, attach; `close` takes all of it back. Later instances share the
+/// first one's maps.
 final class BPFLoader {
     private let object: OpaquePointer
     private var links: [OpaquePointer] = []
@@ -14,7 +16,9 @@ final class BPFLoader {
     static let image: [UInt8] = decodeHex(BPFObject.hex)
 
     /// Maps that every instance shares, so that records keep one order and one count.
-    static let sharedMaps = ["ring", "counters", "map_states", "map_states_5_10", "owners", "tree", "domain_attaches", "saved"]
+    static let sharedMaps = [
+        "ring", "counters", "map_states", "map_states_5_10", "owners", "tree", "domain_attaches", "saved",
+    ]
 
     init(programs: Set<String>, settings: Settings, sharing first: BPFLoader?, facts: KernelFacts) throws(TracerError) {
         vs_libbpf_start_log()
@@ -41,10 +45,13 @@ final class BPFLoader {
         Self.setAutocreate(object, "cursor", programs.contains("snapshot_files"))
         Self.setAutocreate(object, "table_page", programs.contains("snapshot_files"))
         Self.setAutocreate(object, "wanted_area", programs.contains("snapshot_area"))
-        if let ring = bpf_object__find_map_by_name(object, "ring") { bpf_map__set_max_entries(ring, settings.ringBytes) }
+        if let ring = bpf_object__find_map_by_name(object, "ring") {
+            bpf_map__set_max_entries(ring, settings.ringBytes)
+        }
         if let first {
             for name in Self.sharedMaps {
-                guard let map = bpf_object__find_map_by_name(object, name), let shared = first.mapDescriptor(name) else { continue }
+                guard let map = bpf_object__find_map_by_name(object, name), let shared = first.mapDescriptor(name)
+                else { continue }
                 bpf_map__reuse_fd(map, shared)
             }
         }
@@ -90,7 +97,9 @@ final class BPFLoader {
         return descriptor >= 0 ? descriptor : nil
     }
 
-    func valueSize(_ map: String) -> Int? { bpf_object__find_map_by_name(object, map).map { Int(bpf_map__value_size($0)) } }
+    func valueSize(_ map: String) -> Int? {
+        bpf_object__find_map_by_name(object, map).map { Int(bpf_map__value_size($0)) }
+    }
 
     /// The last first: a kretprobe must not outlive the kprobe that saves its arguments.
     func detach() {
@@ -117,7 +126,9 @@ final class BPFLoader {
         let digits = UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
         func value(_ digit: UInt8) -> UInt8 { digit < 0x40 ? digit - 0x30 : digit - 0x61 + 10 }
         return [UInt8](unsafeUninitializedCapacity: digits.count / 2) { bytes, count in
-            for index in 0..<digits.count / 2 { bytes[index] = value(digits[2 * index]) << 4 | value(digits[2 * index + 1]) }
+            for index in 0..<digits.count / 2 {
+                bytes[index] = value(digits[2 * index]) << 4 | value(digits[2 * index + 1])
+            }
             count = digits.count / 2
         }
     }

@@ -1,13 +1,16 @@
-/// What is hooked, and the ways to hook it, the preferred first. One line here and one body in bpf/hooks make a hook.
+/// What is hooked, and the ways to hook it, the preferred first. One line here and one body in
+/// bpf/hooks make a hook.
 ///
-/// A program's name in the object says how it attaches: `fentry_F`, `fexit_F` (module or vmlinux BTF, Linux 5.17+ for the return value),
-/// `probe_F` (kprobe), `entry_F` with `return_F` (kprobe and kretprobe), `on_*` (raw tracepoint).
+/// A program's name in the object says how it attaches: `fentry_F`, `fexit_F` (module or vmlinux
+/// BTF, Linux 5.17+ for the return value), `probe_F` (kprobe), `entry_F` with `return_F` (kprobe
+/// and kretprobe), `on_*` (raw tracepoint).
 struct HookDefinition: Sendable {
     struct Way: Sendable {
         var function: String
         var programs: [String]
         var how: String
-        /// How it finds its function: BTF for fentry and fexit, kallsyms for kprobes, neither for tracepoints.
+        /// How it finds its function: BTF for fentry and fexit, kallsyms for kprobes, neither for
+        /// tracepoints.
         var needs: Need
     }
 
@@ -22,13 +25,22 @@ struct HookDefinition: Sendable {
     var watchesForVFIO = false
     var ways: [Way]
 
-    static func fentry(_ function: String) -> Way { Way(function: function, programs: ["fentry_\(function)"], how: "fentry", needs: .btf) }
-    static func fexit(_ function: String) -> Way { Way(function: function, programs: ["fexit_\(function)"], how: "fexit", needs: .btf) }
-    static func kprobe(_ function: String) -> Way { Way(function: function, programs: ["probe_\(function)"], how: "kprobe", needs: .symbol) }
-    static func kretprobe(_ function: String) -> Way {
-        Way(function: function, programs: ["entry_\(function)", "return_\(function)"], how: "kretprobe", needs: .symbol)
+    static func fentry(_ function: String) -> Way {
+        Way(function: function, programs: ["fentry_\(function)"], how: "fentry", needs: .btf)
     }
-    static func tracepoint(_ name: String, program: String) -> Way { Way(function: name, programs: [program], how: "raw_tp", needs: .tracepoint) }
+    static func fexit(_ function: String) -> Way {
+        Way(function: function, programs: ["fexit_\(function)"], how: "fexit", needs: .btf)
+    }
+    static func kprobe(_ function: String) -> Way {
+        Way(function: function, programs: ["probe_\(function)"], how: "kprobe", needs: .symbol)
+    }
+    static func kretprobe(_ function: String) -> Way {
+        Way(
+            function: function, programs: ["entry_\(function)", "return_\(function)"], how: "kretprobe", needs: .symbol)
+    }
+    static func tracepoint(_ name: String, program: String) -> Way {
+        Way(function: name, programs: [program], how: "raw_tp", needs: .tracepoint)
+    }
 
     static func entry(_ name: String, _ function: String, essential: Bool = true) -> Self {
         Self(name: name, isEssential: essential, ways: [fentry(function), kprobe(function)])
@@ -49,13 +61,22 @@ struct HookDefinition: Sendable {
         exit("iommu-release-end", "vfio_iommu_type1_release"),
         exit("group-open", "vfio_group_fops_open"),
         entry("group-close", "vfio_group_fops_release"),
-        Self(name: "group-attach", isEssential: true, ways: [fexit("vfio_container_attach_group"), kretprobe("vfio_group_fops_unl_ioctl")]),
-        Self(name: "group-detach", isEssential: true, ways: [fentry("vfio_group_detach_container"), kprobe("__vfio_group_unset_container")]),
-        Self(name: "device-open", isEssential: true,
-             ways: [fexit("vfio_df_open"), fexit("vfio_group_fops_unl_ioctl"), kretprobe("vfio_group_fops_unl_ioctl")]),
+        Self(
+            name: "group-attach", isEssential: true,
+            ways: [fexit("vfio_container_attach_group"), kretprobe("vfio_group_fops_unl_ioctl")]),
+        Self(
+            name: "group-detach", isEssential: true,
+            ways: [fentry("vfio_group_detach_container"), kprobe("__vfio_group_unset_container")]),
+        Self(
+            name: "device-open", isEssential: true,
+            ways: [fexit("vfio_df_open"), fexit("vfio_group_fops_unl_ioctl"), kretprobe("vfio_group_fops_unl_ioctl")]),
         entry("device-close", "vfio_device_fops_release"),
-        Self(name: "device-first-open", isEssential: true, ways: [fexit("vfio_pci_core_enable"), kretprobe("vfio_pci_open")]),
-        Self(name: "device-last-close", isEssential: true, ways: [fexit("vfio_pci_core_close_device"), kretprobe("vfio_pci_disable")]),
+        Self(
+            name: "device-first-open", isEssential: true,
+            ways: [fexit("vfio_pci_core_enable"), kretprobe("vfio_pci_open")]),
+        Self(
+            name: "device-last-close", isEssential: true,
+            ways: [fexit("vfio_pci_core_close_device"), kretprobe("vfio_pci_disable")]),
         Self(name: "bar-mmap", isEssential: false, ways: [fexit("vfio_pci_core_mmap"), kretprobe("vfio_pci_mmap")]),
         // Gone in 6.10, and of no use on 5.10 (bpf/kept_bars.h).
         Self(name: "bar-copy", isEssential: false, ways: [fentry("vfio_pci_mmap_open")]),
@@ -75,10 +96,14 @@ struct HookDefinition: Sendable {
         entry("bus-reset-begin", "pci_reset_bus", essential: false),
         exit("bus-reset-end", "pci_reset_bus", essential: false),
         // Runtime power management calls the inner one; 5.10 has only the outer.
-        Self(name: "power", isEssential: false, ways: [fexit("__pci_set_power_state"), fexit("pci_set_power_state"), kretprobe("pci_set_power_state")]),
+        Self(
+            name: "power", isEssential: false,
+            ways: [fexit("__pci_set_power_state"), fexit("pci_set_power_state"), kretprobe("pci_set_power_state")]),
         exit("power-up", "pci_power_up", essential: false),
         entry("driver-bind", "driver_bound", essential: false),
-        Self(name: "driver-unbind", isEssential: false, ways: [fentry("device_unbind_cleanup"), kretprobe("__device_release_driver")]),
+        Self(
+            name: "driver-unbind", isEssential: false,
+            ways: [fentry("device_unbind_cleanup"), kretprobe("__device_release_driver")]),
         entry("device-remove", "pci_stop_bus_device", essential: false),
         entry("device-add", "pci_bus_add_device", essential: false),
         exit("bar-assign", "pci_assign_resource", essential: false),
@@ -87,8 +112,12 @@ struct HookDefinition: Sendable {
         Self(name: "dma-buf-release", isEssential: false, ways: [fentry("vfio_pci_dma_buf_release")]),
         Self(name: "process-exit", isEssential: false, ways: [tracepoint("sched_process_exit", program: "on_exit")]),
         Self(name: "process-exec", isEssential: false, ways: [tracepoint("sched_process_exec", program: "on_exec")]),
-        Self(name: "process-fork", isEssential: false, followsCommand: true, ways: [tracepoint("sched_process_fork", program: "on_fork")]),
-        Self(name: "domain-attach", isEssential: false, watchesForVFIO: true, ways: [tracepoint("attach_device_to_domain", program: "on_domain_attach")]),
+        Self(
+            name: "process-fork", isEssential: false, followsCommand: true,
+            ways: [tracepoint("sched_process_fork", program: "on_fork")]),
+        Self(
+            name: "domain-attach", isEssential: false, watchesForVFIO: true,
+            ways: [tracepoint("attach_device_to_domain", program: "on_domain_attach")]),
         Self(name: "module-load", isEssential: false, ways: [tracepoint("module_load", program: "on_module")]),
     ]
 }

@@ -10,7 +10,8 @@ struct Settings {
     var injectLoss: UInt32 = 0
     /// Where the kernel maps all memory; 0 when IOMMU tables are not to be read.
     var linearMap: UInt64 = 0
-    /// The same for walks of a process's page table, and how many levels that has; 0 when it is not to be read.
+    /// The same for walks of a process's page table, and how many levels that has; 0 when it is not
+    /// to be read.
     var directMap: UInt64 = 0
     var pageTableLevels: Int32 = 0
     /// The major device number of VFIO groups; 0 when there is none.
@@ -59,7 +60,9 @@ struct Settings {
         guard section > 0, let type = btf__type_by_id(btf, UInt32(section)) else { return nil }
         let variables = UnsafeRawPointer(type + 1).assumingMemoryBound(to: btf_var_secinfo.self)
         for index in 0..<Int(type.pointee.info & 0xffff) {
-            guard let variable = btf__type_by_id(btf, variables[index].type), let text = btf__name_by_offset(btf, variable.pointee.name_off) else { continue }
+            guard let variable = btf__type_by_id(btf, variables[index].type),
+                let text = btf__name_by_offset(btf, variable.pointee.name_off)
+            else { continue }
             if String(cString: text) == name { return Int(variables[index].offset) }
         }
         return nil

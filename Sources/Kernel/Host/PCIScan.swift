@@ -6,7 +6,8 @@ import Glibc
 enum PCIScan {
     private static let root = "/sys/bus/pci/devices"
 
-    /// Calls `body` with a VS_DEVICE_INFO record for each PCI device; the pointer is valid during the call.
+    /// Calls `body` with a VS_DEVICE_INFO record for each PCI device; the pointer is valid during
+    /// the call.
     static func forEachDevice(time: UInt64, _ body: (UnsafeRawPointer, Int) -> Void) {
         for name in Files.names(in: root) {
             guard let address = PCIAddress(name) else { continue }
@@ -19,7 +20,9 @@ enum PCIScan {
             record.vendor = UInt16(truncatingIfNeeded: hex("\(root)/\(name)/vendor"))
             record.device = UInt16(truncatingIfNeeded: hex("\(root)/\(name)/device"))
             record.class_code = UInt32(truncatingIfNeeded: hex("\(root)/\(name)/class"))
-            withUnsafeMutableBytes(of: &record.driver) { copy(Files.linkName("\(root)/\(name)/driver") ?? "", into: $0) }
+            withUnsafeMutableBytes(of: &record.driver) {
+                copy(Files.linkName("\(root)/\(name)/driver") ?? "", into: $0)
+            }
             let bars = bars(of: name)
             withUnsafeMutableBytes(of: &record.bars) { raw in
                 let slots = raw.bindMemory(to: vs_bar.self)
@@ -44,9 +47,12 @@ enum PCIScan {
         record.msix_bytes = table.size
     }
 
-    /// The table that the MSI-X capability (id 0x11) tells of, from the first 256 bytes of config space (PCI Local Bus 3.0, 6.8.2).
+    /// The table that the MSI-X capability (id 0x11) tells of, from the first 256 bytes of config
+    /// space (PCI Local Bus 3.0, 6.8.2).
     static func msixTable(_ config: [UInt8]) -> MSIXTable? {
-        guard config.count >= 256, config[6] & 0x10 /* STATUS: capabilities */ != 0, config[0x0e] & 0x7f == 0 /* an endpoint */ else { return nil }
+        guard config.count >= 256, config[6] & 0x10 /* STATUS: capabilities */ != 0,
+            config[0x0e] & 0x7f == 0 /* an endpoint */
+        else { return nil }
         var at = Int(config[0x34] & 0xfc)
         for _ in 0..<48 where at >= 0x40 {
             guard config[at] != 0x11 else {
@@ -66,7 +72,8 @@ enum PCIScan {
         let lines = (Files.text("\(root)/\(name)/resource") ?? "").split(separator: "\n")
         for (index, line) in lines.prefix(Int(VS_BARS)).enumerated() {
             let fields = line.split(separator: " ").map { UInt64($0.dropFirst(2), radix: 16) ?? 0 }
-            guard fields.count == 3, fields[2] & 0x200 /* IORESOURCE_MEM */ != 0, fields[0] != 0, fields[1] > fields[0] else { continue }
+            guard fields.count == 3, fields[2] & 0x200 /* IORESOURCE_MEM */ != 0, fields[0] != 0, fields[1] > fields[0]
+            else { continue }
             bars[index] = Bar(address: fields[0], size: fields[1] - fields[0] + 1)
         }
         return bars
@@ -80,16 +87,19 @@ enum PCIScan {
         for (index, byte) in text.utf8.prefix(buffer.count - 1).enumerated() { buffer[index] = byte }
     }
 
-    /// Physical ranges, last byte included, that the host bridges decode: "PCI Bus" and "PCI MMCONFIG"-free lines of /proc/iomem.
+    /// Physical ranges, last byte included, that the host bridges decode: "PCI Bus" and "PCI
+    /// MMCONFIG"-free lines of /proc/iomem.
     ///
-    /// RAM never lies in one, so a pinned page outside needs no second look. Empty when /proc/iomem hides its addresses (no root).
+    /// RAM never lies in one, so a pinned page outside needs no second look. Empty when /proc/iomem
+    /// hides its addresses (no root).
     static func windows() -> [(first: UInt64, last: UInt64)] {
         var windows: [(first: UInt64, last: UInt64)] = []
         for line in (Files.text("/proc/iomem") ?? "").split(separator: "\n") where line.contains("PCI Bus ") {
             let trimmed = line.drop { $0 == " " }
             guard let dash = trimmed.firstIndex(of: "-"), let space = trimmed.firstIndex(of: " "), dash < space,
-                  let first = UInt64(trimmed[..<dash], radix: 16), let last = UInt64(trimmed[trimmed.index(after: dash)..<space], radix: 16),
-                  last > first, !windows.contains(where: { $0.first <= first && last <= $0.last })
+                let first = UInt64(trimmed[..<dash], radix: 16),
+                let last = UInt64(trimmed[trimmed.index(after: dash)..<space], radix: 16),
+                last > first, !windows.contains(where: { $0.first <= first && last <= $0.last })
             else { continue }
             windows.append((first, last))
         }

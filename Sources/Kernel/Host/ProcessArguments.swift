@@ -1,4 +1,5 @@
-/// A process's arguments as /proc/PID/cmdline has them, and what they say of a VM. Pure: what a process says of itself, it may invent.
+/// A process's arguments as /proc/PID/cmdline has them, and what they say of a VM. Pure: what a
+/// process says of itself, it may invent.
 struct ProcessArguments {
     var arguments: [String]
 
@@ -24,9 +25,12 @@ struct ProcessArguments {
     /// The VM's UUID: `-uuid X`, `--uuid X`, `--uuid=X`, or `-smbios type=1,uuid=X`.
     var vmUUID: String? {
         if let uuid = value(of: "uuid"), Self.isUUID(uuid) { return uuid }
-        for index in arguments.indices.dropLast() where arguments[index] == "-smbios" || arguments[index] == "--smbios" {
+        for index in arguments.indices.dropLast() where arguments[index] == "-smbios" || arguments[index] == "--smbios"
+        {
             let fields = arguments[index + 1].split(separator: ",")
-            guard fields.contains("type=1"), let field = fields.first(where: { $0.hasPrefix("uuid=") }) else { continue }
+            guard fields.contains("type=1"), let field = fields.first(where: { $0.hasPrefix("uuid=") }) else {
+                continue
+            }
             let uuid = String(field.dropFirst(5))
             if Self.isUUID(uuid) { return uuid }
         }
@@ -37,7 +41,9 @@ struct ProcessArguments {
     private func value(of option: String) -> String? {
         for index in arguments.indices {
             let argument = arguments[index]
-            if argument == "-\(option)" || argument == "--\(option)" { return index + 1 < arguments.count ? arguments[index + 1] : nil }
+            if argument == "-\(option)" || argument == "--\(option)" {
+                return index + 1 < arguments.count ? arguments[index + 1] : nil
+            }
             if argument.hasPrefix("--\(option)=") { return String(argument.dropFirst(option.utf8.count + 3)) }
         }
         return nil
@@ -45,15 +51,20 @@ struct ProcessArguments {
 
     private static func isUUID(_ text: String) -> Bool {
         let bytes = Array(text.utf8)
-        return bytes.count == 36 && bytes.indices.allSatisfy { index in
-            let byte = bytes[index] | 0x20
-            return [8, 13, 18, 23].contains(index) ? bytes[index] == 0x2d : (0x30...0x39).contains(bytes[index]) || (0x61...0x66).contains(byte)
-        }
+        return bytes.count == 36
+            && bytes.indices.allSatisfy { index in
+                let byte = bytes[index] | 0x20
+                return [8, 13, 18, 23].contains(index)
+                    ? bytes[index] == 0x2d : (0x30...0x39).contains(bytes[index]) || (0x61...0x66).contains(byte)
+            }
     }
 
     // MARK: For people
 
-    private static let secretWords = ["password", "passwd", "passphrase", "secret", "token", "apikey", "api-key", "api_key", "credential", "private-key"]
+    private static let secretWords = [
+        "password", "passwd", "passphrase", "secret", "token", "apikey", "api-key", "api_key", "credential",
+        "private-key",
+    ]
 
     /// The arguments joined by blanks, `***` in place of what looks like a secret.
     var text: String {
@@ -75,16 +86,19 @@ struct ProcessArguments {
         return secretWords.contains { lower.contains($0) }
     }
 
-    /// Cuts values: of `key=value` up to the next comma (not a doubled one, which is QEMU's comma in a value) or ampersand, of `"key":"value"` up to
-    /// the closing quote, and of `user:password@` in a URL. An object of QEMU's that is a secret has it in `data`. What has blanks in it
-    /// may be a shell's script or JSON for people: all is cut behind the first word that looks like a secret's.
+    /// Cuts values: of `key=value` up to the next comma (not a doubled one, which is QEMU's comma
+    /// in a value) or ampersand, of `"key":"value"` up to the closing quote, and of
+    /// `user:password@` in a URL. An object of QEMU's that is a secret has it in `data`. What has
+    /// blanks in it may be a shell's script or JSON for people: all is cut behind the first word
+    /// that looks like a secret's.
     private static func withoutSecrets(_ argument: String) -> String {
         if argument.contains(where: \.isWhitespace) {
             let lower = argument.lowercased()
             let found = secretWords.compactMap { word in firstEnd(of: word, in: lower) }.min()
             if let found { return argument.prefix(found) + "***" }
         }
-        let isSecretObject = argument.hasPrefix("secret,") || (argument.hasPrefix("{") && argument.contains("\"secret\""))
+        let isSecretObject =
+            argument.hasPrefix("secret,") || (argument.hasPrefix("{") && argument.contains("\"secret\""))
         func isSecretKey(_ key: Substring) -> Bool { isSecret(key) || (isSecretObject && key == "data") }
         var result = ""
         var rest = argument[...]

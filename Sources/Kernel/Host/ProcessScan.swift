@@ -2,9 +2,11 @@ import CRecords
 import Events
 import Glibc
 
-/// What /proc says about a process: its executable, the VM it runs, its control group and how much memory it may lock.
+/// What /proc says about a process: its executable, the VM it runs, its control group and how much
+/// memory it may lock.
 enum ProcessScan {
-    /// Calls `body` with a VS_PROCESS_INFO record made for the process of `header`, unless it is gone already.
+    /// Calls `body` with a VS_PROCESS_INFO record made for the process of `header`, unless it is
+    /// gone already.
     static func record(for header: vs_header, _ body: (UnsafeRawPointer, Int) -> Void) {
         let folder = "/proc/\(header.tgid)"
         guard let exe = Files.linkTarget("\(folder)/exe") else { return }
@@ -19,7 +21,9 @@ enum ProcessScan {
         withUnsafeMutableBytes(of: &record.command) { PCIScan.copy(command.text, into: $0) }
         let path = Files.text("\(folder)/cgroup").map { cgroupPath($0, limit: Int(VS_CGROUP_BYTES) - 1) } ?? ""
         withUnsafeMutableBytes(of: &record.cgroup_path) { PCIScan.copy(path, into: $0) }
-        if let limits = Files.text("\(folder)/limits"), let limit = memlockLimit(limits), let status = Files.text("\(folder)/status") {
+        if let limits = Files.text("\(folder)/limits"), let limit = memlockLimit(limits),
+            let status = Files.text("\(folder)/status")
+        {
             record.memlock_limit = limit
             record.flags = VS_PROCESS_HAS_LIMITS.rawValue
             let isOwnNamespace = Files.linkTarget("\(folder)/ns/user") == Files.linkTarget("/proc/self/ns/user")
@@ -28,7 +32,8 @@ enum ProcessScan {
         withUnsafeBytes(of: &record) { body($0.baseAddress!, $0.count) }
     }
 
-    /// The path of the v2 line (`0::/…`), else of v1's `name=systemd` line, else of any that is not the root; its last `limit` bytes.
+    /// The path of the v2 line (`0::/…`), else of v1's `name=systemd` line, else of any that is not
+    /// the root; its last `limit` bytes.
     static func cgroupPath(_ lines: String, limit: Int) -> String {
         var named = "", other = "", unified = ""
         for line in lines.split(separator: "\n") {
@@ -51,14 +56,16 @@ enum ProcessScan {
     static func memlockLimit(_ limits: String) -> UInt64? {
         let name = "Max locked memory"
         guard let line = limits.split(separator: "\n").first(where: { $0.hasPrefix(name) }),
-              let soft = line.dropFirst(name.utf8.count).split(separator: " ").first else { return nil }
+            let soft = line.dropFirst(name.utf8.count).split(separator: " ").first
+        else { return nil }
         return soft == "unlimited" ? .max : UInt64(soft)
     }
 
     /// Whether CAP_IPC_LOCK (bit 14) is effective, from /proc/PID/status.
     static func mayLock(_ status: String) -> Bool {
         guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("CapEff:") }),
-              let set = UInt64(line.dropFirst(7).drop { $0 == " " || $0 == "\t" }, radix: 16) else { return false }
+            let set = UInt64(line.dropFirst(7).drop { $0 == " " || $0 == "\t" }, radix: 16)
+        else { return false }
         return set & (1 << 14) != 0
     }
 }

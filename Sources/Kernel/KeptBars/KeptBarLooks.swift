@@ -1,10 +1,11 @@
 import Events
 
-/// When to look for areas of BARs that processes keep past the kernel's zap, and what follows from what the looks find: a value without clock or
-/// kernel.
+/// When to look for areas of BARs that processes keep past the kernel's zap, and what follows from
+/// what the looks find: a value without clock or kernel.
 ///
-/// An area is kept once two looks have found it, some time apart, and none that was complete in between has not: one look alone can meet a zap
-/// or a fault half way. It is let go when a complete look does not find it.
+/// An area is kept once two looks have found it, some time apart, and none that was complete in
+/// between has not: one look alone can meet a zap or a fault half way. It is let go when a complete
+/// look does not find it.
 struct KeptBarLooks {
     struct Area: Hashable {
         var process: ProcessKey
@@ -16,20 +17,24 @@ struct KeptBarLooks {
         var size: UInt64
     }
 
-    /// How long after what gives reason to look: a fork takes its time, and they come in numbers. Nanoseconds, as all that follow.
+    /// How long after what gives reason to look: a fork takes its time, and they come in numbers.
+    /// Nanoseconds, as all that follow.
     static let delay: UInt64 = 100_000_000
     /// The least time between two looks that find the same.
     static let apart: UInt64 = 100_000_000
     /// The least time between other looks.
     static let interval: UInt64 = 1_000_000_000
-    /// A look goes through every area of every process: in the long run looks take this part of one CPU's time.
+    /// A look goes through every area of every process: in the long run looks take this part of one
+    /// CPU's time.
     static let share: Int64 = 50
-    /// CPU time that is saved up while none is taken, at most. It lets the first looks come at once where a look is dear, or the machine slow.
+    /// CPU time that is saved up while none is taken, at most. It lets the first looks come at once
+    /// where a look is dear, or the machine slow.
     static let savings: Int64 = 500_000_000
 
     /// When to look next; the greatest number while there is no reason to.
     private(set) var due = UInt64.max
-    /// Looks that are taken even if they find nothing: a large process's fork can be under way at the first.
+    /// Looks that are taken even if they find nothing: a large process's fork can be under way at
+    /// the first.
     private var promised = 0
     private var last: (began: UInt64, ended: UInt64)?
     /// CPU time that looks may take, as of the end of the last one; below 0 it is owed.
@@ -68,9 +73,11 @@ struct KeptBarLooks {
         return now >= first + Self.apart && told.insert(area).inserted
     }
 
-    /// Gives what has been let go. A look during which something was lost, or that was broken off, tells nothing of what it did not find.
+    /// Gives what has been let go. A look during which something was lost, or that was broken off,
+    /// tells nothing of what it did not find.
     ///
-    /// - Parameter cost: the CPU time that it took. What it spent waiting for a lock, or for a CPU, is not its own.
+    /// - Parameter cost: the CPU time that it took. What it spent waiting for a lock, or for a CPU,
+    ///   is not its own.
     mutating func end(at now: UInt64, cost: UInt64, isComplete: Bool) -> [Area] {
         last?.ended = now
         credit -= Int64(cost)

@@ -3,7 +3,8 @@ import CRecords
 import CShim
 import Events
 
-/// Looks for areas of BARs that processes keep past the kernel's zap (bpf/kept_bars.h), and tells which are kept and which have been let go.
+/// Looks for areas of BARs that processes keep past the kernel's zap (bpf/kept_bars.h), and tells
+/// which are kept and which have been let go.
 ///
 /// The looks' own records stay here; what follows from two of them goes on, as a record of its own.
 final class KeptBarWatch {
@@ -13,7 +14,8 @@ final class KeptBarWatch {
     private let consume: () -> Void
     /// Records lost so far, of any type, and VS_KEPT_BAR records that were not.
     private let counts: () -> (lost: UInt64, submitted: UInt64)
-    /// Of the latter, those that have come here. The ring gives nothing of what stands behind a record that another CPU is still writing.
+    /// Of the latter, those that have come here. The ring gives nothing of what stands behind a
+    /// record that another CPU is still writing.
     private var taken: UInt64 = 0
     private var areas: [KeptBarLooks.Area: vs_kept_bar] = [:]
 
@@ -21,7 +23,9 @@ final class KeptBarWatch {
 
     /// - Parameter loader: has loaded `programs`; it must outlive this.
     init?(loader: BPFLoader, consume: @escaping () -> Void, counts: @escaping () -> (lost: UInt64, submitted: UInt64)) {
-        guard let program = loader.program("find_kept_bars"), loader.programDescriptor("find_kept_bars") != nil else { return nil }
+        guard let program = loader.program("find_kept_bars"), loader.programDescriptor("find_kept_bars") != nil else {
+            return nil
+        }
         self.program = program
         self.consume = consume
         self.counts = counts
@@ -32,7 +36,8 @@ final class KeptBarWatch {
 
     func hurry() { looks.hurry(at: UInt64(vs_boot_time())) }
 
-    /// Whether what happened gives reason to look: the kernel has just taken a BAR away from those that it knows of.
+    /// Whether what happened gives reason to look: the kernel has just taken a BAR away from those
+    /// that it knows of.
     func notice(_ record: UnsafeRawPointer, _ type: vs_type) {
         switch type {
         case VS_MEMORY: guard record.load(as: vs_pci.self).value & 2 /* PCI_COMMAND_MEMORY */ == 0 else { return }
@@ -48,7 +53,9 @@ final class KeptBarWatch {
         let raw = record.load(as: vs_kept_bar.self)
         taken += 1
         guard raw.action == VS_KEPT.rawValue else { return request() }
-        let area = KeptBarLooks.Area(process: ProcessKey(pid: raw.h.tgid, start: raw.h.start), device: raw.pci, address: raw.phys, size: raw.size)
+        let area = KeptBarLooks.Area(
+            process: ProcessKey(pid: raw.h.tgid, start: raw.h.start), device: raw.pci, address: raw.phys, size: raw.size
+        )
         guard looks.find(area) else { return }
         areas[area] = raw
         deliver(record, MemoryLayout<vs_kept_bar>.size)
@@ -64,7 +71,8 @@ final class KeptBarWatch {
         consume()
         let after = counts()
         let isComplete = isWhole && after.lost == before && after.submitted == taken
-        for area in looks.end(at: UInt64(vs_boot_time()), cost: UInt64(vs_thread_time() - cpu), isComplete: isComplete) {
+        for area in looks.end(at: UInt64(vs_boot_time()), cost: UInt64(vs_thread_time() - cpu), isComplete: isComplete)
+        {
             guard var raw = areas.removeValue(forKey: area) else { continue }
             raw.h.time = UInt64(vs_boot_time())
             raw.action = VS_LET_GO.rawValue

@@ -25,16 +25,36 @@ public struct Diagnosis {
         } catch {
             add(false, error.description, fatal: true)
         }
-        add(facts.hasBTF, facts.hasBTF ? "the kernel describes its types (BTF)" : TracerError.noBTF(release: facts.release).description, fatal: true)
-        add(hasVFIO, hasVFIO ? "VFIO and its type1 IOMMU driver are loaded"
-            : "VFIO is not loaded (\(KernelFacts.vfioModules.filter { !facts.loadedModules.contains($0) }.joined(separator: ", "))): modprobe vfio-pci; tracing may start first and waits for it")
-        if facts.hasBTF, !facts.canUseFexit, !facts.hasKnownOffsets { add(false, TracerError.unknownLayout(release: facts.release).description, fatal: true) }
-        if hasVFIO, facts.canUseFexit || facts.hasKnownOffsets {
-            add(facts.canUseFexit, facts.canUseFexit ? "fentry and fexit reach VFIO's modules"
-                : "no BTF of VFIO's modules, or no bpf_get_func_ret (before Linux 5.17): kprobes are used, with the struct offsets of Linux 5.10")
+        add(
+            facts.hasBTF,
+            facts.hasBTF
+                ? "the kernel describes its types (BTF)" : TracerError.noBTF(release: facts.release).description,
+            fatal: true)
+        let absent = KernelFacts.vfioModules.filter { !facts.loadedModules.contains($0) }
+        add(
+            hasVFIO,
+            hasVFIO
+                ? "VFIO and its type1 IOMMU driver are loaded"
+                : "VFIO is not loaded (\(absent.joined(separator: ", "))): modprobe vfio-pci; tracing may start "
+                    + "first and waits for it"
+        )
+        if facts.hasBTF, !facts.canUseFexit, !facts.hasKnownOffsets {
+            add(false, TracerError.unknownLayout(release: facts.release).description, fatal: true)
         }
-        add(!PCIScan.windows().isEmpty, PCIScan.windows().isEmpty ? "/proc/iomem hides its addresses: every pinned page is looked at, not only device memory"
-            : "\(PCIScan.windows().count) PCI windows tell device memory from RAM")
+        if hasVFIO, facts.canUseFexit || facts.hasKnownOffsets {
+            add(
+                facts.canUseFexit,
+                facts.canUseFexit
+                    ? "fentry and fexit reach VFIO's modules"
+                    : "no BTF of VFIO's modules, or no bpf_get_func_ret (before Linux 5.17): kprobes are used, with "
+                        + "the struct offsets of Linux 5.10"
+            )
+        }
+        add(
+            !PCIScan.windows().isEmpty,
+            PCIScan.windows().isEmpty
+                ? "/proc/iomem hides its addresses: every pinned page is looked at, not only device memory"
+                : "\(PCIScan.windows().count) PCI windows tell device memory from RAM")
         addInterrupts()
         if hasVFIO, facts.hasVFIOPCI { addKeptBars(facts) }
         for hook in HookDefinition.all where !hook.followsCommand && !hook.watchesForVFIO {
@@ -47,7 +67,11 @@ public struct Diagnosis {
         let missing = hooks.filter { $0.how == "missing" }
         let essential = Set(HookDefinition.all.filter(\.isEssential).map(\.name))
         if hasVFIO, facts.hasVFIOPCI, missing.contains(where: { essential.contains($0.name) }) {
-            add(false, "hooks that tracing rests on are missing: \(missing.filter { essential.contains($0.name) }.map(\.name).joined(separator: ", "))", fatal: true)
+            add(
+                false,
+                "hooks that tracing rests on are missing: "
+                    + "\(missing.filter { essential.contains($0.name) }.map(\.name).joined(separator: ", "))",
+                fatal: true)
         }
     }
 
@@ -56,18 +80,34 @@ public struct Diagnosis {
         if remaps {
             add(true, "interrupts are remapped: a device raises only its own")
         } else if InterruptScan.allowsUnsafe == true {
-            add(false, "interrupts are not remapped, and allow_unsafe_interrupts of vfio_iommu_type1 is set: a device given away can raise any interrupt of the host")
+            add(
+                false,
+                "interrupts are not remapped, and allow_unsafe_interrupts of vfio_iommu_type1 is set: a device given "
+                    + "away can raise any interrupt of the host"
+            )
         } else {
-            add(false, "interrupts are not remapped: VFIO attaches no group unless allow_unsafe_interrupts of vfio_iommu_type1 is set")
+            add(
+                false,
+                "interrupts are not remapped: VFIO attaches no group unless allow_unsafe_interrupts of "
+                    + "vfio_iommu_type1 is set"
+            )
         }
     }
 
     /// The hook for it is missing where there is nothing to hook: that is as it should be.
     private mutating func addKeptBars(_ facts: KernelFacts) {
         if facts.canLookForKeptBars {
-            add(true, "vfio-pci keeps a list of the BAR areas that it can take away: copies of them that are not on it are looked for (child-keeps-bar)")
+            add(
+                true,
+                "vfio-pci keeps a list of the BAR areas that it can take away: copies of them that are not on it are "
+                    + "looked for (child-keeps-bar)"
+            )
         } else if facts.listsBarAreas {
-            add(false, "vfio-pci keeps a list of the BAR areas that it can take away, and copies that are not on it cannot be looked for here (child-keeps-bar)")
+            add(
+                false,
+                "vfio-pci keeps a list of the BAR areas that it can take away, and copies that are not on it cannot be "
+                    + "looked for here (child-keeps-bar)"
+            )
         } else if facts.canUseFexit {
             add(true, "vfio-pci takes BARs away wherever they are mapped: there is nothing for child-keeps-bar to find")
         } else {

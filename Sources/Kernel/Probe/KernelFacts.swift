@@ -3,7 +3,8 @@ import Glibc
 
 /// What the running kernel offers, asked once before anything is loaded.
 ///
-/// Costs one pass over the kernel's BTF (about 0.1 s), and one over /proc/kallsyms only where kprobes are needed.
+/// Costs one pass over the kernel's BTF (about 0.1 s), and one over /proc/kallsyms only where
+/// kprobes are needed.
 struct KernelFacts {
     var release: String
     var machine: String
@@ -14,11 +15,13 @@ struct KernelFacts {
     var hasFunctionReturn: Bool
     /// `iter/task_vma` (5.12).
     var hasTaskVMAIterator = false
-    /// vfio-pci keeps a list of BAR areas to take away (until 6.10, aac6db75a9fc), on which a copy of one need not be.
+    /// vfio-pci keeps a list of BAR areas to take away (until 6.10, aac6db75a9fc), on which a copy
+    /// of one need not be.
     var listsBarAreas = false
     /// Where BTF describes the wanted functions, so that fentry and fexit can attach.
     var targets: [String: AttachTarget] = [:]
-    /// Where the wanted functions are, so that kprobes can attach: their addresses, 0 where the kernel hides them (kptr_restrict).
+    /// Where the wanted functions are, so that kprobes can attach: their addresses, 0 where the
+    /// kernel hides them (kptr_restrict).
     var symbols: [String: UInt64] = [:]
     var loadedModules: Set<String>
 
@@ -28,15 +31,21 @@ struct KernelFacts {
     var hasVFIOPCI: Bool { loadedModules.contains("vfio_pci") || loadedModules.contains("vfio_pci_core") }
 
     /// How many mappings a container may have; nil as long as vfio_iommu_type1 is not loaded.
-    static var mappingLimit: UInt32? { Files.text("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit").flatMap { UInt32($0) } }
+    static var mappingLimit: UInt32? {
+        Files.text("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit").flatMap { UInt32($0) }
+    }
 
     static let vfioModules = ["vfio", "vfio_iommu_type1", "vfio_pci_core", "vfio_pci"]
 
     init() {
         var name = utsname()
         uname(&name)
-        release = withUnsafePointer(to: &name.release) { String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)) }
-        machine = withUnsafePointer(to: &name.machine) { String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)) }
+        release = withUnsafePointer(to: &name.release) {
+            String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
+        }
+        machine = withUnsafePointer(to: &name.machine) {
+            String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
+        }
         isRoot = geteuid() == 0
         loadedModules = Set(Self.vfioModules.filter { Files.exists("/sys/module/\($0)") })
         hasBTF = Files.exists("/sys/kernel/btf/vmlinux")
@@ -66,7 +75,8 @@ struct KernelFacts {
         if !canUseFexit { symbols = KernelSymbols.addresses(of: wanted) }
     }
 
-    /// fentry and fexit need the modules' BTF and the return-value helper; without both, kprobes do everything.
+    /// fentry and fexit need the modules' BTF and the return-value helper; without both, kprobes do
+    /// everything.
     var canUseFexit: Bool { hasFunctionReturn && (hasModuleBTF || !hasVFIO) }
 
     /// Whether there can be areas of BARs that a zap does not reach, and they can be looked for.
@@ -90,7 +100,8 @@ struct KernelFacts {
         let isFirstLetter = firstLetters(of: wanted)
         for id in first..<btf__type_cnt(btf) {
             guard let type = btf__type_by_id(btf, id), (type.pointee.info >> 24) & 0x1f == 12 /* BTF_KIND_FUNC */,
-                  let name = btf__name_by_offset(btf, type.pointee.name_off), isFirstLetter[Int(UInt8(bitPattern: name[0]))]
+                let name = btf__name_by_offset(btf, type.pointee.name_off),
+                isFirstLetter[Int(UInt8(bitPattern: name[0]))]
             else { continue }
             let text = String(cString: name)
             // Of several of one name the first, as libbpf chooses.
@@ -112,7 +123,9 @@ struct KernelFacts {
         guard id > 0, let type = btf__type_by_id(btf, UInt32(id)) else { return false }
         let members = UnsafeRawPointer(type + 1).assumingMemoryBound(to: btf_enum.self)
         for index in 0..<Int(type.pointee.info & 0xffff) {
-            if let text = btf__name_by_offset(btf, members[index].name_off), strcmp(text, enumerator) == 0 { return true }
+            if let text = btf__name_by_offset(btf, members[index].name_off), strcmp(text, enumerator) == 0 {
+                return true
+            }
         }
         return false
     }

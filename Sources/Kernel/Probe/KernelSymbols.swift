@@ -7,9 +7,11 @@ func firstLetters(of names: Set<String>) -> [Bool] {
     return isFirst
 }
 
-/// Addresses of the kernel's functions, its modules' among them, by /proc/kallsyms: `address type name [module]` a line.
+/// Addresses of the kernel's functions, its modules' among them, by /proc/kallsyms: `address type
+/// name [module]` a line.
 enum KernelSymbols {
-    /// Of several of one name the first, as the kernel chooses. 0 is an address that the kernel hides.
+    /// Of several of one name the first, as the kernel chooses. 0 is an address that the kernel
+    /// hides.
     static func addresses(of wanted: Set<String>) -> [String: UInt64] {
         guard let text = Files.read("/proc/kallsyms") else { return [:] }
         return addresses(of: wanted, in: text)
@@ -22,7 +24,9 @@ enum KernelSymbols {
             guard let base = bytes.baseAddress else { return }
             var line = 0
             while line < bytes.count {
-                let end = memchr(base + line, 10, bytes.count - line).map { base.distance(to: UnsafeRawPointer($0)) } ?? bytes.count
+                let end =
+                    memchr(base + line, 10, bytes.count - line).map { base.distance(to: UnsafeRawPointer($0)) }
+                    ?? bytes.count
                 // 16 hex digits, a blank, the type, a blank.
                 let name = line + 19
                 if name < end, isFirstLetter[Int(bytes[name])], bytes[line + 17] | 0x20 == UInt8(ascii: "t") {

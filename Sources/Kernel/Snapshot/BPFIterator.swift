@@ -1,7 +1,8 @@
 import CLibbpf
 import Glibc
 
-/// Runs a loaded iterator program over all that it is for. What it finds it writes to the ring, not to the descriptor.
+/// Runs a loaded iterator program over all that it is for. What it finds it writes to the ring, not
+/// to the descriptor.
 enum BPFIterator {
     /// Whether it came to its end.
     @discardableResult

@@ -1,7 +1,9 @@
-/// An IOMMU's page table in memory, read page by page: where an IOVA leads to, said by what the hardware itself uses.
+/// An IOMMU's page table in memory, read page by page: where an IOVA leads to, said by what the
+/// hardware itself uses.
 ///
-/// The format is that of VT-d, second level and first level alike: up to five levels of 512 entries of 8 bytes; bits 0 and 1 say present,
-/// bit 7 a large page, bits 12–51 the physical address. A value that knows no kernel: the caller reads the pages.
+/// The format is that of VT-d, second level and first level alike: up to five levels of 512 entries
+/// of 8 bytes; bits 0 and 1 say present, bit 7 a large page, bits 12–51 the physical address. A
+/// value that knows no kernel: the caller reads the pages.
 struct IOMMUTable {
     /// A physically contiguous run.
     struct Run: Equatable {
@@ -18,7 +20,8 @@ struct IOMMUTable {
     private let linearMap: UInt64
     /// Which 2 MiB the page of the last level holds, when it holds one.
     private var leaf: UInt64?
-    /// The pages on the way down to the last entry, by level - 1, with their addresses: neighbours share them.
+    /// The pages on the way down to the last entry, by level - 1, with their addresses: neighbours
+    /// share them.
     private var pages: [(address: UInt64, entries: [UInt64])]
 
     /// Entries looked at before a mapping is given up: 2³⁰ bytes of 4 KiB pages take 2¹⁸.
@@ -31,11 +34,14 @@ struct IOMMUTable {
         pages = [(UInt64, [UInt64])](repeating: (0, [UInt64](repeating: 0, count: 512)), count: 5)
     }
 
-    /// The runs from `iova` to `last` inclusive whose physical addresses lie in one of `windows` (last byte inclusive). O(entries).
+    /// The runs from `iova` to `last` inclusive whose physical addresses lie in one of `windows`
+    /// (last byte inclusive). O(entries).
     ///
     /// - Parameter read: copies the page of 512 entries at a kernel address; false when it cannot.
-    mutating func runs(from iova: UInt64, last: UInt64, within windows: [(first: UInt64, last: UInt64)],
-                       read: (UInt64, inout [UInt64]) -> Bool) -> [Run] {
+    mutating func runs(
+        from iova: UInt64, last: UInt64, within windows: [(first: UInt64, last: UInt64)],
+        read: (UInt64, inout [UInt64]) -> Bool
+    ) -> [Run] {
         guard root != 0, (1...5).contains(levels) else { return [] }
         var runs: [Run] = []
         var at = iova
@@ -63,7 +69,8 @@ struct IOMMUTable {
         return runs
     }
 
-    /// The entry that decides about `iova`, and how many bytes it covers; nil when a page cannot be read.
+    /// The entry that decides about `iova`, and how many bytes it covers; nil when a page cannot be
+    /// read.
     private mutating func entry(_ iova: UInt64, _ read: (UInt64, inout [UInt64]) -> Bool) -> (UInt64, UInt64)? {
         if iova >> 21 == leaf { return (pages[0].entries[Int(iova >> 12 & 511)], 4096) }
         var address = root

@@ -3,14 +3,17 @@ import CShim
 
 /// Walks the mappings of one IOMMU, and proves that it found them all.
 ///
-/// The kernel's lock is not held, so a walk counts only if nothing changed meanwhile and it found as many mappings as the kernel counts;
-/// else it is made again, `maxTries` times in all while `patience` lasts. What the kernel counts is not told: its mappings are the limit at the time the
+/// The kernel's lock is not held, so a walk counts only if nothing changed meanwhile and it found
+/// as many mappings as the kernel counts; else it is made again, `maxTries` times in all while
+/// `patience` lasts. What the kernel counts is not told: its mappings are the limit at the time the
 /// IOMMU was opened less those still available.
 final class MappingWalk {
     static let maxTries = 5
-    /// Nanoseconds after which no further try begins: a host so busy will not be quiet for the next one.
+    /// Nanoseconds after which no further try begins: a host so busy will not be quiet for the next
+    /// one.
     static let patience: UInt64 = 1_000_000_000
-    /// Mappings a step, at most. One step is under a millisecond, in which its CPU runs nothing else.
+    /// Mappings a step, at most. One step is under a millisecond, in which its CPU runs nothing
+    /// else.
     static let stepRoom = 512
 
     private let programs: SnapshotPrograms
@@ -33,7 +36,8 @@ final class MappingWalk {
         room = max(16, min(Self.stepRoom, Int(settings.ringBytes) / 8 / (MemoryLayout<vs_map>.size + 8)))
     }
 
-    /// Has every mapping of `iommu` told, between a beginning and an end; each further try has a beginning of its own.
+    /// Has every mapping of `iommu` told, between a beginning and an end; each further try has a
+    /// beginning of its own.
     func walk(_ iommu: UInt64) {
         self.iommu = iommu
         let limit = KernelFacts.mappingLimit.map { UInt64($0) }
@@ -51,7 +55,8 @@ final class MappingWalk {
             var isConsistent = false
             if let end, changes == 0, end.found == received {
                 let total = end.found + end.available
-                // The limit may have been changed since the IOMMU was opened; then two undisturbed walks must agree.
+                // The limit may have been changed since the IOMMU was opened; then two undisturbed
+                // walks must agree.
                 isConsistent = total == limit || total == agreed
                 agreed = total
             }
@@ -63,7 +68,8 @@ final class MappingWalk {
         table = nil
     }
 
-    /// How many mappings were found and how many the kernel would still take; nil when the tree could not be followed or changed.
+    /// How many mappings were found and how many the kernel would still take; nil when the tree
+    /// could not be followed or changed.
     private func walkOnce() -> (found: UInt64, available: UInt64)? {
         var from: UInt64 = 0
         var found: UInt64 = 0
@@ -82,13 +88,15 @@ final class MappingWalk {
         }
     }
 
-    /// Called with each record that comes while a walk goes on; hands on those of its mappings, where they lead first.
+    /// Called with each record that comes while a walk goes on; hands on those of its mappings,
+    /// where they lead first.
     ///
     /// - Returns: whether the record was taken.
     func take(_ record: UnsafeRawPointer, _ type: vs_type, _ deliver: (UnsafeRawPointer, Int) -> Void) -> Bool {
         guard iommu != 0 else { return false }
         switch type {
-        case VS_SNAP_MAP: tell(record.load(as: vs_map.self), deliver)
+        case VS_SNAP_MAP:
+            tell(record.load(as: vs_map.self), deliver)
             return true
         case VS_MAP:
             let map = record.load(as: vs_map.self)
@@ -105,10 +113,13 @@ final class MappingWalk {
         // Linked, but no page is pinned yet: it is not in force, and its event is still to come.
         guard found.size > 0 else { return }
         var map = found
-        // No thread acts here: an extent of a map that its thread is making right now must not get mixed in.
+        // No thread acts here: an extent of a map that its thread is making right now must not get
+        // mixed in.
         map.h.tid = 0
         if UInt32(map.flags) & VS_MAP_ONLY_RAM.rawValue == 0, table != nil {
-            let runs = table!.runs(from: map.iova, last: map.iova &+ (map.size &- 1), within: windows) { [programs] in programs.readTable(at: $0, into: &$1) }
+            let runs = table!.runs(from: map.iova, last: map.iova &+ (map.size &- 1), within: windows) { [programs] in
+                programs.readTable(at: $0, into: &$1)
+            }
             for run in runs {
                 map.extents += 1
                 map.device_bytes += run.size

@@ -2,9 +2,11 @@ import CLibbpf
 import CRecords
 import Glibc
 
-/// The BPF programs of a snapshot, each run when it is asked: their answers come through the ring, or in the cursor.
+/// The BPF programs of a snapshot, each run when it is asked: their answers come through the ring,
+/// or in the cursor.
 final class SnapshotPrograms {
-    /// Where a walk stands after a step: the beginning of the kernel side's `struct snapshot_cursor`.
+    /// Where a walk stands after a step: the beginning of the kernel side's `struct
+    /// snapshot_cursor`.
     struct Position {
         /// The IOVA from which the next step goes on.
         var next: UInt64 = 0
@@ -30,21 +32,27 @@ final class SnapshotPrograms {
     /// Empties the ring.
     private let consume: () -> Void
 
-    static let all: Set<String> = Set(["btf", "offsets"].flatMap { ["step_\($0)", "walk_\($0)"] } 
-        + ["read_table", "snapshot_files", "snapshot_mappings", "snapshot_area"])
+    static let all: Set<String> = Set(
+        ["btf", "offsets"].flatMap { ["step_\($0)", "walk_\($0)"] }
+            + ["read_table", "snapshot_files", "snapshot_mappings", "snapshot_area"])
 
     /// Those that this kernel takes.
     static func names(_ facts: KernelFacts) -> Set<String> {
         let suffix = facts.canUseFexit ? "btf" : "offsets"
-        return Set(["step_\(suffix)", "walk_\(suffix)", "read_table", "snapshot_files", facts.hasTaskVMAIterator ? "snapshot_mappings" : "snapshot_area"])
+        return Set([
+            "step_\(suffix)", "walk_\(suffix)", "read_table", "snapshot_files",
+            facts.hasTaskVMAIterator ? "snapshot_mappings" : "snapshot_area",
+        ])
     }
 
     /// - Parameter loader: has loaded `names`; it must outlive this.
     init(facts: KernelFacts, loader: BPFLoader, consume: @escaping () -> Void) throws(TracerError) {
         let suffix = facts.canUseFexit ? "btf" : "offsets"
-        guard let step = loader.programDescriptor("step_\(suffix)"), let walk = loader.programDescriptor("walk_\(suffix)"),
-              let reader = loader.programDescriptor("read_table"), let table = loader.mapDescriptor("table_page"), let cursor = loader.mapDescriptor("cursor"),
-              let cursorBytes = loader.valueSize("cursor"), let files = loader.program("snapshot_files")
+        guard let step = loader.programDescriptor("step_\(suffix)"),
+            let walk = loader.programDescriptor("walk_\(suffix)"),
+            let reader = loader.programDescriptor("read_table"), let table = loader.mapDescriptor("table_page"),
+            let cursor = loader.mapDescriptor("cursor"),
+            let cursorBytes = loader.valueSize("cursor"), let files = loader.program("snapshot_files")
         else { throw .loadFailed(release: facts.release, log: "the snapshot programs are not complete") }
         self.step = step
         self.walk = walk
@@ -64,7 +72,8 @@ final class SnapshotPrograms {
         consume()
     }
 
-    /// Has every task's files of VFIO told, those behind BAR mappings, and every device that a driver of VFIO has.
+    /// Has every task's files of VFIO told, those behind BAR mappings, and every device that a
+    /// driver of VFIO has.
     func findRoots() {
         RootScan.withVFIODevicesOpen { iterate(files) }
         guard let mappings else { return }
@@ -76,7 +85,8 @@ final class SnapshotPrograms {
         }
     }
 
-    /// Has up to `room` mappings of `iommu` told from IOVA `from` on; nil when the program did not run. The answers may still be in the ring.
+    /// Has up to `room` mappings of `iommu` told from IOVA `from` on; nil when the program did not
+    /// run. The answers may still be in the ring.
     func walkStep(_ iommu: UInt64, from: UInt64, room: Int) -> Position? {
         guard run(walk, (0, iommu, from, UInt64(room))) == 0 else { return nil }
         return position()
@@ -88,7 +98,8 @@ final class SnapshotPrograms {
         return (at.next, Int(truncatingIfNeeded: at.done))
     }
 
-    /// Copies the 512 entries at a kernel address. Touches no ring, so it may be called while that is being read.
+    /// Copies the 512 entries at a kernel address. Touches no ring, so it may be called while that
+    /// is being read.
     func readTable(at address: UInt64, into page: inout [UInt64]) -> Bool {
         guard run(reader, (address, 0, 0, 0)) == 0 else { return false }
         var key: UInt32 = 0
@@ -98,10 +109,13 @@ final class SnapshotPrograms {
     private func position() -> Position? {
         var key: UInt32 = 0
         guard bpf_map_lookup_elem(cursor, &key, &cursorValue) == 0 else { return nil }
-        return Position(next: cursorValue[0], done: cursorValue[1], found: cursorValue[2], availableBefore: cursorValue[3], availableAfter: cursorValue[4])
+        return Position(
+            next: cursorValue[0], done: cursorValue[1], found: cursorValue[2], availableBefore: cursorValue[3],
+            availableAfter: cursorValue[4])
     }
 
-    /// Runs a raw-tracepoint program once with these arguments; gives what it returned, or -1 when it did not run.
+    /// Runs a raw-tracepoint program once with these arguments; gives what it returned, or -1 when
+    /// it did not run.
     @discardableResult
     private func run(_ program: Int32, _ arguments: (UInt64, UInt64, UInt64, UInt64)) -> Int32 {
         withUnsafeBytes(of: arguments) { bytes in

@@ -1,10 +1,12 @@
 import CRecords
 import Events
 
-/// Reads the present state of VFIO out of the kernel's own structs, whether or not anything was traced before.
+/// Reads the present state of VFIO out of the kernel's own structs, whether or not anything was
+/// traced before.
 ///
-/// Iterators find what tasks hold; from there one object after the other is asked for its neighbours, until nothing new turns up.
-/// The answers come through the ring, in order with the events; `deliver` gets each of them.
+/// Iterators find what tasks hold; from there one object after the other is asked for its
+/// neighbours, until nothing new turns up. The answers come through the ring, in order with the
+/// events; `deliver` gets each of them.
 final class Snapshotter {
     private let programs: SnapshotPrograms
     private let walk: MappingWalk
@@ -30,13 +32,15 @@ final class Snapshotter {
 
     /// - Parameters:
     ///   - loader: has loaded `SnapshotPrograms.names`; it must outlive this.
-    ///   - consume: empties the ring; each record of it is to go to `intercept` while a snapshot is taken.
+    ///   - consume: empties the ring; each record of it is to go to `intercept` while a snapshot is
+    ///     taken.
     init(facts: KernelFacts, settings: Settings, loader: BPFLoader, consume: @escaping () -> Void) throws(TracerError) {
         programs = try SnapshotPrograms(facts: facts, loader: loader, consume: consume)
         walk = MappingWalk(programs: programs, settings: settings, consume: consume)
     }
 
-    /// Takes one snapshot; every record of it, and what happened meanwhile, goes to `deliver` in order.
+    /// Takes one snapshot; every record of it, and what happened meanwhile, goes to `deliver` in
+    /// order.
     func take(_ deliver: (UnsafeRawPointer, Int) -> Void, beforeEnd: () -> Void) {
         containers = Found()
         groups = Found()

@@ -2,11 +2,13 @@ import CLibbpf
 import CRecords
 import Glibc
 
-/// Counts what should have become a record and did not: for every record type attempted = delivered + dropped.
+/// Counts what should have become a record and did not: for every record type attempted = delivered
+/// + dropped.
 ///
-/// Three sources: the programs' own counters; `bpf_prog_info.recursion_misses` (5.12), how often the kernel left a program out because it
-/// was running on that CPU already; and, with kretprobes, arguments that no return took back. A program that did not run would perhaps have
-/// made no record: it counts as one lost.
+/// Three sources: the programs' own counters; `bpf_prog_info.recursion_misses` (5.12), how often
+/// the kernel left a program out because it was running on that CPU already; and, with kretprobes,
+/// arguments that no return took back. A program that did not run would perhaps have made no
+/// record: it counts as one lost.
 final class LossAccount {
     private var counters: Int32 = -1
     private var saved: Int32?
@@ -39,7 +41,9 @@ final class LossAccount {
     }
 
     /// Records of a type that are in the ring, or were, as `read` found it last.
-    func submitted(_ type: vs_type) -> UInt64 { byType.isEmpty ? 0 : byType[Int(type.rawValue)].attempted - byType[Int(type.rawValue)].dropped }
+    func submitted(_ type: vs_type) -> UInt64 {
+        byType.isEmpty ? 0 : byType[Int(type.rawValue)].attempted - byType[Int(type.rawValue)].dropped
+    }
 
     /// What was lost so far, by record type, or by function where a program did not run.
     var losses: [(name: String, lost: UInt64)] {
@@ -52,14 +56,16 @@ final class LossAccount {
         return losses
     }
 
-    /// Looks for arguments whose thread is no more: nothing takes them back. To be called once, while the probes are still attached.
+    /// Looks for arguments whose thread is no more: nothing takes them back. To be called once,
+    /// while the probes are still attached.
     func countAbandoned() {
         guard let saved else { return }
         var key = vs_saved_key(), args = vs_saved_args()
         var isFirst = true
         while true {
             var next = vs_saved_key()
-            guard (isFirst ? bpf_map_get_next_key(saved, nil, &next) : bpf_map_get_next_key(saved, &key, &next)) == 0 else { break }
+            guard (isFirst ? bpf_map_get_next_key(saved, nil, &next) : bpf_map_get_next_key(saved, &key, &next)) == 0
+            else { break }
             isFirst = false
             key = next
             guard !Files.exists("/proc/\(key.tid)"), bpf_map_lookup_elem(saved, &key, &args) == 0 else { continue }
@@ -88,7 +94,9 @@ final class LossAccount {
         for index in programs.indices {
             var info = bpf_prog_info()
             var size = UInt32(MemoryLayout<bpf_prog_info>.size)
-            if bpf_obj_get_info_by_fd(programs[index].descriptor, &info, &size) == 0 { programs[index].misses = info.recursion_misses }
+            if bpf_obj_get_info_by_fd(programs[index].descriptor, &info, &size) == 0 {
+                programs[index].misses = info.recursion_misses
+            }
         }
     }
 

@@ -2,10 +2,12 @@ import CLibbpf
 import CShim
 import Glibc
 
-/// Reads records straight out of a BPF ring buffer's pages: what libbpf's `ring_buffer` does, without a call through a pointer for each record.
+/// Reads records straight out of a BPF ring buffer's pages: what libbpf's `ring_buffer` does,
+/// without a call through a pointer for each record.
 ///
-/// The layout is the kernel's (kernel/bpf/ringbuf.c, since 5.8): a page with the consumer's position, which is written here; a page with the
-/// producers' position; the data, twice in a row, so that no record is cut at the end. Not thread-safe.
+/// The layout is the kernel's (kernel/bpf/ringbuf.c, since 5.8): a page with the consumer's
+/// position, which is written here; a page with the producers' position; the data, twice in a row,
+/// so that no record is cut at the end. Not thread-safe.
 public final class RingReader {
     private let waiter: Int32
     private let pageSize = Int(sysconf(Int32(_SC_PAGESIZE)))
@@ -15,7 +17,8 @@ public final class RingReader {
     @usableFromInline let data: UnsafeRawPointer
     @usableFromInline let mask: UInt
 
-    /// The kernel hears of what was read each time that so many bytes were: producers on other CPUs look at that line, too.
+    /// The kernel hears of what was read each time that so many bytes were: producers on other CPUs
+    /// look at that line, too.
     @usableFromInline static let publishBytes: UInt = 64 << 10
     @usableFromInline static let headerBytes: UInt = 8
     @usableFromInline static let busy: UInt32 = 1 << 31
@@ -23,7 +26,8 @@ public final class RingReader {
 
     /// Maps the ring of `bytes` bytes, a power of two; nil with errno set when the kernel refuses.
     public init?(descriptor: Int32, bytes: Int) {
-        guard let first = mmap(nil, pageSize, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), first != MAP_FAILED else { return nil }
+        guard let first = mmap(nil, pageSize, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), first != MAP_FAILED
+        else { return nil }
         mapped = pageSize + 2 * bytes
         guard let second = mmap(nil, mapped, PROT_READ, MAP_SHARED, descriptor, pageSize), second != MAP_FAILED else {
             munmap(first, pageSize)
@@ -47,7 +51,8 @@ public final class RingReader {
         vs_wait(waiter, milliseconds)
     }
 
-    /// Calls `body` with each record that is there, oldest first, until it says no; gives how many. A record that is still being written ends it, too.
+    /// Calls `body` with each record that is there, oldest first, until it says no; gives how many.
+    /// A record that is still being written ends it, too.
     ///
     /// The pointer is valid during the call. The record that `body` says no to counts as read.
     @inlinable @inline(__always) @discardableResult
@@ -65,7 +70,8 @@ public final class RingReader {
                 let word = vs_load_acquire_32(header)
                 if word & Self.busy != 0 { return count }
                 let length = word & ~Self.discarded
-                // Past the record before it is read: if `body` looked for how much is left, it would not count itself.
+                // Past the record before it is read: if `body` looked for how much is left, it
+                // would not count itself.
                 position = position &+ (UInt(length) + Self.headerBytes + 7) & ~7
                 if word & Self.discarded == 0 {
                     count += 1

@@ -11,7 +11,8 @@ extension Tracer {
         do throws(TracerError) {
             try attachPending()
         } catch {
-            defects.append("hooks could not be attached to VFIO's modules, which were loaded while tracing: \(error.description)")
+            defects.append(
+                "hooks could not be attached to VFIO's modules, which were loaded while tracing: \(error.description)")
         }
         guard attached.count > before else { return }
         // Until now there were hooks missing; afterwards they see for themselves.
@@ -40,7 +41,9 @@ extension Tracer {
                 missing.append(hook.ways[0].function)
             }
         }
-        if !missing.isEmpty, facts.hasType1, facts.hasVFIOPCI { throw .unsupportedKernel(release: facts.release, missing: missing) }
+        if !missing.isEmpty, facts.hasType1, facts.hasVFIOPCI {
+            throw .unsupportedKernel(release: facts.release, missing: missing)
+        }
         let loader = try load(Set(ways.flatMap(\.way.programs)))
         guard let loader else { return }
         var attachedWays: Set<[String]> = []
@@ -58,9 +61,11 @@ extension Tracer {
         }
     }
 
-    /// Loads the hooks' programs and, as soon as VFIO is there, those of the snapshot with them: each load has libbpf read the kernel's whole BTF.
+    /// Loads the hooks' programs and, as soon as VFIO is there, those of the snapshot with them:
+    /// each load has libbpf read the kernel's whole BTF.
     private func load(_ hooks: Set<String>) throws(TracerError) -> BPFLoader? {
-        var settings = Settings(ringBytes: options.ringBytes, windows: PCIScan.windows(), injectLoss: options.injectLoss)
+        var settings = Settings(
+            ringBytes: options.ringBytes, windows: PCIScan.windows(), injectLoss: options.injectLoss)
         let takesSnapshots = facts.hasType1 && facts.hasVFIOPCI && snapshotter == nil && snapshotRefusal == nil
         guard !hooks.isEmpty || takesSnapshots else { return nil }
         if takesSnapshots {
@@ -69,14 +74,22 @@ extension Tracer {
             settings.linearMap = MemoryLayoutScan.hasVTd ? settings.directMap : 0
             settings.groupMajor = MemoryLayoutScan.groupMajor()
             let looks = facts.canLookForKeptBars && settings.pageTableLevels > 0 ? KeptBarWatch.programs : []
-            // Should the kernel refuse the look, it is done without: a snapshot does not depend on it.
+            // Should the kernel refuse the look, it is done without: a snapshot does not depend on
+            // it.
             for extra in looks.isEmpty ? [[]] : [looks, []] {
                 do throws(TracerError) {
                     let programs = hooks.union(SnapshotPrograms.names(facts)).union(extra)
-                    let loader = try BPFLoader(programs: programs, settings: settings, sharing: loaders.first, facts: facts)
+                    let loader = try BPFLoader(
+                        programs: programs, settings: settings, sharing: loaders.first, facts: facts)
                     loaders.append(loader)
-                    if extra.isEmpty { keptBarRefusal = looks.isEmpty ? nil : "find_kept_bars was refused" } else { watchKeptBars(loader) }
-                    snapshotter = try Snapshotter(facts: facts, settings: settings, loader: loader) { [unowned self] in consume() }
+                    if extra.isEmpty {
+                        keptBarRefusal = looks.isEmpty ? nil : "find_kept_bars was refused"
+                    } else {
+                        watchKeptBars(loader)
+                    }
+                    snapshotter = try Snapshotter(facts: facts, settings: settings, loader: loader) { [unowned self] in
+                        consume()
+                    }
                     snapshotRefusal = nil
                     return loader
                 } catch {
@@ -92,8 +105,9 @@ extension Tracer {
     }
 
     private func watchKeptBars(_ loader: BPFLoader) {
-        keptBars = KeptBarWatch(loader: loader, consume: { [unowned self] in consume() },
-                                counts: { [unowned self] in (account.read().dropped, account.submitted(VS_KEPT_BAR)) })
+        keptBars = KeptBarWatch(
+            loader: loader, consume: { [unowned self] in consume() },
+            counts: { [unowned self] in (account.read().dropped, account.submitted(VS_KEPT_BAR)) })
     }
 
     func isWanted(_ hook: HookDefinition) -> Bool {

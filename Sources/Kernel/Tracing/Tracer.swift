@@ -13,7 +13,8 @@ public final class Tracer {
         public var ringBytes: UInt32 = 16 << 20
         /// Loss on purpose, for tests: one record in this many; 0 is never.
         public var injectLoss: UInt32 = 0
-        /// Follow the children of this process, so that `commandTree` knows whose findings are the command's.
+        /// Follow the children of this process, so that `commandTree` knows whose findings are the
+        /// command's.
         public var followsChildren = false
         public init() {}
     }
@@ -31,7 +32,8 @@ public final class Tracer {
     var loaders: [BPFLoader] = []
     private var ring: RingReader?
     private var delivered: UInt64 = 0
-    /// Records of a later time are left for the next round. Later by some slack than what is waited for, because a CPU may stamp a record late.
+    /// Records of a later time are left for the next round. Later by some slack than what is waited
+    /// for, because a CPU may stamp a record late.
     private var consumeUntil: UInt64 = .max
     private static let consumeSlack: UInt64 = 50_000_000
     private var lostSoFar: UInt64 = 0
@@ -51,7 +53,8 @@ public final class Tracer {
     private var isTakingSnapshot = false
     /// nil where the kernel's zap reaches every area of a BAR, or where that cannot be told.
     var keptBars: KeptBarWatch?
-    /// Why there is none, when the kernel refused its program and only that: then the hook that asks it to look is of no use.
+    /// Why there is none, when the kernel refused its program and only that: then the hook that
+    /// asks it to look is of no use.
     var keptBarRefusal: String?
     private static let keptBarHook = "bar-copy"
     private let processes = ProcessAccount()
@@ -70,17 +73,24 @@ public final class Tracer {
 
     deinit { close() }
 
-    /// Attaches what the kernel allows now. What a module that is not loaded yet holds is attached when it arrives.
+    /// Attaches what the kernel allows now. What a module that is not loaded yet holds is attached
+    /// when it arrives.
     public func start() throws(TracerError) {
         try Privileges.check()
         guard facts.hasBTF else { throw .noBTF(release: facts.release) }
         guard facts.canUseFexit || facts.hasKnownOffsets else { throw .unknownLayout(release: facts.release) }
         try attachPending()
-        guard let descriptor = loaders.first?.mapDescriptor("ring") else { throw .loadFailed(release: facts.release, log: "the ring was not made") }
+        guard let descriptor = loaders.first?.mapDescriptor("ring") else {
+            throw .loadFailed(release: facts.release, log: "the ring was not made")
+        }
         ring = RingReader(descriptor: descriptor, bytes: Int(options.ringBytes))
-        guard ring != nil else { throw .loadFailed(release: facts.release, log: "cannot map the ring: \(String(cString: strerror(errno)))") }
+        guard ring != nil else {
+            throw .loadFailed(release: facts.release, log: "cannot map the ring: \(String(cString: strerror(errno)))")
+        }
         lastLossCheck = began
-        account.begin(counters: loaders[0].mapDescriptor("counters") ?? -1, saved: facts.canUseFexit ? nil : loaders[0].mapDescriptor("saved"))
+        account.begin(
+            counters: loaders[0].mapDescriptor("counters") ?? -1,
+            saved: facts.canUseFexit ? nil : loaders[0].mapDescriptor("saved"))
         if options.followsChildren, let tree = loaders.first?.mapDescriptor("tree") {
             var own = UInt32(getpid())
             var yes: UInt8 = 1
@@ -92,23 +102,32 @@ public final class Tracer {
     public var hasVFIO: Bool { facts.hasVFIO && facts.hasType1 }
 
     public var session: Session {
-        Session(toolVersion: toolVersion, kernel: facts.release, machine: facts.machine, bootID: Files.text("/proc/sys/kernel/random/boot_id") ?? "",
-                clockOffset: clockOffset, began: began, hooks: hooks,
-                mappingLimit: KernelFacts.mappingLimit, remapsInterrupts: InterruptScan.remaps(), allowsUnsafeInterrupts: InterruptScan.allowsUnsafe)
+        Session(
+            toolVersion: toolVersion, kernel: facts.release, machine: facts.machine,
+            bootID: Files.text("/proc/sys/kernel/random/boot_id") ?? "",
+            clockOffset: clockOffset, began: began, hooks: hooks,
+            mappingLimit: KernelFacts.mappingLimit, remapsInterrupts: InterruptScan.remaps(),
+            allowsUnsafeInterrupts: InterruptScan.allowsUnsafe)
     }
 
     /// Every hook and how it is attached; `missing` with the function that would be preferred.
     public var hooks: [Session.Hook] {
         HookDefinition.all.filter(isWanted).map { hook in
             if hook.name == Self.keptBarHook, let keptBarRefusal {
-                return Session.Hook(name: hook.name, function: hook.ways[0].function, how: "missing (\(keptBarRefusal))")
+                return Session.Hook(
+                    name: hook.name, function: hook.ways[0].function, how: "missing (\(keptBarRefusal))")
             }
-            if let way = attached[hook.name] { return Session.Hook(name: hook.name, function: way.function, how: way.how) }
-            return Session.Hook(name: hook.name, function: hook.ways[0].function, how: refused[hook.name].map { "missing (\($0))" } ?? "missing")
+            if let way = attached[hook.name] {
+                return Session.Hook(name: hook.name, function: way.function, how: way.how)
+            }
+            return Session.Hook(
+                name: hook.name, function: hook.ways[0].function,
+                how: refused[hook.name].map { "missing (\($0))" } ?? "missing")
         }
     }
 
-    /// What was lost so far: the record type, or the program that the kernel left out, and how often.
+    /// What was lost so far: the record type, or the program that the kernel left out, and how
+    /// often.
     public var losses: [(name: String, lost: UInt64)] { account.losses }
 
     /// Calls `onRecord` with a VS_DEVICE_INFO record for each PCI device of the host.
@@ -116,8 +135,8 @@ public final class Tracer {
         PCIScan.forEachDevice(time: UInt64(vs_boot_time())) { onRecord($0, $1) }
     }
 
-    /// Reads the present state out of the kernel: its records, and events that happen meanwhile, go to `onRecord` in order. Loads nothing,
-    /// so it may be called often.
+    /// Reads the present state out of the kernel: its records, and events that happen meanwhile, go
+    /// to `onRecord` in order. Loads nothing, so it may be called often.
     public func takeSnapshot() throws(TracerError) {
         guard hasVFIO, facts.hasVFIOPCI else { throw .noVFIO(release: facts.release) }
         guard let snapshotter else { throw snapshotRefusal ?? .noVFIO(release: facts.release) }
@@ -130,7 +149,8 @@ public final class Tracer {
         keptBars?.request()
     }
 
-    /// Looks at once for what processes keep of BARs: for who does not go on tracing. Takes a second look where the first one finds something.
+    /// Looks at once for what processes keep of BARs: for who does not go on tracing. Takes a
+    /// second look where the first one finds something.
     public func lookForKeptBars() {
         guard let keptBars else { return }
         keptBars.hurry()
@@ -141,7 +161,8 @@ public final class Tracer {
         }
     }
 
-    /// Waits up to `milliseconds` for the ring to fill to its mark, then delivers all that is there.
+    /// Waits up to `milliseconds` for the ring to fill to its mark, then delivers all that is
+    /// there.
     public func drain(milliseconds: Int32) {
         guard let ring else { return }
         consumeUntil = UInt64(vs_boot_time()) + UInt64(max(milliseconds, 0)) * 1_000_000 + Self.consumeSlack
@@ -175,7 +196,8 @@ public final class Tracer {
         var evidence = Evidence(attempted: counts.attempted, delivered: delivered, lost: counts.dropped, ended: ended)
         evidence.defects += defects
         if counts.attempted != delivered + counts.dropped {
-            evidence.defects.append("\(counts.attempted) records were attempted, but \(delivered) delivered and \(counts.dropped) dropped")
+            evidence.defects.append(
+                "\(counts.attempted) records were attempted, but \(delivered) delivered and \(counts.dropped) dropped")
         }
         close()
         return evidence
@@ -200,7 +222,8 @@ public final class Tracer {
     private func deliver(_ record: UnsafeRawPointer, _ count: Int) -> Bool {
         delivered += 1
         guard count >= MemoryLayout<vs_header>.size else { return true }
-        if vs_type(UInt32(record.load(as: vs_header.self).type)) == VS_KEPT_BAR, count >= MemoryLayout<vs_kept_bar>.size {
+        if vs_type(UInt32(record.load(as: vs_header.self).type)) == VS_KEPT_BAR, count >= MemoryLayout<vs_kept_bar>.size
+        {
             keptBars?.take(record) { forward($0, $1) }
         } else if isTakingSnapshot {
             snapshotter!.intercept(record, count) { forward($0, $1) }
@@ -215,7 +238,9 @@ public final class Tracer {
         switch vs_type(UInt32(header.type)) {
         case VS_EXTENT, VS_REMOVE, VS_UNMAP: break
         case VS_MAP: processes.map(record.load(as: vs_map.self)) { onRecord($0, $1) }
-        case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END, VS_SNAP_CONTAINER, VS_SNAP_GROUP, VS_SNAP_DEVICE: break
+        case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END, VS_SNAP_CONTAINER, VS_SNAP_GROUP,
+            VS_SNAP_DEVICE:
+            break
         case VS_MODULE: moduleArrived = true
         case VS_DEVICE_INFO where count >= MemoryLayout<vs_driver>.size: return PCIScan.completed(record, onRecord)
         case VS_FORK:

@@ -17,15 +17,20 @@ extension TracerError: CustomStringConvertible {
         case .notPrivileged:
             "tracing needs root (CAP_SYS_ADMIN, or CAP_BPF with CAP_PERFMON): run it with sudo"
         case .lockedDown:
-            "the kernel is locked down (confidentiality), so BPF programs may not read its memory: see /sys/kernel/security/lockdown"
+            "the kernel is locked down (confidentiality), so BPF programs may not read its memory: see "
+                + "/sys/kernel/security/lockdown"
         case .noBTF(let release):
-            "Linux \(release) has no BTF (/sys/kernel/btf/vmlinux): a kernel with CONFIG_DEBUG_INFO_BTF is needed, as every Debian kernel since 5.10 has"
+            "Linux \(release) has no BTF (/sys/kernel/btf/vmlinux): a kernel with CONFIG_DEBUG_INFO_BTF is needed, as "
+                + "every Debian kernel since 5.10 has"
         case .noVFIO(let release):
             "VFIO is not loaded on Linux \(release), and nothing was traced: load it (modprobe vfio-pci) and run again"
         case .unknownLayout(let release):
-            "Linux \(release) is not supported: it lacks BTF of VFIO's modules or bpf_get_func_ret, and the offsets of VFIO's structs are known for 5.10 only; use 5.10, or 5.17 and later with CONFIG_DEBUG_INFO_BTF_MODULES"
+            "Linux \(release) is not supported: it lacks BTF of VFIO's modules or bpf_get_func_ret, and the offsets of "
+                + "VFIO's structs are known for 5.10 only; use 5.10, or 5.17 and later with "
+                + "CONFIG_DEBUG_INFO_BTF_MODULES"
         case .unsupportedKernel(let release, let missing):
-            "Linux \(release) lacks functions that tracing rests on: \(missing.joined(separator: ", ")); `vfioscope doctor` shows every hook"
+            "Linux \(release) lacks functions that tracing rests on: \(missing.joined(separator: ", ")); `vfioscope "
+                + "doctor` shows every hook"
         case .loadFailed(let release, let log):
             "Linux \(release) did not accept the BPF programs. The kernel said:\n\(log)"
         case .attachFailed(let program, let reason):

@@ -1,6 +1,7 @@
 import Events
 
-/// What an event meant to the graph: a small value without references, for the writers and the rules that come after.
+/// What an event meant to the graph: a small value without references, for the writers and the
+/// rules that come after.
 public struct Applied: Sendable {
     /// The container that the event concerns.
     public var container: ContainerID?
@@ -16,7 +17,8 @@ public struct Applied: Sendable {
     public var known = false
     /// A map took the place of a mapping whose removal was not seen; `removed` is that one.
     public var replaced = false
-    /// A map whose mapping another thread had removed before this record was written: it is not in force and `peer` is nil.
+    /// A map whose mapping another thread had removed before this record was written: it is not in
+    /// force and `peer` is nil.
     public var raced = false
     /// Mappings went away with their container, without a removal each.
     public var cleared = false
@@ -34,16 +36,20 @@ public struct Applied: Sendable {
 
     public init() {}
 
-    /// What a map or an unmap of RAM changes of a container is hardly ever news: then this is `nothing`.
+    /// What a map or an unmap of RAM changes of a container is hardly ever news: then this is
+    /// `nothing`.
     public enum ContainerChange: Sendable, Equatable {
         case nothing
-        /// The number of its mappings passed a mark of `Graph.mappingLimit`, or a process's pinned memory one of its limit.
+        /// The number of its mappings passed a mark of `Graph.mappingLimit`, or a process's pinned
+        /// memory one of its limit.
         case count
-        /// Anything else: its first mapping or none left, its descriptors, groups, devices, processes.
+        /// Anything else: its first mapping or none left, its descriptors, groups, devices,
+        /// processes.
         case state
     }
 
-    /// The peer mappings for which the event may change a rule's answer. `removed?.peer` comes on top.
+    /// The peer mappings for which the event may change a rule's answer. `removed?.peer` comes on
+    /// top.
     public enum Affected: Sendable, Equatable {
         case nothing
         /// The mapping `peer` was made.

@@ -2,12 +2,14 @@ import Events
 
 /// A loss of records: what happened within it is not in the graph.
 public struct Gap: Sendable, Equatable {
-    /// Nanoseconds since boot: the last moment at which nothing had been lost, and when the loss was noticed.
+    /// Nanoseconds since boot: the last moment at which nothing had been lost, and when the loss
+    /// was noticed.
     public var since: UInt64
     public var until: UInt64
     /// Records.
     public var lost: UInt64
-    /// When a snapshot had made the graph the kernel's again, nanoseconds since boot; nil if none did.
+    /// When a snapshot had made the graph the kernel's again, nanoseconds since boot; nil if none
+    /// did.
     public var recovered: UInt64?
 
     /// Until when the graph may have been wrong.
@@ -33,8 +35,8 @@ extension Graph {
         }
     }
 
-    /// For which times between `began` and `ended` the evidence is complete: the state that there was before tracing is known from the end
-    /// of the first snapshot. O(gaps).
+    /// For which times between `began` and `ended` the evidence is complete: the state that there
+    /// was before tracing is known from the end of the first snapshot. O(gaps).
     public func evidenceSpans(began: UInt64, ended: UInt64) -> [EvidenceSpan] {
         var spans: [EvidenceSpan] = []
         var from = max(began, knownSince ?? began)

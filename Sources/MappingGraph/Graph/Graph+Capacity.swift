@@ -13,7 +13,8 @@ public struct MemoryCapacity: Sendable, Equatable {
     public var pinnedBytes: UInt64
     /// nil for none: no RLIMIT_MEMLOCK, or CAP_IPC_LOCK, or not known.
     public var limitBytes: UInt64?
-    /// When the limit is reached at the rate of the last seconds, nanoseconds; nil when it does not grow.
+    /// When the limit is reached at the rate of the last seconds, nanoseconds; nil when it does not
+    /// grow.
     public var exhaustedIn: UInt64?
 }
 
@@ -21,9 +22,13 @@ extension Graph {
     /// At a time, nanoseconds since boot, not before the last event. O(1).
     public func mappingCapacity(of id: ContainerID, at time: UInt64) -> MappingCapacity {
         let count = mappingCount(in: id)
-        guard id.number > 0, Int(id.number) <= slots.count else { return MappingCapacity(mappings: 0, limit: mappingLimit) }
+        guard id.number > 0, Int(id.number) <= slots.count else {
+            return MappingCapacity(mappings: 0, limit: mappingLimit)
+        }
         let rest = UInt64(max(0, mappingLimit - count))
-        return MappingCapacity(mappings: count, limit: mappingLimit, exhaustedIn: slots[Int(id.number) - 1].growth.nanoseconds(toGrowBy: rest, at: time))
+        return MappingCapacity(
+            mappings: count, limit: mappingLimit,
+            exhaustedIn: slots[Int(id.number) - 1].growth.nanoseconds(toGrowBy: rest, at: time))
     }
 
     /// nil for a process that has made no mapping. O(1).
@@ -31,16 +36,18 @@ extension Graph {
         guard let index = actors.find(process) else { return nil }
         let memory = actors.memory[Int(index)]
         let rest = memory.limit.map { $0 > memory.bytes ? $0 - memory.bytes : 0 }
-        return MemoryCapacity(pinnedBytes: memory.bytes, limitBytes: memory.limit,
-                              exhaustedIn: rest.flatMap { memory.growth.nanoseconds(toGrowBy: $0, at: time) })
+        return MemoryCapacity(
+            pinnedBytes: memory.bytes, limitBytes: memory.limit,
+            exhaustedIn: rest.flatMap { memory.growth.nanoseconds(toGrowBy: $0, at: time) })
     }
 
-    /// Who has nearly as much memory pinned as it may lock, and came there by a mapping in this container: the nearest. It has not exited.
-    /// O(processes), O(1) when nobody has.
+    /// Who has nearly as much memory pinned as it may lock, and came there by a mapping in this
+    /// container: the nearest. It has not exited. O(processes), O(1) when nobody has.
     public func nearMemoryLimit(in id: ContainerID) -> Actor? {
         guard actors.nearLimit > 0 else { return nil }
         var nearest: (index: Int, rest: UInt64)?
-        for index in actors.memory.indices where Int(actors.memory[index].nearIn) == Int(id.number) - 1 && actors.state(UInt32(index)) == .alive {
+        for index in actors.memory.indices
+        where Int(actors.memory[index].nearIn) == Int(id.number) - 1 && actors.state(UInt32(index)) == .alive {
             guard let limit = actors.memory[index].limit else { continue }
             let rest = limit > actors.memory[index].bytes ? limit - actors.memory[index].bytes : 0
             if rest < nearest?.rest ?? .max { nearest = (index, rest) }

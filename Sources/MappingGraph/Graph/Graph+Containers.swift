@@ -2,11 +2,16 @@ import Events
 
 extension Graph {
     /// A new generation of a container: the kernel's pointer may have been another's before.
-    mutating func makeContainer(key: ContainerKey?, iommu: IOMMUKey?, provenance: Provenance, opener: Actor?, time: UInt64) -> Int {
+    mutating func makeContainer(
+        key: ContainerKey?, iommu: IOMMUKey?, provenance: Provenance, opener: Actor?, time: UInt64
+    ) -> Int {
         let slot = slots.count
-        slots.append(Slot(container: Container(
-            id: ContainerID(UInt32(slot + 1)), key: key, iommu: nil, iommuType: nil, opener: opener, opened: time, closed: nil, released: nil,
-            groups: [], provenance: provenance)))
+        slots.append(
+            Slot(
+                container: Container(
+                    id: ContainerID(UInt32(slot + 1)), key: key, iommu: nil, iommuType: nil, opener: opener,
+                    opened: time, closed: nil, released: nil,
+                    groups: [], provenance: provenance)))
         if let key { byKey[key] = slot }
         if let iommu { link(iommu, slot, time: time) }
         return slot
@@ -15,7 +20,8 @@ extension Graph {
     mutating func openContainer(_ key: ContainerKey, _ event: Event) -> Applied {
         var applied = Applied()
         if let old = byKey.removeValue(forKey: key) {
-            // The kernel freed it to reuse its pointer: its groups and mappings went before, unseen.
+            // The kernel freed it to reuse its pointer: its groups and mappings went before,
+            // unseen.
             if slots[old].container.closed == nil { slots[old].container.closed = event.time }
             for number in slots[old].container.groups { groups[number]?.container = nil }
             slots[old].container.groups = []
@@ -29,7 +35,8 @@ extension Graph {
         return applied
     }
 
-    /// `vfio_fops_release`: the last descriptor is gone; the mappings live on while a group is attached.
+    /// `vfio_fops_release`: the last descriptor is gone; the mappings live on while a group is
+    /// attached.
     mutating func closeContainer(_ key: ContainerKey, _ event: Event) -> Applied {
         var applied = Applied()
         guard let slot = byKey[key] else { return applied }
@@ -65,7 +72,8 @@ extension Graph {
         return applied
     }
 
-    /// `vfio_iommu_type1_attach_group`: inside SET_IOMMU for a group that its container has, or, for a later group, before its own attach.
+    /// `vfio_iommu_type1_attach_group`: inside SET_IOMMU for a group that its container has, or,
+    /// for a later group, before its own attach.
     mutating func attach(_ iommu: IOMMUKey, group number: UInt32, result: Int32, _ event: Event) -> Applied {
         var applied = Applied()
         guard result == 0 else {
@@ -133,7 +141,8 @@ extension Graph {
         return makeContainer(key: key, iommu: nil, provenance: .inferred, opener: nil, time: event.time)
     }
 
-    /// Binds a container to its IOMMU side; where mappings had already led to an inferred container, the two become that one.
+    /// Binds a container to its IOMMU side; where mappings had already led to an inferred
+    /// container, the two become that one.
     private mutating func bind(_ iommu: IOMMUKey, _ slot: Int, _ event: Event, _ applied: inout Applied) {
         applied.container = slots[slot].container.id
         if let other = byIOMMU[iommu] {
@@ -165,7 +174,8 @@ extension Graph {
         cachedIOMMU = iommu
     }
 
-    /// Parts a container from its IOMMU side and drops the mappings that are left; says whether any of device memory was among them.
+    /// Parts a container from its IOMMU side and drops the mappings that are left; says whether any
+    /// of device memory was among them.
     mutating func unlink(_ iommu: IOMMUKey, _ slot: Int, time: UInt64) -> Bool {
         byIOMMU[iommu] = nil
         if walk?.iommu == iommu { walk = nil }
@@ -222,6 +232,7 @@ extension Group {
 }
 
 extension Container {
-    /// Whether it has a descriptor, a group or an IOMMU side left. One that was inferred from its IOMMU side ends with that.
+    /// Whether it has a descriptor, a group or an IOMMU side left. One that was inferred from its
+    /// IOMMU side ends with that.
     public var isAlive: Bool { iommu != nil || !groups.isEmpty || (key != nil && closed == nil) }
 }

@@ -20,7 +20,9 @@ extension Graph {
         case .export:
             guard let device = buffer.device else { return applied }
             applied.buffer = buffer.inode
-            buffers[buffer.key] = ExportedBuffer(device: device, inode: buffer.inode, size: buffer.size, exporter: event.actor, isRevoked: buffer.isRevoked)
+            buffers[buffer.key] = ExportedBuffer(
+                device: device, inode: buffer.inode, size: buffer.size, exporter: event.actor,
+                isRevoked: buffer.isRevoked)
             applied.affects = .device(device)
         case .revoke, .restore:
             guard let device = buffer.device else { return applied }
@@ -37,10 +39,12 @@ extension Graph {
         return applied
     }
 
-    /// A device came to answer again: the kernel gives its dma-bufs back right after, or forgets to. One that its user lets sleep, and that is awake
-    /// all the same, does not come to it.
+    /// A device came to answer again: the kernel gives its dma-bufs back right after, or forgets
+    /// to. One that its user lets sleep, and that is awake all the same, does not come to it.
     mutating func remindOfBuffers(of device: PCIAddress) {
-        for (key, buffer) in buffers where buffer.device == device && buffer.isRevoked { buffers[key]!.isForgotten = true }
+        for (key, buffer) in buffers where buffer.device == device && buffer.isRevoked {
+            buffers[key]!.isForgotten = true
+        }
     }
 
     /// The dma-bufs of a device, by inode.
@@ -48,7 +52,8 @@ extension Graph {
         buffers.isEmpty ? [] : buffers.values.filter { $0.device == device }.sorted { $0.inode < $1.inode }
     }
 
-    /// `vfio_pci_dma_buf_cleanup`: the last close of a device takes its memory out of them for good.
+    /// `vfio_pci_dma_buf_cleanup`: the last close of a device takes its memory out of them for
+    /// good.
     mutating func forgetBuffers(of device: PCIAddress) {
         if !buffers.isEmpty { buffers = buffers.filter { $0.value.device != device } }
     }

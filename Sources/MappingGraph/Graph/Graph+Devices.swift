@@ -19,14 +19,16 @@ extension Graph {
             device.isRemoved = false
             device.open(by: event.actor, at: event.time, .observed)
             device.group = use.group ?? device.group
-            // vfio_pci_core_enable turns decode on (pci_enable_device), wakes the device and resets it, all versions.
+            // vfio_pci_core_enable turns decode on (pci_enable_device), wakes the device and resets
+            // it, all versions.
             device.memoryEnabled = use.memoryEnabled ?? true
             device.power = .d0
             device.resetDepth = 0
         }
     }
 
-    /// `vfio_pci_core_disable` restores the state saved at open: decode is on again, whatever the user wrote.
+    /// `vfio_pci_core_disable` restores the state saved at open: decode is on again, whatever the
+    /// user wrote.
     mutating func lastClose(_ use: DeviceUse, _ event: Event) -> Applied {
         guard let address = use.device else { return Applied() }
         forgetBuffers(of: address)
@@ -65,9 +67,11 @@ extension Graph {
 
     mutating func learn(_ info: DeviceInfo) -> Applied {
         changePlace(info.device) { device in
-            let msix = device.info.vendorID == info.vendorID && device.info.deviceID == info.deviceID ? device.info.msix : nil
+            let msix =
+                device.info.vendorID == info.vendorID && device.info.deviceID == info.deviceID ? device.info.msix : nil
             device.info = info
-            // Only config space says where the table is, and the kernel's own word of a device does not hold it.
+            // Only config space says where the table is, and the kernel's own word of a device does
+            // not hold it.
             device.info.msix = info.msix ?? msix
             device.isDriverKnown = true
             device.group = info.group ?? device.group
@@ -98,7 +102,8 @@ extension Graph {
     /// The mappings of its BARs stay: type1 does not know them for what they are.
     mutating func remove(_ address: PCIAddress) -> Applied { changePlace(address) { $0.isRemoved = true } }
 
-    /// Changes what decides where a device's BARs are. Where they are others than before, mappings of other devices may lead to it.
+    /// Changes what decides where a device's BARs are. Where they are others than before, mappings
+    /// of other devices may lead to it.
     private mutating func changePlace(_ address: PCIAddress, _ body: (inout Device) -> Void) -> Applied {
         let before = devices[address]
         isBarTableStale = true

@@ -1,6 +1,7 @@
 import Events
 
-/// A part of a BAR that a process keeps where the kernel's zap does not reach it: it answers that process's CPUs, or fails them, whatever becomes of the device.
+/// A part of a BAR that a process keeps where the kernel's zap does not reach it: it answers that
+/// process's CPUs, or fails them, whatever becomes of the device.
 public struct KeptArea: Sendable {
     /// Unique in a graph, in order of appearance.
     public let id: UInt32
@@ -15,17 +16,22 @@ public struct KeptArea: Sendable {
 extension Graph {
     /// One that lies in no BAR that is known is nobody's, both times. O(kept areas).
     mutating func apply(_ kept: KeptBar, _ event: Event) -> Applied {
-        guard let target = resolve(address: kept.address, size: 1).first, target.device == kept.device else { return Applied() }
+        guard let target = resolve(address: kept.address, size: 1).first, target.device == kept.device else {
+            return Applied()
+        }
         let same = keptAreas.values.first { area in
-            area.holder.process == event.actor.process && area.device == kept.device && area.bar == target.bar && area.barOffset == target.barOffset
+            area.holder.process == event.actor.process && area.device == kept.device && area.bar == target.bar
+                && area.barOffset == target.barOffset
                 && area.size == kept.size
         }
         if let same, !kept.isKept {
             keptAreas[same.id] = nil
         } else if same == nil, kept.isKept {
             nextKeptArea += 1
-            keptAreas[nextKeptArea] = KeptArea(id: nextKeptArea, holder: event.actor, device: kept.device, bar: target.bar, barOffset: target.barOffset,
-                                               size: kept.size)
+            keptAreas[nextKeptArea] = KeptArea(
+                id: nextKeptArea, holder: event.actor, device: kept.device, bar: target.bar,
+                barOffset: target.barOffset,
+                size: kept.size)
         }
         var applied = Applied()
         applied.affects = .device(kept.device)
@@ -33,7 +39,8 @@ extension Graph {
         return applied
     }
 
-    /// A device's last close comes after the last of its areas (each holds its file), and an address space ends with its process or program.
+    /// A device's last close comes after the last of its areas (each holds its file), and an
+    /// address space ends with its process or program.
     mutating func forgetKept(_ isGone: (KeptArea) -> Bool) {
         if !keptAreas.isEmpty { keptAreas = keptAreas.filter { !isGone($0.value) } }
     }

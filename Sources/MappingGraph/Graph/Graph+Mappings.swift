@@ -28,8 +28,9 @@ extension Graph {
             applied.affects = .mapping
         }
         let owner = map.isMemoryGone ? formerIndex(of: event.actor) : owner(of: event)
-        let mapping = Mapping(iova: map.iova, size: map.size, readable: map.readable, writable: map.writable, provenance: map.provenance,
-                              owner: owner, peer: applied.peer)
+        let mapping = Mapping(
+            iova: map.iova, size: map.size, readable: map.readable, writable: map.writable, provenance: map.provenance,
+            owner: owner, peer: applied.peer)
         slots[slot].bytes &+= map.size
         // What a snapshot finds was made at another time.
         let seen: UInt64? = map.provenance == .observed ? event.time : nil
@@ -47,7 +48,9 @@ extension Graph {
         }
         if let backing = map.backing, map.provenance == .observed { noteBacking(backing, mapping, slot, &applied) }
         if let seen, !applied.known { slots[slot].growth.add(1, at: seen) }
-        if actors.pin(ramBytes(of: mapping), by: owner, slot: slot, at: seen), applied.containerChange == .nothing { applied.containerChange = .count }
+        if actors.pin(ramBytes(of: mapping), by: owner, slot: slot, at: seen), applied.containerChange == .nothing {
+            applied.containerChange = .count
+        }
         let count = slots[slot].index.count
         if count == 1 {
             applied.containerChange = .state
@@ -63,7 +66,8 @@ extension Graph {
         if removal.cause == .failedMap {
             applied.container = containerID(for: removal.iommu)
             // A snapshot may have found it half made.
-            guard let slot = byIOMMU[removal.iommu], slots[slot].index.find(removal.iova)?.provenance == .snapshot else { return applied }
+            guard let slot = byIOMMU[removal.iommu], slots[slot].index.find(removal.iova)?.provenance == .snapshot
+            else { return applied }
         }
         if removal.cause == .request { requests.note(removal, thread: event.actor.tid) }
         recentRemovals.insert(iommu: removal.iommu, iova: removal.iova, time: event.time)
@@ -87,7 +91,8 @@ extension Graph {
         return applied
     }
 
-    /// Takes a mapping that has left the index out of what its container and its maker count. `time` is nil where it is not known when it went.
+    /// Takes a mapping that has left the index out of what its container and its maker count.
+    /// `time` is nil where it is not known when it went.
     mutating func forget(_ old: Mapping, _ slot: Int, at time: UInt64?, _ applied: inout Applied) {
         slots[slot].bytes &-= old.size
         if let time { slots[slot].growth.add(-1, at: time) }
@@ -104,7 +109,8 @@ extension Graph {
         if slots[slot].container.vaddrInvalid > slots[slot].bytes { setVaddrInvalid(slots[slot].bytes, slot, &applied) }
     }
 
-    /// One mapping more, or less, of a maker that may be gone: asked about when the first is there, and when none is left.
+    /// One mapping more, or less, of a maker that may be gone: asked about when the first is there,
+    /// and when none is left.
     private mutating func count(_ owner: UInt32, _ change: Int, _ slot: Int, _ applied: inout Applied) {
         switch actors.state(owner) {
         case .alive: return
@@ -133,12 +139,15 @@ extension Graph {
         // The pages are charged to the new one's mm from here on; nobody saw either grow by it.
         let ram = ramBytes(of: mapping)
         if actors.unpin(ram, by: mapping.owner, at: nil) { applied.containerChange = .state }
-        if actors.pin(ram, by: owner, slot: slot, at: nil), applied.containerChange == .nothing { applied.containerChange = .count }
+        if actors.pin(ram, by: owner, slot: slot, at: nil), applied.containerChange == .nothing {
+            applied.containerChange = .count
+        }
         count(mapping.owner, -1, slot, &applied)
         count(owner, 1, slot, &applied)
     }
 
-    /// The container behind an IOMMU side, inferred if no other event has named it. O(1); no hash for the one that came last.
+    /// The container behind an IOMMU side, inferred if no other event has named it. O(1); no hash
+    /// for the one that came last.
     private mutating func slot(for iommu: IOMMUKey, _ event: Event, _ applied: inout Applied) -> Int {
         if cachedSlot >= 0, cachedIOMMU == iommu {
             applied.container = ContainerID(UInt32(cachedSlot + 1))
@@ -157,7 +166,8 @@ extension Graph {
         return slot
     }
 
-    /// Fills `lastTargets`. Device bytes that no extent tells of lead to a target without device, after the last extent.
+    /// Fills `lastTargets`. Device bytes that no extent tells of lead to a target without device,
+    /// after the last extent.
     private mutating func resolveTargets(_ map: Map, thread: UInt32) {
         if !lastTargets.isEmpty { lastTargets.removeAll(keepingCapacity: true) }
         let pending = extents.take(map.extentCount, thread: thread)
@@ -181,7 +191,8 @@ extension Graph {
         nextPeer += 1
         let container = slots[slot].container.id
         peers[id] = PeerMapping(
-            id: id, container: container, iova: map.iova, size: map.size, targets: Few(lastTargets), creator: event.actor, since: event.time,
+            id: id, container: container, iova: map.iova, size: map.size, targets: Few(lastTargets),
+            creator: event.actor, since: event.time,
             provenance: map.provenance,
             openGenerations: Few(lastTargets) { target in
                 guard let address = target.device, let device = devices[address], device.isOpen else { return 0 }
@@ -189,7 +200,9 @@ extension Graph {
             },
             wereInSameContainer: Few(lastTargets) { $0.device.flatMap { containerID(of: $0) } == container },
             wereKnownClosed: Few(lastTargets) { wasKnownClosed($0.device, during: map, event) },
-            bars: Few(lastTargets) { target in target.device.flatMap { devices[$0]?.info.bars[Int(target.bar)] } ?? Bar() })
+            bars: Few(lastTargets) { target in
+                target.device.flatMap { devices[$0]?.info.bars[Int(target.bar)] } ?? Bar()
+            })
         for target in lastTargets {
             guard let device = target.device, peersByDevice[device]?.last != id else { continue }
             peersByDevice[device, default: []].append(id)
@@ -197,9 +210,11 @@ extension Graph {
         return id
     }
 
-    /// A VMA of VFIO's keeps its device open. That it was not has to be certain: seen, or said by a snapshot, and nothing lost since.
+    /// A VMA of VFIO's keeps its device open. That it was not has to be certain: seen, or said by a
+    /// snapshot, and nothing lost since.
     private func wasKnownClosed(_ address: PCIAddress?, during map: Map, _ event: Event) -> Bool {
-        guard map.provenance == .observed, !needsSnapshot, let address, let device = devices[address], !device.isOpen else { return false }
+        guard map.provenance == .observed, !needsSnapshot, let address, let device = devices[address], !device.isOpen
+        else { return false }
         guard device.provenance != .inferred || knownSince != nil else { return false }
         return device.lastClosed.map { $0 < (map.began == 0 ? event.time : map.began) } ?? true
     }

@@ -1,9 +1,10 @@
 import Events
 
-/// The short way for what nearly all records are: private RAM mapped or unmapped in a container, by a process, that are known already.
+/// The short way for what nearly all records are: private RAM mapped or unmapped in a container, by
+/// a process, that are known already.
 extension Graph {
-    /// Does all that `apply` would do for the record's event, and gives what of its container may have changed; or does nothing, and gives nil.
-    /// O(log *n*) in the mappings of the container.
+    /// Does all that `apply` would do for the record's event, and gives what of its container may
+    /// have changed; or does nothing, and gives nil. O(log *n*) in the mappings of the container.
     public mutating func apply(_ record: PlainRecord) -> Applied.ContainerChange? {
         guard walk == nil, select(record.iommu) else { return nil }
         let change: Applied.ContainerChange?
@@ -21,7 +22,8 @@ extension Graph {
     /// The container of the record that was applied last.
     public var latestContainer: ContainerID { ContainerID(UInt32(truncatingIfNeeded: cachedSlot + 1)) }
 
-    /// Makes `cachedSlot` the container's, if it is known. O(1); no hash for the one that came last.
+    /// Makes `cachedSlot` the container's, if it is known. O(1); no hash for the one that came
+    /// last.
     @inline(__always)
     private mutating func select(_ iommu: IOMMUKey) -> Bool {
         if cachedSlot >= 0, cachedIOMMU == iommu { return true }
@@ -34,10 +36,14 @@ extension Graph {
     @inline(__always)
     private mutating func map(_ record: PlainRecord) -> Applied.ContainerChange? {
         // A removal that came before its map is of one that had begun by then.
-        guard extents.isEmpty || !extents.holds(record.tid), orphans.isEmpty || record.began == 0 || record.began > orphans.latest,
-              let owner = actors.known(record.process), actors.state(owner) == .alive else { return nil }
+        guard extents.isEmpty || !extents.holds(record.tid),
+            orphans.isEmpty || record.began == 0 || record.began > orphans.latest,
+            let owner = actors.known(record.process), actors.state(owner) == .alive
+        else { return nil }
         let count = slots[cachedSlot].insert(
-            Mapping(iova: record.iova, size: record.size, readable: true, writable: record.writable, provenance: .observed, owner: owner, peer: nil), at: record.time)
+            Mapping(
+                iova: record.iova, size: record.size, readable: true, writable: record.writable, provenance: .observed,
+                owner: owner, peer: nil), at: record.time)
         guard count > 0 else { return nil }
         if !lastTargets.isEmpty { lastTargets.removeAll(keepingCapacity: true) }
         let isNear = actors.pin(record.size, by: owner, slot: cachedSlot, at: record.time)
@@ -53,7 +59,9 @@ extension Graph {
         }
         slots[cachedSlot].bytes &-= old.size
         slots[cachedSlot].growth.add(-1, at: record.time)
-        requests.note(MappingRemoved(iommu: record.iommu, iova: record.iova, size: record.size, cause: .request), thread: record.tid)
+        requests.note(
+            MappingRemoved(iommu: record.iommu, iova: record.iova, size: record.size, cause: .request),
+            thread: record.tid)
         recentRemovals.insert(iommu: record.iommu, iova: record.iova, time: record.time)
         let count = slots[cachedSlot].index.count
         let isRelieved = actors.unpin(old.size, by: old.owner, at: record.time)
@@ -62,7 +70,8 @@ extension Graph {
 }
 
 extension Graph.Slot {
-    /// How many mappings there are with the new one; 0, and nothing has changed, when one begins there already.
+    /// How many mappings there are with the new one; 0, and nothing has changed, when one begins
+    /// there already.
     @inline(__always)
     fileprivate mutating func insert(_ mapping: Mapping, at time: UInt64) -> Int {
         if let old = index.insert(mapping) {
@@ -74,7 +83,10 @@ extension Graph.Slot {
         return index.count
     }
 
-    /// The mapping that begins at `iova`, no longer in the index; nil, and nothing has changed, when there is none, or it may have a file.
+    /// The mapping that begins at `iova`, no longer in the index; nil, and nothing has changed,
+    /// when there is none, or it may have a file.
     @inline(__always)
-    fileprivate mutating func take(_ iova: UInt64) -> Mapping? { backed.isEmpty && container.vaddrInvalid == 0 ? index.remove(iova) : nil }
+    fileprivate mutating func take(_ iova: UInt64) -> Mapping? {
+        backed.isEmpty && container.vaddrInvalid == 0 ? index.remove(iova) : nil
+    }
 }

@@ -58,7 +58,9 @@ extension Graph {
     public var hasMappings: Bool { slots.contains { !$0.index.isEmpty } }
 
     /// The mapping that contains the byte at `iova`. O(log *n*).
-    public func mapping(at iova: UInt64, in id: ContainerID) -> Mapping? { slot(of: id).flatMap { slots[$0].index.floor(iova) } }
+    public func mapping(at iova: UInt64, in id: ContainerID) -> Mapping? {
+        slot(of: id).flatMap { slots[$0].index.floor(iova) }
+    }
 
     /// The highest mapping that has a byte in `first` … `last`. O(log *n*).
     public func mapping(overlapping first: UInt64, _ last: UInt64, in id: ContainerID) -> Mapping? {
@@ -77,7 +79,9 @@ extension Graph {
     public func peer(_ id: UInt32) -> PeerMapping? { peers[id] }
 
     /// Those in force that lead to a device, in order of creation. O(matches).
-    public func peers(targeting device: PCIAddress) -> [PeerMapping] { peerIDs(targeting: device).compactMap { peers[$0] } }
+    public func peers(targeting device: PCIAddress) -> [PeerMapping] {
+        peerIDs(targeting: device).compactMap { peers[$0] }
+    }
 
     /// `PeerMapping.id` of those in force that lead to a device, ascending. O(1).
     public func peerIDs(targeting device: PCIAddress) -> [UInt32] { peersByDevice[device] ?? [] }
@@ -85,7 +89,8 @@ extension Graph {
     /// The devices that a mapping in force leads to, in no order.
     public var targetedDevices: [PCIAddress] { peersByDevice.compactMap { $0.value.isEmpty ? nil : $0.key } }
 
-    /// Where `size` bytes from a physical address lie: pieces in ascending order, without device where there is no BAR. `iova` counts from 0.
+    /// Where `size` bytes from a physical address lie: pieces in ascending order, without device
+    /// where there is no BAR. `iova` counts from 0.
     public func resolve(address: UInt64, size: UInt64) -> [Target] {
         var targets: [Target] = []
         let table = isBarTableStale ? BarTable(devices.values) : barTable
@@ -93,10 +98,13 @@ extension Graph {
         return targets
     }
 
-    /// Whose BARs lie now where a part of a mapping leads to in physical memory, in ascending order; none for one whose device was never known.
+    /// Whose BARs lie now where a part of a mapping leads to in physical memory, in ascending
+    /// order; none for one whose device was never known.
     public func residents(_ peer: PeerMapping, at index: Int) -> [Target] {
         guard peer.bars[index].size > 0 else { return [] }
-        return resolve(address: peer.bars[index].address &+ peer.targets[index].barOffset, size: peer.targets[index].size).filter { $0.device != nil }
+        return resolve(
+            address: peer.bars[index].address &+ peer.targets[index].barOffset, size: peer.targets[index].size
+        ).filter { $0.device != nil }
     }
 
     // MARK: Processes
@@ -107,7 +115,8 @@ extension Graph {
     /// The creator of a mapping, see `Mapping.owner`.
     public func actor(at index: UInt32) -> Actor { actors[index] }
 
-    /// Whether the address space in which it was made is gone, and its maker is not known to have exited. O(1).
+    /// Whether the address space in which it was made is gone, and its maker is not known to have
+    /// exited. O(1).
     public func isWithoutMemory(_ mapping: Mapping) -> Bool { actors.state(mapping.owner) == .memoryGone }
 
     public func processInfo(for process: ProcessKey) -> ProcessInfo? { processes[process] }
@@ -118,9 +127,11 @@ extension Graph {
         return actor.comm.isEmpty ? "pid \(actor.process.pid)" : actor.comm.string
     }
 
-    /// Whether two actors are the same owner: one process, two of one VM (a live update), or two in one container of a container runtime.
+    /// Whether two actors are the same owner: one process, two of one VM (a live update), or two in
+    /// one container of a container runtime.
     ///
-    /// Two UUIDs decide, and without them two names do: one container can run the VMs of many owners. O(1).
+    /// Two UUIDs decide, and without them two names do: one container can run the VMs of many
+    /// owners. O(1).
     public func isSamePrincipal(_ a: Actor, _ b: Actor) -> Bool {
         if a.process == b.process { return true }
         guard let first = processes[a.process], let second = processes[b.process] else { return false }

@@ -27,7 +27,8 @@ extension Graph {
         return applied
     }
 
-    /// A VFIO_DMA_MAP_FLAG_VADDR call: the mapping has a user address again, and is the caller's (vfio_change_dma_owner).
+    /// A VFIO_DMA_MAP_FLAG_VADDR call: the mapping has a user address again, and is the caller's
+    /// (vfio_change_dma_owner).
     mutating func giveBackVaddr(_ map: Map, _ event: Event, _ applied: inout Applied) {
         guard let id = applied.container else { return }
         let slot = Int(id.number) - 1
@@ -86,7 +87,8 @@ extension Graph {
     /// Fewer than this are 5 % of `mappingLimit` below the mark.
     public var mappingRelief: Int { (mappingLimit * (mappingMarkPercent - 5) + 99) / 100 }
 
-    /// Whether, within the 10 s before `time`, an unmap request for `iova` … `last` of a container succeeded and removed nothing. O(1).
+    /// Whether, within the 10 s before `time`, an unmap request for `iova` … `last` of a container
+    /// succeeded and removed nothing. O(1).
     public func hadEmptyUnmap(_ iova: UInt64, _ last: UInt64, in id: ContainerID, before time: UInt64) -> Bool {
         emptyUnmaps.contains(id, iova, last, since: time - min(time, 10_000_000_000))
     }
@@ -107,7 +109,8 @@ extension UnmapRequest {
     }
 }
 
-/// Removals of threads whose unmap request has not returned. Fixed size, no hash: hardly ever are more than a few under way.
+/// Removals of threads whose unmap request has not returned. Fixed size, no hash: hardly ever are
+/// more than a few under way.
 struct RequestProgress: Sendable {
     private struct Entry {
         var thread: UInt32 = 0
@@ -120,7 +123,9 @@ struct RequestProgress: Sendable {
     private var next = 0
 
     mutating func note(_ removal: MappingRemoved, thread: UInt32) {
-        if entries[last].thread != thread || entries[last].iommu != removal.iommu.raw { select(thread, removal.iommu.raw) }
+        if entries[last].thread != thread || entries[last].iommu != removal.iommu.raw {
+            select(thread, removal.iommu.raw)
+        }
         entries[last].removed.mappings += 1
         entries[last].removed.bytes &+= removal.size
     }
@@ -152,7 +157,8 @@ struct RequestProgress: Sendable {
 
 /// The last few unmap requests that succeeded and removed nothing.
 struct EmptyUnmaps: Sendable {
-    private var entries: InlineArray<16, (container: UInt32, iova: UInt64, last: UInt64, time: UInt64)> = InlineArray(repeating: (0, 0, 0, 0))
+    private var entries: InlineArray<16, (container: UInt32, iova: UInt64, last: UInt64, time: UInt64)> = InlineArray(
+        repeating: (0, 0, 0, 0))
     private var next = 0
 
     mutating func insert(_ id: ContainerID, _ iova: UInt64, _ end: UInt64, time: UInt64) {
@@ -161,8 +167,10 @@ struct EmptyUnmaps: Sendable {
     }
 
     func contains(_ id: ContainerID, _ first: UInt64, _ last: UInt64, since: UInt64) -> Bool {
-        for index in 0..<16 where entries[index].container == id.number && entries[index].last >= first && entries[index].iova <= last
-            && entries[index].time >= since {
+        for index in 0..<16
+        where entries[index].container == id.number && entries[index].last >= first && entries[index].iova <= last
+            && entries[index].time >= since
+        {
             return true
         }
         return false

@@ -14,7 +14,8 @@ struct SnapshotProgress: Sendable {
     var result: SnapshotResult
 
     var began: UInt64 { result.began }
-    /// Records were lost since the last snapshot: what this one does not show is gone. Without a loss the events know better.
+    /// Records were lost since the last snapshot: what this one does not show is gone. Without a
+    /// loss the events know better.
     var isResync: Bool { result.isAfterLoss }
 }
 
@@ -29,10 +30,12 @@ public struct SnapshotResult: Sendable, Equatable {
     public var isAfterLoss: Bool
     public var containers = 0
     public var mappings = 0
-    /// Mappings that the kernel has and the graph had not, and the other way round; the graph now has what the kernel has.
+    /// Mappings that the kernel has and the graph had not, and the other way round; the graph now
+    /// has what the kernel has.
     public var added = 0
     public var removed = 0
-    /// Mappings of another size or access, containers, groups and devices in another state than the graph had them.
+    /// Mappings of another size or access, containers, groups and devices in another state than the
+    /// graph had them.
     public var changed = 0
     /// Containers whose mappings changed during each attempt to read them all.
     public var unsettled = 0
@@ -42,7 +45,8 @@ public struct SnapshotResult: Sendable, Equatable {
 
 extension Graph {
     mutating func beginSnapshot(_ event: Event) -> Applied {
-        snapshot = SnapshotProgress(result: SnapshotResult(began: event.time, isFirst: knownSince == nil, isAfterLoss: needsSnapshot))
+        snapshot = SnapshotProgress(
+            result: SnapshotResult(began: event.time, isFirst: knownSince == nil, isAfterLoss: needsSnapshot))
         needsSnapshot = false
         unexplained.removeAll(keepingCapacity: true)
         return Applied()
@@ -52,7 +56,8 @@ extension Graph {
     mutating func endSnapshot(_ event: Event) -> Applied {
         var applied = Applied()
         defer { snapshot = nil }
-        // Records of the snapshot itself may be among the lost: nothing follows from what it does not show, and another one comes.
+        // Records of the snapshot itself may be among the lost: nothing follows from what it does
+        // not show, and another one comes.
         guard snapshot != nil, !needsSnapshot else { return applied }
         if snapshot!.isResync { dropUnseen(event, &applied) }
         var result = snapshot!.result
@@ -78,7 +83,8 @@ extension Graph {
             snapshot!.result.changed += 1
             applied.affects = .everything
         }
-        for address in devices.keys where !seen.devices.contains(address) && devices[address]!.isOpen && devices[address]!.opened < seen.began {
+        for address in devices.keys
+        where !seen.devices.contains(address) && devices[address]!.isOpen && devices[address]!.opened < seen.began {
             close(address, at: event.time)
             snapshot!.result.changed += 1
             applied.affects = .everything
@@ -88,13 +94,18 @@ extension Graph {
             snapshot!.result.removed += slots[slot].index.count
             applied.cleared = unlink(iommu, slot, time: event.time) || applied.cleared
         }
-        for slot in slots.indices where slots[slot].container.isAlive && !seen.containers.contains(slot) && slots[slot].container.opened < seen.began {
+        for slot in slots.indices
+        where slots[slot].container.isAlive && !seen.containers.contains(slot)
+            && slots[slot].container.opened < seen.began
+        {
             snapshot!.result.changed += 1
             snapshot!.result.removed += slots[slot].index.count
             slots[slot].container.closed = slots[slot].container.closed ?? event.time
             for number in slots[slot].container.groups { groups[number]?.container = nil }
             slots[slot].container.groups = []
-            if let iommu = slots[slot].container.iommu { applied.cleared = unlink(iommu, slot, time: event.time) || applied.cleared }
+            if let iommu = slots[slot].container.iommu {
+                applied.cleared = unlink(iommu, slot, time: event.time) || applied.cleared
+            }
             if let key = slots[slot].container.key, byKey[key] == slot { byKey[key] = nil }
             applied.affects = .everything
         }
@@ -120,7 +131,9 @@ extension Graph {
         if iommu == nil, slots[slot].container.iommu != nil { snapshot?.withoutIOMMU.insert(slot) }
         if let iommu, slots[slot].container.iommu != iommu {
             if let old = slots[slot].container.iommu { applied.cleared = unlink(old, slot, time: event.time) }
-            if let other = byIOMMU[iommu] { applied.cleared = unlink(iommu, other, time: event.time) || applied.cleared }
+            if let other = byIOMMU[iommu] {
+                applied.cleared = unlink(iommu, other, time: event.time) || applied.cleared
+            }
             if !applied.newContainer { snapshot?.result.changed += 1 }
             link(iommu, slot, time: event.time)
             slots[slot].container.iommuType = type
@@ -171,7 +184,8 @@ extension Graph {
                 close(address, at: event.time)
                 snapshot!.result.changed += 1
             }
-            guard let known = devices[address], isOpen || isResync && known.resetDepth > 0 || found.power != .unknown && found.power != known.power
+            guard let known = devices[address],
+                isOpen || isResync && known.resetDepth > 0 || found.power != .unknown && found.power != known.power
             else { return Applied() }
             return change(address) { device in
                 if isResync { device.resetDepth = 0 }
@@ -199,7 +213,9 @@ extension Graph {
             guard let slot = byKey[key] else { break }
             applied.container = slots[slot].container.id
             // One that has exited has handed its descriptor on.
-            if slots[slot].container.opener.map({ exited.contains($0.process) }) ?? true { slots[slot].container.opener = event.actor }
+            if slots[slot].container.opener.map({ exited.contains($0.process) }) ?? true {
+                slots[slot].container.opener = event.actor
+            }
         case .group(let number):
             applied.container = groups[number]?.container
             if groups[number]?.opener == nil { groups[number, default: Group(number)].opener = event.actor }

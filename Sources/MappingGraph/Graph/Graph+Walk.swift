@@ -29,8 +29,9 @@ extension Graph {
         return applied
     }
 
-    /// What the walk did not find is gone: at once after a loss, else only if nothing changed meanwhile. A tree that is rebalanced while it
-    /// is walked can hide a node, so nothing follows from a walk that found another number than the kernel counts.
+    /// What the walk did not find is gone: at once after a loss, else only if nothing changed
+    /// meanwhile. A tree that is rebalanced while it is walked can hide a node, so nothing follows
+    /// from a walk that found another number than the kernel counts.
     mutating func endWalk(_ iommu: IOMMUKey, consistent: Bool) -> Applied {
         var applied = Applied()
         applied.container = containerID(for: iommu)
@@ -50,23 +51,30 @@ extension Graph {
         return applied
     }
 
-    /// A mapping that was found: the event of its making may have been before the start, or lost, or is still to come.
+    /// A mapping that was found: the event of its making may have been before the start, or lost,
+    /// or is still to come.
     mutating func found(_ map: Map, slot: Int, at time: UInt64, by actor: Actor, _ applied: inout Applied) -> Bool {
         snapshot?.walked += 1
         if walk?.iommu == map.iommu { passBy(upTo: map.iova) }
         if let old = slots[slot].index.find(map.iova) {
             applied.known = true
-            if map.isMemoryGone, actors.state(old.owner) == .alive { give(old, to: formerIndex(of: actor), slot, &applied) }
-            // A map under way is found with the size that it has so far; its event will say the rest.
+            if map.isMemoryGone, actors.state(old.owner) == .alive {
+                give(old, to: formerIndex(of: actor), slot, &applied)
+            }
+            // A map under way is found with the size that it has so far; its event will say the
+            // rest.
             if old.size == map.size, old.readable == map.readable, old.writable == map.writable { return false }
             if walk?.mapped.contains(map.iova) == true { return false }
             // Found once more while it is being made, it has grown.
             if unexplained[FoundMapping(iommu: map.iommu, iova: map.iova)] == nil { snapshot?.result.changed += 1 }
             return true
         }
-        // Its removal was said at the beginning of vfio_remove_dma; the walk found it on the way out.
+        // Its removal was said at the beginning of vfio_remove_dma; the walk found it on the way
+        // out.
         let since = (walk?.began ?? 0) &- Self.removalTakes
-        if walk?.removed.contains(map.iova) == true || recentRemovals.contains(iommu: map.iommu, iova: map.iova, since: since) {
+        if walk?.removed.contains(map.iova) == true
+            || recentRemovals.contains(iommu: map.iommu, iova: map.iova, since: since)
+        {
             applied.raced = true
             return false
         }
@@ -75,9 +83,12 @@ extension Graph {
         return true
     }
 
-    /// The event of a mapping that a snapshot had found while it was being made: no event was missed.
+    /// The event of a mapping that a snapshot had found while it was being made: no event was
+    /// missed.
     mutating func explain(_ map: Map) {
-        guard let foundAt = unexplained.removeValue(forKey: FoundMapping(iommu: map.iommu, iova: map.iova)), map.began != 0, map.began <= foundAt else { return }
+        guard let foundAt = unexplained.removeValue(forKey: FoundMapping(iommu: map.iommu, iova: map.iova)),
+            map.began != 0, map.began <= foundAt
+        else { return }
         if snapshot != nil {
             snapshot!.result.added -= 1
         } else if let last = contradictions.indices.last, contradictions[last].ended == lastSnapshot?.ended {
@@ -104,7 +115,9 @@ extension Graph {
     }
 
     private mutating func dropMissing(_ iova: UInt64, _ applied: inout Applied) {
-        guard let iommu = walk?.iommu, let slot = byIOMMU[iommu], let old = slots[slot].index.remove(iova) else { return }
+        guard let iommu = walk?.iommu, let slot = byIOMMU[iommu], let old = slots[slot].index.remove(iova) else {
+            return
+        }
         forget(old, slot, at: nil, &applied)
         if let peer = old.peer {
             removePeer(peer)
@@ -116,9 +129,11 @@ extension Graph {
     }
 }
 
-/// The last few removals, for a snapshot that finds one of them still on its way out. Fixed size: a thread removes one mapping at a time.
+/// The last few removals, for a snapshot that finds one of them still on its way out. Fixed size: a
+/// thread removes one mapping at a time.
 struct RecentRemovals: Sendable {
-    private var entries: InlineArray<16, (iommu: UInt64, iova: UInt64, time: UInt64)> = InlineArray(repeating: (0, 0, 0))
+    private var entries: InlineArray<16, (iommu: UInt64, iova: UInt64, time: UInt64)> = InlineArray(
+        repeating: (0, 0, 0))
     private var next = 0
 
     mutating func insert(iommu: IOMMUKey, iova: UInt64, time: UInt64) {
@@ -132,7 +147,10 @@ struct RecentRemovals: Sendable {
     }
 
     func contains(iommu: IOMMUKey, iova: UInt64, since: UInt64) -> Bool {
-        for index in 0..<16 where entries[index].iova == iova && entries[index].iommu == iommu.raw && entries[index].time >= since && entries[index].iommu != 0 {
+        for index in 0..<16
+        where entries[index].iova == iova && entries[index].iommu == iommu.raw && entries[index].time >= since
+            && entries[index].iommu != 0
+        {
             return true
         }
         return false

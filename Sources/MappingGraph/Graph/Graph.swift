@@ -1,9 +1,12 @@
 import Events
 
-/// Who can DMA where: the containers, groups, devices and mappings of one host, rebuilt from events.
+/// Who can DMA where: the containers, groups, devices and mappings of one host, rebuilt from
+/// events.
 ///
-/// A pure value that is lent and never copied: no I/O and no clock. The same events in the same order give the same graph, live or replayed. A RAM-only map or unmap
-/// allocates nothing (a new leaf of the index apart) and hashes nothing while events stay with one container and one process.
+/// A pure value that is lent and never copied: no I/O and no clock. The same events in the same
+/// order give the same graph, live or replayed. A RAM-only map or unmap allocates nothing (a new
+/// leaf of the index apart) and hashes nothing while events stay with one container and one
+/// process.
 public struct Graph: ~Copyable, Sendable {
     /// A container with its mappings; at index `ContainerID.number - 1`, for ever.
     struct Slot: Sendable {
@@ -54,16 +57,20 @@ public struct Graph: ~Copyable, Sendable {
     var exited: Set<ProcessKey> = []
     var requests = RequestProgress()
     var emptyUnmaps = EmptyUnmaps()
-    /// How many mappings a container may have, the kernel's `dma_entry_limit`: a parameter of vfio_iommu_type1.
+    /// How many mappings a container may have, the kernel's `dma_entry_limit`: a parameter of
+    /// vfio_iommu_type1.
     public var mappingLimit = 65_535
     /// Whether the host remaps interrupts; nil where it is not known.
     public var remapsInterrupts: Bool?
-    /// Of `mappingLimit`, 10…100: the mark at which rules are asked about a container's number of mappings.
+    /// Of `mappingLimit`, 10…100: the mark at which rules are asked about a container's number of
+    /// mappings.
     public var mappingMarkPercent = 95
-    /// Of RLIMIT_MEMLOCK, 10…100: the mark at which rules are asked about a process's pinned memory. Before the first event.
+    /// Of RLIMIT_MEMLOCK, 10…100: the mark at which rules are asked about a process's pinned
+    /// memory. Before the first event.
     public var memlockMarkPercent = 95
 
-    /// Mappings that the last event showed to be gone, their removal unseen: what a snapshot after a loss does not find.
+    /// Mappings that the last event showed to be gone, their removal unseen: what a snapshot after
+    /// a loss does not find.
     public internal(set) var lastRemoved: [Mapping] = []
     /// Where the map that was applied last leads, whether it succeeded or not; empty for RAM only.
     public internal(set) var lastTargets: [Target] = []
@@ -73,25 +80,29 @@ public struct Graph: ~Copyable, Sendable {
     public internal(set) var gaps: [Gap] = []
     /// What the last complete snapshot found, and how it differed from the graph.
     public internal(set) var lastSnapshot: SnapshotResult?
-    /// Snapshots that found another state although nothing had been lost: an event was missed and nobody knew. The first 16.
+    /// Snapshots that found another state although nothing had been lost: an event was missed and
+    /// nobody knew. The first 16.
     public internal(set) var contradictions: [SnapshotResult] = []
-    /// Mappings that the last snapshot found and the graph had not, with the time at which it did: one that was being made just then is yet
-    /// to be told by its own event.
+    /// Mappings that the last snapshot found and the graph had not, with the time at which it did:
+    /// one that was being made just then is yet to be told by its own event.
     var unexplained: [FoundMapping: UInt64] = [:]
     /// dma-bufs of open devices.
     var buffers: [UInt64: ExportedBuffer] = [:]
     /// What processes keep of BARs past the kernel's zap, by `KeptArea.id`.
     var keptAreas: [UInt32: KeptArea] = [:]
     var nextKeptArea: UInt32 = 0
-    /// When the first complete snapshot ended: from then on the graph knows what was there before tracing, nanoseconds since boot.
+    /// When the first complete snapshot ended: from then on the graph knows what was there before
+    /// tracing, nanoseconds since boot.
     public internal(set) var knownSince: UInt64?
 
-    /// Swift 6.3 lends a value of known layout by copying its bytes, here 1,800 for each call of a rule. What holds an existential it lends by address.
+    /// Swift 6.3 lends a value of known layout by copying its bytes, here 1,800 for each call of a
+    /// rule. What holds an existential it lends by address.
     private let lentByAddress: any Sendable = ()
 
     public init() {}
 
-    /// Brings the graph up to date and says what the event meant. O(log *n*) in the mappings of the container for a map or unmap.
+    /// Brings the graph up to date and says what the event meant. O(log *n*) in the mappings of the
+    /// container for a map or unmap.
     public mutating func apply(_ event: Event) -> Applied {
         if !lastRemoved.isEmpty { lastRemoved.removeAll(keepingCapacity: true) }
         switch event.kind {
@@ -132,7 +143,8 @@ public struct Graph: ~Copyable, Sendable {
         case .barsAssigned(let info): return assign(info)
         case .memoryDecode(let address, let enabled, _): return change(address) { $0.memoryEnabled = enabled }
         case .reset(let address, let phase, let wholeBus): return reset(address, phase: phase, wholeBus: wholeBus)
-        case .power(let address, let state, _): return state == .unknown ? Applied() : change(address) { $0.power = state }
+        case .power(let address, let state, _):
+            return state == .unknown ? Applied() : change(address) { $0.power = state }
         case .dmaBuf(let buffer): return apply(buffer, event)
         case .keptBar(let kept): return apply(kept, event)
         case .processInfo(let info):
@@ -148,7 +160,8 @@ public struct Graph: ~Copyable, Sendable {
             needsSnapshot = true
         case .snapshotBegin: return beginSnapshot(event)
         case .snapshotEnd: return endSnapshot(event)
-        case .snapshotContainer(let key, let iommu, let type): return foundContainer(key, iommu: iommu, type: type, event)
+        case .snapshotContainer(let key, let iommu, let type):
+            return foundContainer(key, iommu: iommu, type: type, event)
         case .snapshotGroup(let number, let key): return foundGroup(number, key, event)
         case .snapshotDevice(let found): return foundDevice(found, event)
         case .snapshotHolder(let held, _): return foundHolder(held, event)

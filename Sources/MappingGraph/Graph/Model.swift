@@ -1,6 +1,7 @@
 import Events
 
-/// A container's name for as long as the trace lasts: `c1`, `c2`, … in order of appearance. The kernel reuses the pointer, never this.
+/// A container's name for as long as the trace lasts: `c1`, `c2`, … in order of appearance. The
+/// kernel reuses the pointer, never this.
 public struct ContainerID: Hashable, Sendable, Comparable, CustomStringConvertible {
     public var number: UInt32
     public init(_ number: UInt32) { self.number = number }
@@ -8,7 +9,8 @@ public struct ContainerID: Hashable, Sendable, Comparable, CustomStringConvertib
     public var description: String { "c\(number)" }
 }
 
-/// A VFIO container: who opened it, which groups are in it. Its mappings are in the graph's IOVA index.
+/// A VFIO container: who opened it, which groups are in it. Its mappings are in the graph's IOVA
+/// index.
 public struct Container: Sendable {
     public let id: ContainerID
     public var key: ContainerKey?
@@ -29,9 +31,11 @@ public struct Container: Sendable {
     public var isTearingDown = false
     /// Mappings in force whose creator is known to have exited.
     public var abandoned = 0
-    /// Mappings in force whose maker's address space is gone, though it is not known to have exited.
+    /// Mappings in force whose maker's address space is gone, though it is not known to have
+    /// exited.
     public var withoutMemory = 0
-    /// Bytes whose user addresses VFIO_DMA_UNMAP_FLAG_VADDR took away and no map gave back, and who took them last.
+    /// Bytes whose user addresses VFIO_DMA_UNMAP_FLAG_VADDR took away and no map gave back, and who
+    /// took them last.
     public var vaddrInvalid: UInt64 = 0
     public var vaddrInvalidBy: Actor?
 }
@@ -47,7 +51,8 @@ public struct Group: Sendable {
 
 public struct Device: Sendable {
     public var info: DeviceInfo
-    /// Whether `info.driver` is a fact: empty then means that no driver is bound, else that nothing has said which.
+    /// Whether `info.driver` is a fact: empty then means that no driver is bound, else that nothing
+    /// has said which.
     public var isDriverKnown: Bool
     public var group: UInt32?
     /// Between first open and last close.
@@ -82,7 +87,8 @@ public struct Device: Sendable {
         provenance = .inferred
     }
 
-    /// Its last descriptor is gone and VFIO resets it on the way to the last close: slow on some devices, and no defect.
+    /// Its last descriptor is gone and VFIO resets it on the way to the last close: slow on some
+    /// devices, and no defect.
     public var isClosing: Bool { isOpen && openDescriptors == 0 && resetDepth > 0 }
 
     /// Whether a DMA to its BARs would be answered.
@@ -91,7 +97,8 @@ public struct Device: Sendable {
     }
 }
 
-/// Where a part of a mapping leads: bytes of a BAR, or device memory whose owner is not known (`device` nil).
+/// Where a part of a mapping leads: bytes of a BAR, or device memory whose owner is not known
+/// (`device` nil).
 public struct Target: Hashable, Sendable {
     public var device: PCIAddress?
     public var bar: UInt8
@@ -120,15 +127,17 @@ public struct PeerMapping: Sendable {
     /// When it was made, nanoseconds since boot.
     public let since: UInt64
     public let provenance: Provenance
-    /// A target's open generation when the mapping was made, by position in `targets`; 0 when the device was not open.
+    /// A target's open generation when the mapping was made, by position in `targets`; 0 when the
+    /// device was not open.
     public let openGenerations: Few<UInt32>
-    /// Whether a target's group was in the mapping's own container when it was made, by position in `targets`.
+    /// Whether a target's group was in the mapping's own container when it was made, by position in
+    /// `targets`.
     public let wereInSameContainer: Few<Bool>
-    /// Whether a target was known not to be open through VFIO all the while it was made, by position in `targets`; never for one that a
-    /// snapshot found.
+    /// Whether a target was known not to be open through VFIO all the while it was made, by
+    /// position in `targets`; never for one that a snapshot found.
     public let wereKnownClosed: Few<Bool>
-    /// The target's BAR as it lay when the mapping was made, by position in `targets`: what the IOMMU has, whatever is moved since. Of size 0
-    /// for a target without device.
+    /// The target's BAR as it lay when the mapping was made, by position in `targets`: what the
+    /// IOMMU has, whatever is moved since. Of size 0 for a target without device.
     public let bars: Few<Bar>
 }
 
@@ -145,8 +154,11 @@ public struct Mapping: Sendable, Equatable {
     /// `PeerMapping.id`, nil for RAM alone.
     public var peer: UInt32?
 
-    public init(iova: UInt64, size: UInt64, readable: Bool = true, writable: Bool = true, provenance: Provenance = .observed, owner: UInt32 = 0,
-                peer: UInt32? = nil) {
+    public init(
+        iova: UInt64, size: UInt64, readable: Bool = true, writable: Bool = true, provenance: Provenance = .observed,
+        owner: UInt32 = 0,
+        peer: UInt32? = nil
+    ) {
         self.iova = iova
         self.size = size
         self.readable = readable

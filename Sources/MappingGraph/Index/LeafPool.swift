@@ -1,7 +1,8 @@
 import Glibc
 
-/// Memory for the leaves of one index, in slabs of an eighth of what there is, up to 2 MiB: from there on a slab is one huge page, where the system
-/// allows it by `madvise`, and ten million mappings do not cost a page fault for every 170 of them.
+/// Memory for the leaves of one index, in slabs of an eighth of what there is, up to 2 MiB: from
+/// there on a slab is one huge page, where the system allows it by `madvise`, and ten million
+/// mappings do not cost a page fault for every 170 of them.
 ///
 /// A freed leaf serves the next one; slabs go back all at once, when the index is empty.
 struct LeafPool {

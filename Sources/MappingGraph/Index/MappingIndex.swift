@@ -2,11 +2,13 @@ import Events
 
 /// The mappings of one container, in order of IOVA: a chunked sorted array with 24 bytes a mapping.
 ///
-/// Leaves of up to 128 entries hang under branches of up to 256 leaves, and the branches under one root array. Appending in ascending order
-/// fills leaves completely and moves nothing; removal from the front moves a leaf's start, not its entries. A value: a copy shares its storage
-/// until one of the two changes.
+/// Leaves of up to 128 entries hang under branches of up to 256 leaves, and the branches under one
+/// root array. Appending in ascending order fills leaves completely and moves nothing; removal from
+/// the front moves a leaf's start, not its entries. A value: a copy shares its storage until one of
+/// the two changes.
 ///
-/// Starts are unique; overlap is not checked, because the kernel has done so (`vfio_find_dma` in `vfio_dma_do_map`, all versions).
+/// Starts are unique; overlap is not checked, because the kernel has done so (`vfio_find_dma` in
+/// `vfio_dma_do_map`, all versions).
 public struct MappingIndex: Sendable {
     var storage: MappingStorage?
 
@@ -20,15 +22,17 @@ public struct MappingIndex: Sendable {
     /// Bytes of heap in use, without the allocator's own. O(1).
     public var allocatedBytes: Int { storage?.allocatedBytes ?? 0 }
 
-    /// Adds a mapping; returns the one that began at the same IOVA, which it replaces. O(1) in ascending order, else O(log *n*) plus at most
-    /// a leaf's worth of moves; allocates only for a new leaf.
+    /// Adds a mapping; returns the one that began at the same IOVA, which it replaces. O(1) in
+    /// ascending order, else O(log *n*) plus at most a leaf's worth of moves; allocates only for a
+    /// new leaf.
     @discardableResult
     public mutating func insert(_ mapping: Mapping) -> Mapping? {
         makeUnique()
         return withStorage { $0.insert(MappingEntry(mapping)) }?.mapping
     }
 
-    /// Removes the mapping that begins at `iova`, exactly. O(log *n*), no moves at either end of a leaf.
+    /// Removes the mapping that begins at `iova`, exactly. O(log *n*), no moves at either end of a
+    /// leaf.
     @discardableResult
     public mutating func remove(_ iova: UInt64) -> Mapping? {
         guard storage != nil else { return nil }
@@ -50,8 +54,11 @@ public struct MappingIndex: Sendable {
 
     /// The highest mapping that has a byte in `first` … `last`, both included. O(log *n*).
     public func overlapping(_ first: UInt64, _ last: UInt64) -> Mapping? {
-        // Mappings do not overlap: if any reaches into the range, the last one that begins in or before it does.
-        guard let entry = storage?.floor(last), entry.iova >= first || first &- entry.iova < entry.size else { return nil }
+        // Mappings do not overlap: if any reaches into the range, the last one that begins in or
+        // before it does.
+        guard let entry = storage?.floor(last), entry.iova >= first || first &- entry.iova < entry.size else {
+            return nil
+        }
         return entry.mapping
     }
 
@@ -72,7 +79,8 @@ extension MappingIndex: Sequence {
 
     public func makeIterator() -> Iterator { Iterator(storage: storage) }
 
-    /// Walks in ascending order of IOVA. O(1) a step; a change to the index meanwhile does not show.
+    /// Walks in ascending order of IOVA. O(1) a step; a change to the index meanwhile does not
+    /// show.
     public struct Iterator: IteratorProtocol {
         let storage: MappingStorage?
         var position = MappingStorage.Position()
@@ -102,14 +110,17 @@ struct MappingEntry {
         iova = mapping.iova
         let (sum, overflow) = mapping.size.addingReportingOverflow(Self.flagBits)
         let size = (overflow ? UInt64.max : sum) & ~Self.flagBits
-        sizeAndFlags = size | (mapping.readable ? 1 : 0) | (mapping.writable ? 2 : 0) | UInt64(mapping.provenance.rawValue & 3) << 2
+        sizeAndFlags =
+            size | (mapping.readable ? 1 : 0) | (mapping.writable ? 2 : 0) | UInt64(mapping.provenance.rawValue & 3)
+            << 2
         owner = mapping.owner
         peer = mapping.peer ?? Self.noPeer
     }
 
     var mapping: Mapping {
-        Mapping(iova: iova, size: size, readable: sizeAndFlags & 1 != 0, writable: sizeAndFlags & 2 != 0,
-                provenance: Provenance(rawValue: UInt8(truncatingIfNeeded: sizeAndFlags >> 2) & 3) ?? .inferred,
-                owner: owner, peer: peer == Self.noPeer ? nil : peer)
+        Mapping(
+            iova: iova, size: size, readable: sizeAndFlags & 1 != 0, writable: sizeAndFlags & 2 != 0,
+            provenance: Provenance(rawValue: UInt8(truncatingIfNeeded: sizeAndFlags >> 2) & 3) ?? .inferred,
+            owner: owner, peer: peer == Self.noPeer ? nil : peer)
     }
 }

@@ -37,7 +37,8 @@ extension MappingStorage {
         if size < Self.leafCapacity {
             place(entry, at: at)
         } else if at.entry == size {
-            // Past the end of a full leaf: into the next one, or a new one, which an ascending run then fills.
+            // Past the end of a full leaf: into the next one, or a new one, which an ascending run
+            // then fills.
             if let next = leafAfter(at), root[next.branch].leaves[next.leaf].size < Self.leafCapacity {
                 place(entry, at: next)
             } else {
@@ -144,7 +145,9 @@ extension MappingStorage {
             rootCapacity *= 2
         }
         (root + b + 1).update(from: root + b, count: rootCount - b)
-        root[b] = Branch(first: 0, keys: .allocate(capacity: Self.branchCapacity), leaves: .allocate(capacity: Self.branchCapacity), count: 0)
+        root[b] = Branch(
+            first: 0, keys: .allocate(capacity: Self.branchCapacity), leaves: .allocate(capacity: Self.branchCapacity),
+            count: 0)
         rootCount += 1
     }
 }

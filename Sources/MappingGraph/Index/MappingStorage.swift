@@ -1,11 +1,14 @@
-/// The memory behind a `MappingIndex`: root → branches → leaves, by hand, because an array of arrays would copy or retain on the hot path.
+/// The memory behind a `MappingIndex`: root → branches → leaves, by hand, because an array of
+/// arrays would copy or retain on the hot path.
 ///
-/// First keys are exact at every level: a branch's key is its leaf's first IOVA, the root's is its branch's. The invariants are in
-/// `MappingIndex+Invariants.swift`; nothing but the `+Inserting` and `+Removing` files changes what is here.
+/// First keys are exact at every level: a branch's key is its leaf's first IOVA, the root's is its
+/// branch's. The invariants are in `MappingIndex+Invariants.swift`; nothing but the `+Inserting`
+/// and `+Removing` files changes what is here.
 final class MappingStorage: @unchecked Sendable {
     static let leafCapacity = 128
     static let branchCapacity = 256
-    /// Neighbours merge when they hold this many or fewer together: below the capacity, so that one insert does not split them again.
+    /// Neighbours merge when they hold this many or fewer together: below the capacity, so that one
+    /// insert does not split them again.
     static let leafMerge = 120
     static let branchMerge = 240
 
@@ -39,7 +42,8 @@ final class MappingStorage: @unchecked Sendable {
     var count = 0
     var leafCount = 0
     var pool = LeafPool()
-    /// The leaves that the last insertion and the last removal came to: the next is likely to come there, too.
+    /// The leaves that the last insertion and the last removal came to: the next is likely to come
+    /// there, too.
     var insertedAt = Hint()
     var removedAt = Hint()
 
@@ -124,7 +128,8 @@ final class MappingStorage: @unchecked Sendable {
         return nil
     }
 
-    /// The leaf that holds or would hold `iova`, and there the first entry not below it. Only when not empty.
+    /// The leaf that holds or would hold `iova`, and there the first entry not below it. Only when
+    /// not empty.
     func locate(_ iova: UInt64) -> Position {
         let b = Self.last(of: rootCount) { root[$0].first <= iova }
         let keys = root[b].keys
@@ -132,14 +137,19 @@ final class MappingStorage: @unchecked Sendable {
         return Position(branch: b, leaf: l, entry: entry(notBelow: iova, in: root[b].leaves[l]))
     }
 
-    /// The same, looking first at the leaf that the last one of its kind came to. A hint can be of any age: it is checked.
+    /// The same, looking first at the leaf that the last one of its kind came to. A hint can be of
+    /// any age: it is checked.
     @inline(__always)
     func locate(_ iova: UInt64, near hint: inout Hint) -> Position {
         if hint.branch < rootCount, hint.leaf < root[hint.branch].count {
             let branch = root + hint.branch, keys = branch.pointee.keys
-            let isBeforeNext = hint.leaf + 1 < branch.pointee.count ? iova < keys[hint.leaf + 1] : hint.branch + 1 == rootCount || iova < root[hint.branch + 1].first
+            let isBeforeNext =
+                hint.leaf + 1 < branch.pointee.count
+                ? iova < keys[hint.leaf + 1] : hint.branch + 1 == rootCount || iova < root[hint.branch + 1].first
             if isBeforeNext, keys[hint.leaf] <= iova {
-                return Position(branch: hint.branch, leaf: hint.leaf, entry: entry(notBelow: iova, in: branch.pointee.leaves[hint.leaf]))
+                return Position(
+                    branch: hint.branch, leaf: hint.leaf,
+                    entry: entry(notBelow: iova, in: branch.pointee.leaves[hint.leaf]))
             }
         }
         let found = locate(iova)
@@ -147,7 +157,8 @@ final class MappingStorage: @unchecked Sendable {
         return found
     }
 
-    /// The first entry of a leaf that is not below `iova`, or its size. The ends come first: ascending maps and unmaps are there.
+    /// The first entry of a leaf that is not below `iova`, or its size. The ends come first:
+    /// ascending maps and unmaps are there.
     @inline(__always)
     private func entry(notBelow iova: UInt64, in leaf: Leaf) -> Int {
         let first = leaf.first
@@ -156,10 +167,13 @@ final class MappingStorage: @unchecked Sendable {
         return Self.last(of: leaf.size) { first[$0].iova < iova } + 1
     }
 
-    /// The last index below `count` for which `holds` says so, or 0: it does so up to some index and not from there on.
+    /// The last index below `count` for which `holds` says so, or 0: it does so up to some index
+    /// and not from there on.
     ///
-    /// It branches, and guesses wrongly every other time. Yet a search that only moves conditionally takes as long at a thousand mappings and 1.5 times
-    /// as long at three million: there each step waits for the memory of the step before, where a guess, even a wrong one, has fetched ahead.
+    /// It branches, and guesses wrongly every other time. Yet a search that only moves
+    /// conditionally takes as long at a thousand mappings and 1.5 times as long at three million:
+    /// there each step waits for the memory of the step before, where a guess, even a wrong one,
+    /// has fetched ahead.
     @inline(__always)
     private static func last(of count: Int, where holds: (Int) -> Bool) -> Int {
         var low = 0, rest = count

@@ -1,7 +1,7 @@
 import Events
 
-/// The creators of mappings, by a small index: one an address space, as its process was at the first mapping. A process that runs another
-/// program has another address space, and another index.
+/// The creators of mappings, by a small index: one an address space, as its process was at the
+/// first mapping. A process that runs another program has another address space, and another index.
 struct ActorTable: Sendable {
     enum State: UInt8, Sendable {
         case alive
@@ -36,7 +36,8 @@ struct ActorTable: Sendable {
         return last
     }
 
-    /// nil for one that has made no mapping, or not since it left its address space. O(1); without hashing for the process that came last.
+    /// nil for one that has made no mapping, or not since it left its address space. O(1); without
+    /// hashing for the process that came last.
     @inline(__always)
     mutating func known(_ process: ProcessKey) -> UInt32? {
         if Int(last) < actors.count, actors[Int(last)].process == process { return last }
@@ -64,7 +65,8 @@ struct ActorTable: Sendable {
         return true
     }
 
-    /// The index of an address space that a process had and that is gone: of the last one, where there were several.
+    /// The index of an address space that a process had and that is gone: of the last one, where
+    /// there were several.
     mutating func formerIndex(of actor: Actor) -> UInt32 {
         if let known = former[actor.process]?.last { return known }
         if let known = byProcess[actor.process], state(known) == .exited { return known }

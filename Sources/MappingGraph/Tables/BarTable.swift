@@ -1,8 +1,10 @@
 import Events
 
-/// Which BAR a physical address lies in: a sorted array of the BARs of every known device that has not been removed.
+/// Which BAR a physical address lies in: a sorted array of the BARs of every known device that has
+/// not been removed.
 ///
-/// BARs are powers of two, naturally aligned, and do not overlap (PCI Local Bus 3.0, 6.2.5.1): one binary search finds the only candidate.
+/// BARs are powers of two, naturally aligned, and do not overlap (PCI Local Bus 3.0, 6.2.5.1): one
+/// binary search finds the only candidate.
 struct BarTable: Sendable {
     struct Row: Sendable {
         var address: UInt64
@@ -27,11 +29,15 @@ struct BarTable: Sendable {
             }
         }
         rows.sort { ($0.address, $0.device) < ($1.address, $1.device) }
-        for index in rows.indices { rows[index].last = Self.lastOfPage(rows[index], before: index + 1 < rows.count ? rows[index + 1].address : nil) }
+        for index in rows.indices {
+            rows[index].last = Self.lastOfPage(
+                rows[index], before: index + 1 < rows.count ? rows[index + 1].address : nil)
+        }
     }
 
-    /// A BAR smaller than a page can be mapped as a whole page, of which VFIO then reserves the rest (vfio_pci_probe_mmaps, 5.10 to 7.3):
-    /// it is the BAR's as far as nobody else's begins there.
+    /// A BAR smaller than a page can be mapped as a whole page, of which VFIO then reserves the
+    /// rest (vfio_pci_probe_mmaps, 5.10 to 7.3): it is the BAR's as far as nobody else's begins
+    /// there.
     private static func lastOfPage(_ row: Row, before next: UInt64?) -> UInt64 {
         guard row.address & 0xfff == 0, row.last - row.address < 0xfff else { return row.last }
         let last = row.address | 0xfff
@@ -39,8 +45,8 @@ struct BarTable: Sendable {
         return next > row.last ? next - 1 : row.last
     }
 
-    /// Appends the pieces of `size` bytes from `address`, in order; the parts in no BAR have no device. A piece that continues the last one is
-    /// joined to it. O(log *n* + pieces).
+    /// Appends the pieces of `size` bytes from `address`, in order; the parts in no BAR have no
+    /// device. A piece that continues the last one is joined to it. O(log *n* + pieces).
     func resolve(address: UInt64, size: UInt64, iova: UInt64, into targets: inout [Target]) {
         guard size > 0 else { return }
         let room = UInt64.max - address
@@ -58,8 +64,10 @@ struct BarTable: Sendable {
                     pieceLast = rows[index].address - 1
                 }
             }
-            Self.append(Target(device: row?.device, bar: row?.bar ?? 0, barOffset: row.map { at - $0.address } ?? 0,
-                               iova: iova &+ (at - address), size: pieceLast - at + 1), to: &targets)
+            Self.append(
+                Target(
+                    device: row?.device, bar: row?.bar ?? 0, barOffset: row.map { at - $0.address } ?? 0,
+                    iova: iova &+ (at - address), size: pieceLast - at + 1), to: &targets)
             if pieceLast == last { return }
             at = pieceLast + 1
             while index < rows.count, rows[index].last < at { index += 1 }
@@ -78,7 +86,9 @@ struct BarTable: Sendable {
 
     static func append(_ target: Target, to targets: inout [Target]) {
         if let previous = targets.last, previous.device == target.device, previous.bar == target.bar,
-           previous.iova &+ previous.size == target.iova, target.device == nil || previous.barOffset &+ previous.size == target.barOffset {
+            previous.iova &+ previous.size == target.iova,
+            target.device == nil || previous.barOffset &+ previous.size == target.barOffset
+        {
             targets[targets.count - 1].size += target.size
         } else {
             targets.append(target)

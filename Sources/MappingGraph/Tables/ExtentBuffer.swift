@@ -16,7 +16,8 @@ struct ExtentBuffer: Sendable {
         byThread[thread, default: Few()].append(extent)
     }
 
-    /// The last `count` extents of a thread, and forgets the thread: earlier ones belong to a map that was lost.
+    /// The last `count` extents of a thread, and forgets the thread: earlier ones belong to a map
+    /// that was lost.
     mutating func take(_ count: UInt32, thread: UInt32) -> Slice<Few<Extent>> {
         guard !byThread.isEmpty, let extents = byThread.removeValue(forKey: thread) else { return Few()[...] }
         return extents.suffix(Int(count))

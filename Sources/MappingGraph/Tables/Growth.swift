@@ -1,4 +1,5 @@
-/// How fast something grows that changes by events: what it was at a few moments of the last seconds. Event time only, so a replay says the same.
+/// How fast something grows that changes by events: what it was at a few moments of the last
+/// seconds. Event time only, so a replay says the same.
 struct Growth: Sendable {
     /// Between two samples, nanoseconds.
     private static let step: UInt64 = 500_000_000
@@ -27,8 +28,8 @@ struct Growth: Sendable {
         nextSample = time &+ Self.step
     }
 
-    /// How long `rest` more takes at the rate of the last seconds before `now`, nanoseconds; nil when it does not grow, or for less than a
-    /// tenth of a second. O(1).
+    /// How long `rest` more takes at the rate of the last seconds before `now`, nanoseconds; nil
+    /// when it does not grow, or for less than a tenth of a second. O(1).
     func nanoseconds(toGrowBy rest: UInt64, at now: UInt64) -> UInt64? {
         var oldest: (time: UInt64, net: Int64)?
         for index in 0..<min(count, 8) where samples[index].time <= now && now - samples[index].time <= Self.window {

@@ -1,9 +1,11 @@
 import Events
 
-/// Removals of mappings that the graph did not know: perhaps of one whose `map` is still on its way.
+/// Removals of mappings that the graph did not know: perhaps of one whose `map` is still on its
+/// way.
 ///
-/// The kernel reports a map when its ioctl returns, after `iommu->lock` was dropped; another thread may have removed the mapping in between
-/// (`vfio_dma_do_unmap`, all versions). Its removal then comes first, and without this table its map would stay for ever.
+/// The kernel reports a map when its ioctl returns, after `iommu->lock` was dropped; another thread
+/// may have removed the mapping in between (`vfio_dma_do_unmap`, all versions). Its removal then
+/// comes first, and without this table its map would stay for ever.
 struct OrphanTable: Sendable {
     private struct Key: Hashable {
         var iommu: IOMMUKey

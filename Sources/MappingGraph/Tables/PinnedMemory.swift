@@ -1,7 +1,8 @@
 import Events
 
-/// RAM that a process's mappings pin, in all containers, held against what it may lock. type1 counts each mapping's pages in the process's
-/// `mm->locked_vm` and refuses a map that would go beyond RLIMIT_MEMLOCK (`vfio_pin_pages_remote`, all versions).
+/// RAM that a process's mappings pin, in all containers, held against what it may lock. type1
+/// counts each mapping's pages in the process's `mm->locked_vm` and refuses a map that would go
+/// beyond RLIMIT_MEMLOCK (`vfio_pin_pages_remote`, all versions).
 struct PinnedMemory: Sendable {
     private(set) var bytes: UInt64 = 0
     private(set) var growth = Growth()
@@ -12,10 +13,12 @@ struct PinnedMemory: Sendable {
     private var relief: UInt64 = 0
     /// The slot of the container of the latest mapping.
     private var latest: Int32 = -1
-    /// While it is near its limit, the slot of the container whose mapping brought it there; else -1.
+    /// While it is near its limit, the slot of the container whose mapping brought it there; else
+    /// -1.
     private(set) var nearIn: Int32 = -1
 
-    /// Whether it is near its limit now and was not before. `time` is nil for a mapping whose making was not seen: no rate follows from it.
+    /// Whether it is near its limit now and was not before. `time` is nil for a mapping whose
+    /// making was not seen: no rate follows from it.
     @inline(__always)
     mutating func pin(_ ram: UInt64, slot: Int, at time: UInt64?) -> Bool {
         if let time { growth.add(Int64(truncatingIfNeeded: ram), at: time) }

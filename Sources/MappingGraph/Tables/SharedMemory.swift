@@ -1,9 +1,11 @@
 import Events
 
-/// Which containers have memory of which file mapped, for memory that is shared: RAM is told by its file, not page by page.
+/// Which containers have memory of which file mapped, for memory that is shared: RAM is told by its
+/// file, not page by page.
 ///
-/// Of a file, each container's part is known by its first and last byte, which shrink only when the container has none of it left. So a
-/// mapping costs a look-up and 24 bytes, however scattered the memory is, and two containers that use every other page look as if they shared.
+/// Of a file, each container's part is known by its first and last byte, which shrink only when the
+/// container has none of it left. So a mapping costs a look-up and 24 bytes, however scattered the
+/// memory is, and two containers that use every other page look as if they shared.
 struct SharedMemory: Sendable {
     struct FileKey: Hashable, Sendable {
         var device: UInt32
@@ -39,7 +41,8 @@ struct SharedMemory: Sendable {
 
     subscript(number: UInt32) -> File { files[Int(number)] }
 
-    /// A container has mapped a part of a file; says whether it is news to those who share it. O(1) but for files in many containers.
+    /// A container has mapped a part of a file; says whether it is news to those who share it. O(1)
+    /// but for files in many containers.
     mutating func add(_ backing: Backing, size: UInt64, owner: UInt32, slot: Int) -> (file: UInt32, isNews: Bool) {
         let number = self.number(of: backing)
         let (isNews, makesShared) = files[Int(number)].add(backing.offset, size, owner: owner, slot: slot)
@@ -86,8 +89,11 @@ struct SharedMemory: Sendable {
 }
 
 extension SharedMemory.File {
-    /// Whether the part now has something in common with another's that it had not, and whether a second container has the file by that.
-    fileprivate mutating func add(_ offset: UInt64, _ size: UInt64, owner: UInt32, slot: Int) -> (isNews: Bool, makesShared: Bool) {
+    /// Whether the part now has something in common with another's that it had not, and whether a
+    /// second container has the file by that.
+    fileprivate mutating func add(_ offset: UInt64, _ size: UInt64, owner: UInt32, slot: Int) -> (
+        isNews: Bool, makesShared: Bool
+    ) {
         var at = holders.count - 1
         while at >= 0, holders[at].slot != slot { at -= 1 }
         let isNew = at < 0
@@ -102,7 +108,10 @@ extension SharedMemory.File {
         holders[at].end = max(before.end, overflow ? .max : end)
         guard holders.count > 1 else { return (false, false) }
         let after = holders[at]
-        return (holders.contains { $0.slot != slot && $0.overlaps(after) && !$0.overlaps(before) }, isNew && holders.count == 2)
+        return (
+            holders.contains { $0.slot != slot && $0.overlaps(after) && !$0.overlaps(before) },
+            isNew && holders.count == 2
+        )
     }
 }
 
@@ -159,7 +168,8 @@ extension Graph {
         }
     }
 
-    /// Memory that a container has in common with another, of another owner; told of the one that had it later. O(files in two containers or more).
+    /// Memory that a container has in common with another, of another owner; told of the one that
+    /// had it later. O(files in two containers or more).
     public func commonMemory(of id: ContainerID) -> [CommonMemory] {
         var found: [CommonMemory] = []
         for number in sharedMemory.shared {
@@ -169,8 +179,11 @@ extension Graph {
             for other in file.holders[..<at] where other.overlaps(own) {
                 let maker = actor(at: own.owner), otherMaker = actor(at: other.owner)
                 guard !isSamePrincipal(maker, otherMaker) else { continue }
-                found.append(CommonMemory(other: slots[other.slot].container.id, maker: maker, otherMaker: otherMaker, kind: file.kind, inode: file.key.inode,
-                                          bytes: min(own.end, other.end) - max(own.first, other.first)))
+                found.append(
+                    CommonMemory(
+                        other: slots[other.slot].container.id, maker: maker, otherMaker: otherMaker, kind: file.kind,
+                        inode: file.key.inode,
+                        bytes: min(own.end, other.end) - max(own.first, other.first)))
             }
         }
         return found

@@ -59,7 +59,10 @@ extension Comm {
     /// Whether it is ASCII without a byte that JSON escapes.
     fileprivate var isPlain: Bool {
         let text = text
-        for index in 0..<text.count where !(0x20...0x7e).contains(text.bytes[index]) || text.bytes[index] == 0x22 || text.bytes[index] == 0x5c { return false }
+        for index in 0..<text.count
+        where !(0x20...0x7e).contains(text.bytes[index]) || text.bytes[index] == 0x22 || text.bytes[index] == 0x5c {
+            return false
+        }
         return true
     }
 }

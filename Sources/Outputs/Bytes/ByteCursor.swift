@@ -1,7 +1,9 @@
-/// Writes into room that a `ByteWriter` has reserved: its place is all there is of it, so it stays in a register through a whole line.
+/// Writes into room that a `ByteWriter` has reserved: its place is all there is of it, so it stays
+/// in a register through a whole line.
 ///
-/// Invariants: whoever asks for the room (`ByteWriter.room`) knows the most that will be written into it; no store reaches further behind the
-/// place than `overhang`, which is reserved besides. So stores can be wider than what they write, and are not checked one by one.
+/// Invariants: whoever asks for the room (`ByteWriter.room`) knows the most that will be written
+/// into it; no store reaches further behind the place than `overhang`, which is reserved besides.
+/// So stores can be wider than what they write, and are not checked one by one.
 struct ByteCursor: ~Copyable {
     /// Bytes behind its place that a store may touch.
     static let overhang = 256
@@ -33,7 +35,8 @@ struct ByteCursor: ~Copyable {
         place += count
     }
 
-    /// The first `count` bytes of the `capacity` at `source`, all of which are copied: a copy of fixed length needs no loop.
+    /// The first `count` bytes of the `capacity` at `source`, all of which are copied: a copy of
+    /// fixed length needs no loop.
     @inline(__always)
     mutating func put(_ source: UnsafeRawPointer, of capacity: Int, count: Int) {
         place.copyMemory(from: source, byteCount: capacity)
@@ -56,7 +59,8 @@ struct ByteCursor: ~Copyable {
     @inline(__always)
     mutating func put(_ value: UInt32) { put(UInt64(value)) }
 
-    /// Gets and gives the place as a value, like all that is out of line: where its address is taken it has to lie in memory.
+    /// Gets and gives the place as a value, like all that is out of line: where its address is
+    /// taken it has to lie in memory.
     @inline(never)
     private static func long(_ value: UInt64, at place: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
         var cursor = ByteCursor(place)
@@ -119,7 +123,9 @@ struct ByteCursor: ~Copyable {
     mutating func put(hex value: UInt64, digits: Int) {
         let first = value &<< UInt64(truncatingIfNeeded: 64 &- 4 &* digits)
         place.storeBytes(of: hexText(first &>> 32).littleEndian, as: UInt64.self)
-        if digits > 8 { place.storeBytes(of: hexText(first & 0xffff_ffff).littleEndian, toByteOffset: 8, as: UInt64.self) }
+        if digits > 8 {
+            place.storeBytes(of: hexText(first & 0xffff_ffff).littleEndian, toByteOffset: 8, as: UInt64.self)
+        }
         place += digits
     }
 }

@@ -3,9 +3,12 @@ import MappingGraph
 
 /// Quantities as people read them.
 extension ByteWriter {
-    /// Appends `4 KiB`, `1 MiB`, `1.5 GiB`; exact where it is a whole number of the unit, else cut to one decimal.
+    /// Appends `4 KiB`, `1 MiB`, `1.5 GiB`; exact where it is a whole number of the unit, else cut
+    /// to one decimal.
     public mutating func append(size bytes: UInt64) {
-        let units: [(UInt64, StaticString)] = [(60, " EiB"), (50, " PiB"), (40, " TiB"), (30, " GiB"), (20, " MiB"), (10, " KiB")]
+        let units: [(UInt64, StaticString)] = [
+            (60, " EiB"), (50, " PiB"), (40, " TiB"), (30, " GiB"), (20, " MiB"), (10, " KiB"),
+        ]
         for (shift, unit) in units where bytes >> shift > 0 {
             // An odd number of KiB below 10 MiB is told exactly.
             if shift == 20, bytes & 0xfffff != 0, bytes & 0x3ff == 0, bytes < 10 << 20 { continue }
@@ -33,16 +36,20 @@ extension ByteWriter {
         append(byte: 0x30 + UInt8(truncatingIfNeeded: value % 10))
     }
 
-    /// Appends `0x80000000-0x800fffff`, the last byte included; nothing behind the dash for an empty range.
+    /// Appends `0x80000000-0x800fffff`, the last byte included; nothing behind the dash for an
+    /// empty range.
     public mutating func append(iova: UInt64, size: UInt64) {
         append(hex: iova)
         append(byte: 0x2d)
         if size > 0 { append(hex: iova &+ (size &- 1)) }
     }
 
-    /// Appends `350 µs`, `12 ms`, `1.2 s`, `3 min 5 s`, `2 h 3 min`, `4 d 1 h`; the rest is cut off.
+    /// Appends `350 µs`, `12 ms`, `1.2 s`, `3 min 5 s`, `2 h 3 min`, `4 d 1 h`; the rest is cut
+    /// off.
     public mutating func append(duration nanoseconds: UInt64) {
-        func two(_ value: UInt64, _ unit: StaticString, _ rest: UInt64, _ restUnit: StaticString, _ out: inout ByteWriter) {
+        func two(
+            _ value: UInt64, _ unit: StaticString, _ rest: UInt64, _ restUnit: StaticString, _ out: inout ByteWriter
+        ) {
             out.append(value)
             out.append(unit)
             guard rest > 0 else { return }
@@ -72,7 +79,8 @@ extension ByteWriter {
         }
     }
 
-    /// Appends spaces until `width` columns follow `mark` (a former `count` of this line), counting UTF-8 characters as one column each.
+    /// Appends spaces until `width` columns follow `mark` (a former `count` of this line), counting
+    /// UTF-8 characters as one column each.
     mutating func pad(from mark: Int, to width: Int) {
         var columns = 0
         for index in mark..<count where base[index] & 0xc0 != 0x80 { columns += 1 }

@@ -1,7 +1,8 @@
 import Events
 
 extension ByteWriter {
-    /// Appends a JSON string: quotes around it, escapes where needed, U+FFFD for each byte that is not UTF-8.
+    /// Appends a JSON string: quotes around it, escapes where needed, U+FFFD for each byte that is
+    /// not UTF-8.
     public mutating func append(json text: String) {
         var text = text
         text.withUTF8 { append(json: UnsafeRawBufferPointer($0), limit: .max) }
@@ -9,10 +10,13 @@ extension ByteWriter {
 
     /// Appends a JSON string. O(capacity).
     ///
-    /// Repaired text is cut where it would be longer than `capacity` bytes, so that it reads back into the same `InlineText`.
+    /// Repaired text is cut where it would be longer than `capacity` bytes, so that it reads back
+    /// into the same `InlineText`.
     public mutating func append<let capacity: Int>(json text: InlineText<capacity>) {
         let length = text.count
-        withUnsafeBytes(of: text.bytes) { append(json: UnsafeRawBufferPointer(rebasing: $0[0..<length]), limit: capacity) }
+        withUnsafeBytes(of: text.bytes) {
+            append(json: UnsafeRawBufferPointer(rebasing: $0[0..<length]), limit: capacity)
+        }
     }
 
     public mutating func append(json comm: Comm) { append(json: comm.text) }
@@ -23,10 +27,13 @@ extension ByteWriter {
         append(byte: 0x22)
     }
 
-    /// Appends text for people: no quotes, control characters and broken UTF-8 as U+FFFD, so that a process name cannot drive a terminal.
+    /// Appends text for people: no quotes, control characters and broken UTF-8 as U+FFFD, so that a
+    /// process name cannot drive a terminal.
     public mutating func append<let capacity: Int>(plain text: InlineText<capacity>) {
         let length = text.count
-        withUnsafeBytes(of: text.bytes) { appendRepaired(UnsafeRawBufferPointer(rebasing: $0[0..<length]), limit: .max, escaped: false) }
+        withUnsafeBytes(of: text.bytes) {
+            appendRepaired(UnsafeRawBufferPointer(rebasing: $0[0..<length]), limit: .max, escaped: false)
+        }
     }
 
     public mutating func append(plain comm: Comm) { append(plain: comm.text) }
@@ -86,7 +93,8 @@ extension ByteWriter {
     }
 }
 
-/// Length of the UTF-8 sequence that begins at `index`: 2 … 4, or 0 if it is not one (overlong, a surrogate, too high, cut short).
+/// Length of the UTF-8 sequence that begins at `index`: 2 … 4, or 0 if it is not one (overlong, a
+/// surrogate, too high, cut short).
 ///
 /// The ranges are those of table 3-7 of the Unicode standard.
 private func lengthOfScalar(_ bytes: UnsafeRawBufferPointer, at index: Int) -> Int {

@@ -33,7 +33,8 @@ extension ByteWriter {
         commit(cursor)
     }
 
-    /// Appends exactly `digits` (1 … 16) lower-case hex digits, zeros in front; higher digits are dropped.
+    /// Appends exactly `digits` (1 … 16) lower-case hex digits, zeros in front; higher digits are
+    /// dropped.
     public mutating func append(hex value: UInt64, digits: Int, prefixed: Bool = false) {
         precondition(digits >= 1 && digits <= 16)
         var cursor = room(ByteCursor.longestNumber)

@@ -1,4 +1,5 @@
-/// The text of the second that was written last: events come in bursts, and its date is the costly part.
+/// The text of the second that was written last: events come in bursts, and its date is the costly
+/// part.
 struct SecondCache {
     var second = Int64.min
     /// `2026-10-05T12:34:56.`
@@ -44,7 +45,8 @@ struct CivilDate: Equatable {
     var month: Int64
     var day: Int64
 
-    /// Howard Hinnant's `civil_from_days` (howardhinnant.github.io/date_algorithms.html): eras of 400 years that begin on 1 March.
+    /// Howard Hinnant's `civil_from_days` (howardhinnant.github.io/date_algorithms.html): eras of
+    /// 400 years that begin on 1 March.
     init(daysSinceEpoch: Int64) {
         let shifted = daysSinceEpoch + 719_468
         let era = shifted.flooredQuotient(146_097)

@@ -1,10 +1,11 @@
 /// A growable buffer of bytes on its way to a sink: every format writes through one of these.
 ///
-/// Appending allocates nothing once the buffer has grown to the longest line. Lines stay whole: the buffer is handed over only by
-/// `endLine()`, when it holds at least `threshold` bytes, and by `flush()`.
+/// Appending allocates nothing once the buffer has grown to the longest line. Lines stay whole: the
+/// buffer is handed over only by `endLine()`, when it holds at least `threshold` bytes, and by
+/// `flush()`.
 ///
-/// Invariants: `0 <= count <= capacity`; the first `count` bytes of `base` are initialised; a store happens only after `reserve` made
-/// room for it.
+/// Invariants: `0 <= count <= capacity`; the first `count` bytes of `base` are initialised; a store
+/// happens only after `reserve` made room for it.
 public struct ByteWriter: ~Copyable {
     public typealias Sink = (UnsafeRawBufferPointer) -> Void
 
@@ -108,7 +109,8 @@ public struct ByteWriter: ~Copyable {
 
     // MARK: Many small pieces after one look at the room
 
-    /// A cursor behind what has been written, with room for `extra` bytes. What goes into it counts once it is committed.
+    /// A cursor behind what has been written, with room for `extra` bytes. What goes into it counts
+    /// once it is committed.
     @inline(__always)
     mutating func room(_ extra: Int) -> ByteCursor {
         reserve(extra &+ ByteCursor.overhang)

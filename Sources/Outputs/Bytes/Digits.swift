@@ -1,9 +1,11 @@
-/// Eight digits at a time, in one word whose lowest byte is the first of them: each step splits every lane of the word in two.
+/// Eight digits at a time, in one word whose lowest byte is the first of them: each step splits
+/// every lane of the word in two.
 
 /// `0` in every byte.
 let asciiZeros: UInt64 = 0x3030_3030_3030_3030
 
-/// The values of the eight decimal digits of a number below 10⁸. Quotients are by multiplication with a rounded-up reciprocal, exact for what a lane holds.
+/// The values of the eight decimal digits of a number below 10⁸. Quotients are by multiplication
+/// with a rounded-up reciprocal, exact for what a lane holds.
 @inline(__always)
 func decimalDigits(_ value: UInt64) -> UInt64 {
     let fourth = UInt64(UInt32(truncatingIfNeeded: value) / 10_000)

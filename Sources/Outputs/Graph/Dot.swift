@@ -2,11 +2,14 @@ import Events
 import Findings
 import MappingGraph
 
-/// The graph for graphviz: `dot -Tsvg`. Processes, containers, devices with their BARs, and who can DMA where.
+/// The graph for graphviz: `dot -Tsvg`. Processes, containers, devices with their BARs, and who can
+/// DMA where.
 public struct Dot: GraphOutput {
     public init() {}
 
-    public func write(_ graph: borrowing Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter) {
+    public func write(
+        _ graph: borrowing Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter
+    ) {
         let picture = Picture(graph, findings: findings)
         out.append("digraph vfioscope {")
         out.endLine()
@@ -51,7 +54,8 @@ public struct Dot: GraphOutput {
 
     /// Opens a node whose label is a table with a bold first row.
     private func table(_ title: String, _ fill: StaticString, port: Bool = false, _ out: inout ByteWriter) {
-        out.append(" [label=<<table border=\"0\" cellborder=\"1\" cellspacing=\"0\" cellpadding=\"5\" color=\"#94a3b8\"><tr><td bgcolor=\"")
+        out.append(" [label=<<table border=\"0\" cellborder=\"1\" cellspacing=\"0\" cellpadding=\"5\" ")
+        out.append("color=\"#94a3b8\"><tr><td bgcolor=\"")
         out.append(fill)
         out.append(port ? "\" port=\"device\"><b>" : "\"><b>")
         out.append(xml: title)
@@ -80,7 +84,8 @@ public struct Dot: GraphOutput {
     private func node(_ box: Picture.ContainerBox, _ out: inout ByteWriter) {
         out.append("  c")
         out.append(box.container.id.number)
-        table(box.container.id.description + (box.container.closed == nil ? "" : " (descriptor closed)"), "#dbeafe", &out)
+        table(
+            box.container.id.description + (box.container.closed == nil ? "" : " (descriptor closed)"), "#dbeafe", &out)
         detail("\(Picture.size(box.ramBytes)) of RAM", &out)
         detail(Picture.count(box.mappings, "mapping", "mappings"), &out)
         for finding in box.findings {
@@ -95,7 +100,9 @@ public struct Dot: GraphOutput {
     private func node(_ box: Picture.DeviceBox, _ index: Int, _ picture: Picture, _ out: inout ByteWriter) {
         out.append("  d")
         out.append(UInt64(index))
-        table(box.device?.address.description ?? "device memory of unknown owner", box.isReachable ? "#dcfce7" : "#e2e8f0", port: true, &out)
+        table(
+            box.device?.address.description ?? "device memory of unknown owner",
+            box.isReachable ? "#dcfce7" : "#e2e8f0", port: true, &out)
         for part in Picture.state(box) { detail(part, &out) }
         if let device = box.device, let silence = Picture.silence(device) { detail("not reachable: \(silence)", &out) }
         out.append("</td></tr>")
@@ -117,7 +124,9 @@ public struct Dot: GraphOutput {
         let hasBar = picture.devices[edge.device].bars.contains { $0.bar == edge.bar }
         out.append(hasBar ? ":bar" : ":device")
         if hasBar { out.append(UInt64(edge.bar)) }
-        out.append(edge.findings.isEmpty ? " [color=\"#2563eb\", label=<" : " [color=\"#dc2626\", fontcolor=\"#dc2626\", penwidth=2.5, label=<")
+        out.append(
+            edge.findings.isEmpty
+                ? " [color=\"#2563eb\", label=<" : " [color=\"#dc2626\", fontcolor=\"#dc2626\", penwidth=2.5, label=<")
         for finding in edge.findings {
             out.append("<b>")
             out.append(xml: "\(finding.severity.name) \(finding.rule)")

@@ -2,14 +2,16 @@ import Events
 import Findings
 import MappingGraph
 
-/// The graph at one moment as one JSON document (docs/graph.md): every container with its mappings, every group and device, how each is
-/// known, and the findings that are open.
+/// The graph at one moment as one JSON document (docs/graph.md): every container with its mappings,
+/// every group and device, how each is known, and the findings that are open.
 public struct GraphJSON: GraphOutput {
     public static let schema: StaticString = "vfioscope.graph/1"
 
     public init() {}
 
-    public func write(_ graph: borrowing Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter) {
+    public func write(
+        _ graph: borrowing Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter
+    ) {
         out.append(#"{"schema":""#)
         out.append(Self.schema)
         out.append(#"","t":"#)
@@ -22,8 +24,15 @@ public struct GraphJSON: GraphOutput {
         out.append(json: session.bootID)
         list(#","containers":["#, graph.containers, &out) { write($0, graph, at: time, &$1) }
         list(#","processes":["#, graph.namedProcesses(), &out) { write($0, graph, at: time, &$1) }
-        list(#","groups":["#, graph.groups.values.filter { $0.container != nil || $0.openDescriptors > 0 }.sorted { $0.number < $1.number }, &out) { write($0, &$1) }
-        list(#","devices":["#, graph.devices.values.filter { !$0.isRemoved }.sorted { $0.address < $1.address }, &out) { write($0, graph, &$1) }
+        list(
+            #","groups":["#,
+            graph.groups.values.filter { $0.container != nil || $0.openDescriptors > 0 }.sorted {
+                $0.number < $1.number
+            }, &out
+        ) { write($0, &$1) }
+        list(#","devices":["#, graph.devices.values.filter { !$0.isRemoved }.sorted { $0.address < $1.address }, &out) {
+            write($0, graph, &$1)
+        }
         list(#","findings":["#, findings, &out) { write($0, &$1) }
         out.append(byte: 0x7d)
         out.endLine()
@@ -31,7 +40,10 @@ public struct GraphJSON: GraphOutput {
     }
 
     /// Elements one a line: such a document can be large, and is read by people too.
-    private func list<Elements: Sequence>(_ opening: StaticString, _ elements: Elements, _ out: inout ByteWriter, _ body: (Elements.Element, inout ByteWriter) -> Void) {
+    private func list<Elements: Sequence>(
+        _ opening: StaticString, _ elements: Elements, _ out: inout ByteWriter,
+        _ body: (Elements.Element, inout ByteWriter) -> Void
+    ) {
         out.append(opening)
         var isFirst = true
         for element in elements {
@@ -106,9 +118,11 @@ public struct GraphJSON: GraphOutput {
         var text: [UInt8] = []
     }
 
-    private func write(_ mapping: Mapping, _ maker: inout MakerText, _ graph: borrowing Graph, _ out: inout ByteWriter) {
+    private func write(_ mapping: Mapping, _ maker: inout MakerText, _ graph: borrowing Graph, _ out: inout ByteWriter)
+    {
         if mapping.owner != maker.owner {
-            maker = MakerText(owner: mapping.owner, text: ByteWriter.gather { actor(graph.actor(at: mapping.owner), graph, &$0) })
+            maker = MakerText(
+                owner: mapping.owner, text: ByteWriter.gather { actor(graph.actor(at: mapping.owner), graph, &$0) })
         }
         let targets = mapping.peer.flatMap { graph.peer($0) }?.targets ?? Few()
         var line = out.room(256)
@@ -117,7 +131,11 @@ public struct GraphJSON: GraphOutput {
         line.put(#"","size":"#)
         line.put(mapping.size)
         if mapping.readable { line.put(#","read":true"#) } else { line.put(#","read":false"#) }
-        if mapping.writable { line.put(#","write":true,"provenance":""#) } else { line.put(#","write":false,"provenance":""#) }
+        if mapping.writable {
+            line.put(#","write":true,"provenance":""#)
+        } else {
+            line.put(#","write":false,"provenance":""#)
+        }
         line.put(mapping.provenance.timelineName)
         line.put(byte: 0x22)
         out.commit(line)

@@ -2,7 +2,8 @@ import Events
 import Findings
 import MappingGraph
 
-/// What the graph formats draw: who has which containers, which devices those can reach, and what is wrong with that. In a fixed order.
+/// What the graph formats draw: who has which containers, which devices those can reach, and what
+/// is wrong with that. In a fixed order.
 struct Picture {
     struct Owner {
         var actor: Actor
@@ -69,9 +70,12 @@ struct Picture {
         var positions: [ProcessKey: Int] = [:]
         for container in graph.containers {
             let bytes = graph.mappedBytes(in: container.id)
-            var box = ContainerBox(container: container, owner: nil, ramBytes: bytes - min(bytes, deviceBytes[container.id] ?? 0),
-                                   mappings: graph.mappingCount(in: container.id))
-            var creator: Mapping? { var mappings = graph.mappings(in: container.id).makeIterator(); return mappings.next() }
+            var box = ContainerBox(
+                container: container, owner: nil, ramBytes: bytes - min(bytes, deviceBytes[container.id] ?? 0),
+                mappings: graph.mappingCount(in: container.id))
+            var creator: Mapping? {
+                var mappings = graph.mappings(in: container.id).makeIterator(); return mappings.next()
+            }
             if let actor = container.opener ?? creator.map({ graph.actor(at: $0.owner) }), actor != Actor() {
                 let position = positions[actor.process] ?? owners.count
                 if position == owners.count {
@@ -93,7 +97,9 @@ struct Picture {
             let position = id.flatMap { id in containers.firstIndex { $0.container.id == id } }
             guard device.isOpen || position != nil || targeted.contains(device.address) else { continue }
             var bars: [(UInt8, UInt64)] = []
-            for index in 0..<7 where device.info.bars[index].size > 0 { bars.append((UInt8(index), device.info.bars[index].size)) }
+            for index in 0..<7 where device.info.bars[index].size > 0 {
+                bars.append((UInt8(index), device.info.bars[index].size))
+            }
             let user = device.isOpen ? device.opener.map { (graph.displayName(for: $0), $0.process.pid) } : nil
             devices.append(DeviceBox(device: device, user: user, container: position, bars: bars))
         }
@@ -107,14 +113,18 @@ struct Picture {
             var bar: UInt8
         }
         for index in containers.indices {
-            containers[index].findings = findings.filter { !$0.isOfMapping && $0.container == containers[index].container.id }
+            containers[index].findings = findings.filter {
+                !$0.isOfMapping && $0.container == containers[index].container.id
+            }
         }
         let containerAt = Dictionary(uniqueKeysWithValues: containers.enumerated().map { ($1.container.id, $0) })
         let deviceAt = Dictionary(uniqueKeysWithValues: devices.enumerated().map { ($1.device?.address, $0) })
         var positions: [Key: Int] = [:]
         for peer in peers {
             for target in peer.targets {
-                guard let container = containerAt[peer.container], let device = deviceAt[target.device] else { continue }
+                guard let container = containerAt[peer.container], let device = deviceAt[target.device] else {
+                    continue
+                }
                 let key = Key(container: peer.container, device: target.device, bar: target.bar)
                 if let at = positions[key] {
                     edges[at].iova = min(edges[at].iova, target.iova)
@@ -122,13 +132,18 @@ struct Picture {
                     edges[at].ranges += 1
                 } else {
                     positions[key] = edges.count
-                    edges.append(Edge(container: container, device: device, bar: target.bar, iova: target.iova, size: target.size, ranges: 1, findings: []))
+                    edges.append(
+                        Edge(
+                            container: container, device: device, bar: target.bar, iova: target.iova, size: target.size,
+                            ranges: 1, findings: []))
                 }
             }
         }
         for finding in findings where finding.isOfMapping {
             guard let container = finding.container, let bar = finding.bar else { continue }
-            if let at = positions[Key(container: container, device: finding.device, bar: bar)] { edges[at].findings.append(finding) }
+            if let at = positions[Key(container: container, device: finding.device, bar: bar)] {
+                edges[at].findings.append(finding)
+            }
         }
         edges.sort { ($0.container, $0.device, $0.bar) < ($1.container, $1.device, $1.bar) }
     }
@@ -141,7 +156,9 @@ extension Picture {
         return kernel + "vfioscope \(session.toolVersion)"
     }
 
-    static func count(_ number: Int, _ one: String, _ many: String) -> String { "\(number) \(number == 1 ? one : many)" }
+    static func count(_ number: Int, _ one: String, _ many: String) -> String {
+        "\(number) \(number == 1 ? one : many)"
+    }
 
     /// `2 containers, 3 mappings of device memory, 1 open finding`.
     var summary: String {
@@ -152,7 +169,9 @@ extension Picture {
     }
 
     /// What the quantity's text is in `ByteWriter`.
-    static func size(_ bytes: UInt64) -> String { String(decoding: ByteWriter.gather { $0.append(size: bytes) }, as: UTF8.self) }
+    static func size(_ bytes: UInt64) -> String {
+        String(decoding: ByteWriter.gather { $0.append(size: bytes) }, as: UTF8.self)
+    }
 
     /// `0x80000000-0x800fffff`, or `3 ranges from 0x80000000`.
     static func place(_ edge: Edge) -> String {
@@ -162,12 +181,17 @@ extension Picture {
 
     static func barName(_ bar: UInt8) -> String { bar == 6 ? "ROM" : "BAR \(bar)" }
 
-    /// `group 30, vfio-pci, open by web-1 (pid 4242)`: what is known of a device's state, shortest first.
+    /// `group 30, vfio-pci, open by web-1 (pid 4242)`: what is known of a device's state, shortest
+    /// first.
     static func state(_ box: DeviceBox) -> [String] {
         guard let device = box.device else { return [] }
         var parts: [String] = []
         if let group = device.group { parts.append("group \(group)") }
-        if !device.info.driver.isEmpty { parts.append(device.info.driver.string) } else if device.isDriverKnown { parts.append("no driver") }
+        if !device.info.driver.isEmpty {
+            parts.append(device.info.driver.string)
+        } else if device.isDriverKnown {
+            parts.append("no driver")
+        }
         if device.isRemoved {
             parts.append("removed")
         } else if let user = box.user {
@@ -189,7 +213,8 @@ extension Picture {
 }
 
 extension ByteWriter {
-    /// Appends text for XML and for graphviz's HTML-like labels: markup escaped, control characters as U+FFFD.
+    /// Appends text for XML and for graphviz's HTML-like labels: markup escaped, control characters
+    /// as U+FFFD.
     mutating func append(xml text: String) {
         for scalar in text.unicodeScalars {
             switch scalar {

@@ -1,4 +1,5 @@
-/// Where the boxes of a picture go: three columns, from the left processes, containers, devices. Pixels.
+/// Where the boxes of a picture go: three columns, from the left processes, containers, devices.
+/// Pixels.
 struct SVGLayout {
     struct Box: Equatable {
         var x: Int
@@ -33,7 +34,8 @@ struct SVGLayout {
     /// The lowest pixel of any box.
     var bottom = top
 
-    /// Containers in their order from the top; every other box as near to what it belongs to as the boxes above it allow.
+    /// Containers in their order from the top; every other box as near to what it belongs to as the
+    /// boxes above it allow.
     init(_ picture: Picture) {
         edgeStarts = Array(repeating: 0, count: picture.edges.count)
         edgeEnds = edgeStarts
@@ -49,16 +51,23 @@ struct SVGLayout {
             containers.append(Box(x: Self.containerX, y: start, width: Self.containerWidth, height: y - start))
             y += Self.gap
         }
-        owners = Self.place(picture.owners.indices.map { index in
-            let boxes = picture.owners[index].containers.map { containers[$0] }
-            return (wanted: (boxes.first!.y + boxes.last!.y) / 2, height: Self.head)
-        }, x: Self.ownerX, width: Self.ownerWidth)
-        devices = Self.place(picture.devices.indices.map { index in
-            let device = picture.devices[index]
-            var links = picture.edges.indices.filter { picture.edges[$0].device == index }.map { edgeStarts[$0] - Self.row }
-            if let container = device.container { links.append(containers[container].y) }
-            return (wanted: links.isEmpty ? Self.top : links.reduce(0, +) / links.count - Self.head / 2, height: Self.head + device.bars.count * Self.row)
-        }, x: Self.deviceX, width: Self.deviceWidth)
+        owners = Self.place(
+            picture.owners.indices.map { index in
+                let boxes = picture.owners[index].containers.map { containers[$0] }
+                return (wanted: (boxes.first!.y + boxes.last!.y) / 2, height: Self.head)
+            }, x: Self.ownerX, width: Self.ownerWidth)
+        devices = Self.place(
+            picture.devices.indices.map { index in
+                let device = picture.devices[index]
+                var links = picture.edges.indices.filter { picture.edges[$0].device == index }.map {
+                    edgeStarts[$0] - Self.row
+                }
+                if let container = device.container { links.append(containers[container].y) }
+                return (
+                    wanted: links.isEmpty ? Self.top : links.reduce(0, +) / links.count - Self.head / 2,
+                    height: Self.head + device.bars.count * Self.row
+                )
+            }, x: Self.deviceX, width: Self.deviceWidth)
         for (index, edge) in picture.edges.enumerated() {
             let box = devices[edge.device]
             let bar = picture.devices[edge.device].bars.firstIndex { $0.bar == edge.bar }

@@ -6,7 +6,9 @@ extension Listing {
     func writeProcesses(_ graph: borrowing Graph, at time: UInt64, _ out: inout ByteWriter) {
         var isFirst = true
         for actor in graph.namedProcesses() {
-            guard let capacity = graph.memoryCapacity(of: actor.process, at: time), capacity.pinnedBytes > 0 else { continue }
+            guard let capacity = graph.memoryCapacity(of: actor.process, at: time), capacity.pinnedBytes > 0 else {
+                continue
+            }
             if isFirst { out.endLine() }
             isFirst = false
             out.append("process ")

@@ -2,14 +2,17 @@ import Events
 import Findings
 import MappingGraph
 
-/// The graph at one moment, as a list for people: containers with their groups, devices and mappings, the largest first where it is cut.
+/// The graph at one moment, as a list for people: containers with their groups, devices and
+/// mappings, the largest first where it is cut.
 public struct Listing: GraphOutput {
     /// RAM mappings shown of a container; those of device memory are shown whatever their number.
     static let shown = 16
 
     public init(options: OutputOptions = OutputOptions()) {}
 
-    public func write(_ graph: borrowing Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter) {
+    public func write(
+        _ graph: borrowing Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter
+    ) {
         out.append("Linux ")
         out.append(plain: session.kernel)
         out.append(" at ")
@@ -22,14 +25,18 @@ public struct Listing: GraphOutput {
         }
         // Where everything was read from the kernel at once, saying so of each row says nothing.
         let isOneSnapshot = containers.allSatisfy { container in
-            container.provenance == .snapshot && graph.mappings(in: container.id).allSatisfy { $0.provenance == .snapshot }
+            container.provenance == .snapshot
+                && graph.mappings(in: container.id).allSatisfy { $0.provenance == .snapshot }
         }
         for container in containers { write(container, graph, findings, at: time, marked: !isOneSnapshot, &out) }
         writeProcesses(graph, at: time, &out)
         out.flush()
     }
 
-    private func write(_ container: Container, _ graph: borrowing Graph, _ findings: [Finding], at time: UInt64, marked: Bool, _ out: inout ByteWriter) {
+    private func write(
+        _ container: Container, _ graph: borrowing Graph, _ findings: [Finding], at time: UInt64, marked: Bool,
+        _ out: inout ByteWriter
+    ) {
         out.endLine()
         out.append("container ")
         out.append(string: container.id.description)
@@ -58,7 +65,9 @@ public struct Listing: GraphOutput {
         }
         out.endLine()
         for number in container.groups.sorted() {
-            for device in graph.devices.values.filter({ $0.group == number }).sorted(by: { $0.address < $1.address }) { write(device, graph, marked: marked, &out) }
+            for device in graph.devices.values.filter({ $0.group == number }).sorted(by: { $0.address < $1.address }) {
+                write(device, graph, marked: marked, &out)
+            }
         }
         var ram = 0
         for mapping in graph.mappings(in: container.id) {
@@ -76,7 +85,8 @@ public struct Listing: GraphOutput {
                     out.append(index == 0 ? "  → " : ", ")
                     out.append(target)
                 }
-                for finding in findings where finding.isOfMapping && finding.container == container.id && finding.iova == mapping.iova {
+                for finding in findings
+                where finding.isOfMapping && finding.container == container.id && finding.iova == mapping.iova {
                     out.append("  !! ")
                     out.append(string: finding.rule)
                 }

@@ -56,24 +56,31 @@ extension TextLines {
                 out.append(state.timelineName)
                 if origin == .host { out.append("  by the host") }
             }
-        case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .keptBar, .driverBind, .driverUnbind, .deviceRemove, .barsAssigned:
+        case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .keptBar, .driverBind,
+            .driverUnbind, .deviceRemove, .barsAssigned:
             writeDevice(event, graph, &out)
-        case .snapshotBegin, .snapshotEnd, .snapshotContainer, .snapshotGroup, .snapshotDevice, .snapshotHolder, .walkBegin, .walkEnd:
+        case .snapshotBegin, .snapshotEnd, .snapshotContainer, .snapshotGroup, .snapshotDevice, .snapshotHolder,
+            .walkBegin, .walkEnd:
             writeSnapshot(event, graph, &out)
         default: writeContainer(event, applied, graph, &out)
         }
     }
 
-    /// Whether a device's state is another than the one shown last; a first state counts when it is not the usual one.
-    private mutating func changed<Value: Equatable>(_ device: PCIAddress, _ field: WritableKeyPath<ShownState, Value>, _ value: Value) -> Bool {
+    /// Whether a device's state is another than the one shown last; a first state counts when it is
+    /// not the usual one.
+    private mutating func changed<Value: Equatable>(
+        _ device: PCIAddress, _ field: WritableKeyPath<ShownState, Value>, _ value: Value
+    ) -> Bool {
         let before = shown[device, default: ShownState()]
         shown[device, default: ShownState()][keyPath: field] = value
         return before[keyPath: field] != value
     }
 
     /// Writes time, who and verb in their columns, then what `body` says.
-    func line(_ verb: StaticString, _ event: Event, _ graph: borrowing Graph, _ out: inout ByteWriter, _ tint: Paint = .plain,
-                      _ body: (inout ByteWriter) -> Void) {
+    func line(
+        _ verb: StaticString, _ event: Event, _ graph: borrowing Graph, _ out: inout ByteWriter, _ tint: Paint = .plain,
+        _ body: (inout ByteWriter) -> Void
+    ) {
         dim(&out) { $0.append(timeOfDay: Int64(truncatingIfNeeded: event.time) &+ clockOffset) }
         out.append("  ")
         var mark = out.count
@@ -127,14 +134,19 @@ extension TextLines {
 
     // MARK: Mappings
 
-    private mutating func write(_ map: Map, _ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
+    private mutating func write(
+        _ map: Map, _ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ out: inout ByteWriter
+    ) {
         if map.provenance == .snapshot {
             if !applied.raced { found.mappings &+= 1 }
             // Of RAM there can be a great many, and what was known has been told.
             guard !graph.lastTargets.isEmpty, !applied.known || applied.replaced else { return }
         }
         let targets = Self.joined(graph.lastTargets)
-        line(map.result != 0 ? "map FAILED" : map.vaddrOnly ? "map vaddr" : "map", event, graph, &out, map.result != 0 ? .warning : .plain) { out in
+        line(
+            map.result != 0 ? "map FAILED" : map.vaddrOnly ? "map vaddr" : "map", event, graph, &out,
+            map.result != 0 ? .warning : .plain
+        ) { out in
             container(applied.container, &out)
             range(map.iova, map.size, &out)
             out.append(map.readable ? map.writable ? "  rw" : "  r-" : map.writable ? "  -w" : "  --")
@@ -152,7 +164,9 @@ extension TextLines {
                 out.append(" and RAM ")
                 out.append(size: map.size - map.deviceBytes)
             }
-            if map.provenance == .snapshot { out.append(graph.lastGap == nil ? "  (made before tracing)" : "  (its making was not seen)") }
+            if map.provenance == .snapshot {
+                out.append(graph.lastGap == nil ? "  (made before tracing)" : "  (its making was not seen)")
+            }
             if applied.replaced { out.append("  (its range was mapped: a removal was not seen)") }
             if applied.raced { out.append("  (gone already)") }
         }
@@ -168,12 +182,18 @@ extension TextLines {
     }
 
     /// Shows a request only where the removals before it do not tell the same.
-    private mutating func write(_ request: UnmapRequest, _ event: Event, _ applied: Applied, _ graph: borrowing Graph,
-                                _ out: inout ByteWriter) {
+    private mutating func write(
+        _ request: UnmapRequest, _ event: Event, _ applied: Applied, _ graph: borrowing Graph,
+        _ out: inout ByteWriter
+    ) {
         let gone = removed.removeValue(forKey: event.actor.tid) ?? 0
-        // VFIO_DMA_UNMAP_FLAG_ALL: kernels differ in whether they return the bytes; VFIO_DMA_UNMAP_FLAG_VADDR removes nothing.
+        // VFIO_DMA_UNMAP_FLAG_ALL: kernels differ in whether they return the bytes;
+        // VFIO_DMA_UNMAP_FLAG_VADDR removes nothing.
         let isAll = request.flags & 2 != 0, isVaddr = request.flags & 4 != 0
-        if request.result == 0, isVaddr || (isAll && gone > 0) || (gone == request.size && gone > 0 && !request.differs) { return }
+        if request.result == 0, isVaddr || (isAll && gone > 0) || (gone == request.size && gone > 0 && !request.differs)
+        {
+            return
+        }
         line(request.result != 0 ? "unmap FAILED" : "unmap", event, graph, &out, .warning) { out in
             container(applied.container, &out)
             if request.result != 0 {
@@ -183,8 +203,11 @@ extension TextLines {
             } else if request.size == 0, gone == 0 {
                 out.append(isAll ? "all" : "at ")
                 if !isAll { out.append(hex: request.iova) }
-                let isThere = applied.container.flatMap { graph.mapping(overlapping: request.iova, request.last, in: $0) } != nil
-                out.append(isThere && !isAll ? "  removed nothing, but a mapping is there" : "  hit nothing: no mapping was there")
+                let isThere =
+                    applied.container.flatMap { graph.mapping(overlapping: request.iova, request.last, in: $0) } != nil
+                out.append(
+                    isThere && !isAll
+                        ? "  removed nothing, but a mapping is there" : "  hit nothing: no mapping was there")
             } else if gone == request.size, let requested = request.requested {
                 range(request.iova, requested, &out)
                 out.append("  asked for; removed: ")

@@ -22,7 +22,9 @@ extension TextLines {
                 count(UInt64(found.openDevices.count) &+ found.otherDevices, "device open", "devices open", &out)
                 out.append(", ")
                 count(found.mappings, "mapping", "mappings", &out)
-                guard let result = graph.lastSnapshot, result.ended == event.time, result.differences > 0 else { return }
+                guard let result = graph.lastSnapshot, result.ended == event.time, result.differences > 0 else {
+                    return
+                }
                 out.append("; of what was known ")
                 count(UInt64(result.differences), "thing was", "things were", &out)
                 out.append(" otherwise")

@@ -4,8 +4,8 @@ import MappingGraph
 
 /// The trace for people: one aligned line an event, findings on lines of their own.
 ///
-/// Times are UTC. What is routine is left out: what devices and processes are, unmap requests that did what their removals say, and what a
-/// snapshot finds but for mappings of device memory.
+/// Times are UTC. What is routine is left out: what devices and processes are, unmap requests that
+/// did what their removals say, and what a snapshot finds but for mappings of device memory.
 public struct TextLines: EventOutput {
     let colour: Bool
     public var clockOffset: Int64 = 0
@@ -94,7 +94,9 @@ public struct TextLines: EventOutput {
 
     // MARK: Findings
 
-    public mutating func finding(_ finding: Finding, suppressed reason: String?, graph: borrowing Graph, into out: inout ByteWriter) {
+    public mutating func finding(
+        _ finding: Finding, suppressed reason: String?, graph: borrowing Graph, into out: inout ByteWriter
+    ) {
         let isKnown = opened[finding.id] != nil || suppressed.contains(finding.id)
         if reason == nil {
             suppressed.remove(finding.id)
@@ -114,7 +116,9 @@ public struct TextLines: EventOutput {
         if let until = finding.until {
             if let occurrences = finding.occurrences {
                 out.append(": over, it happened ")
-                if occurrences == 1 { out.append("once") } else {
+                if occurrences == 1 {
+                    out.append("once")
+                } else {
                     out.append(occurrences)
                     out.append(" times within ")
                 }
@@ -143,9 +147,14 @@ public struct TextLines: EventOutput {
         out.endLine()
     }
 
-    /// `c1 (qemu, pid 17) 0x80000000-0x800fffff → 0000:02:00.0 BAR 0, reachable`, or as much of it as there is.
+    /// `c1 (qemu, pid 17) 0x80000000-0x800fffff → 0000:02:00.0 BAR 0, reachable`, or as much of it
+    /// as there is.
     private func place(_ finding: Finding, _ graph: borrowing Graph, _ out: inout ByteWriter) {
-        if let container = finding.container { out.append(string: container.description) } else { out.append("no container") }
+        if let container = finding.container {
+            out.append(string: container.description)
+        } else {
+            out.append("no container")
+        }
         if finding.actor != Actor() {
             out.append(" (")
             out.append(plain: graph.displayName(for: finding.actor))
@@ -159,7 +168,8 @@ public struct TextLines: EventOutput {
         }
         if let device = finding.device, let bar = finding.bar, let offset = finding.barOffset {
             out.append(" → ")
-            out.append(Target(device: device, bar: bar, barOffset: offset, iova: finding.iova ?? 0, size: finding.size ?? 0))
+            out.append(
+                Target(device: device, bar: bar, barOffset: offset, iova: finding.iova ?? 0, size: finding.size ?? 0))
         }
         if let reachable = finding.reachable { out.append(reachable ? ", reachable" : ", not reachable now") }
     }

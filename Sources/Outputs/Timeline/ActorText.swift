@@ -1,7 +1,8 @@
 import Events
 import MappingGraph
 
-/// Writes who did it, and in which container. Events come in runs of one actor and one container, so their text is kept.
+/// Writes who did it, and in which container. Events come in runs of one actor and one container,
+/// so their text is kept.
 struct ActorText: Sendable {
     private var actor = RecordedActor(Actor())
     private var container: ContainerID?
@@ -21,19 +22,26 @@ struct ActorText: Sendable {
     /// Appends who did it, unless nobody is named, and `,"container":"c1"`, unless there is none.
     @inline(__always)
     mutating func put(_ actor: RecordedActor, in container: ContainerID?, _ cursor: inout ByteCursor) {
-        if _slowPath(!actor.isSame(as: self.actor) || container != self.container) { remember(actor, container, cursor.place) }
+        if _slowPath(!actor.isSame(as: self.actor) || container != self.container) {
+            remember(actor, container, cursor.place)
+        }
         copy(count, &cursor)
     }
 
     @inline(__always)
     private mutating func copy(_ count: Int, _ cursor: inout ByteCursor) {
         withUnsafeBytes(of: &text) { cursor.put($0.baseAddress!, of: 128, count: min(count, 128)) }
-        if _slowPath(count > 128) { withUnsafeBytes(of: &text) { cursor.put($0.baseAddress! + 128, of: 128, count: count &- 128) } }
+        if _slowPath(count > 128) {
+            withUnsafeBytes(of: &text) { cursor.put($0.baseAddress! + 128, of: 128, count: count &- 128) }
+        }
     }
 
-    /// Makes the text in the room behind `place`: 242 bytes at most, were every byte of the name an escape.
+    /// Makes the text in the room behind `place`: 242 bytes at most, were every byte of the name an
+    /// escape.
     @inline(never)
-    private mutating func remember(_ recorded: RecordedActor, _ container: ContainerID?, _ place: UnsafeMutableRawPointer) {
+    private mutating func remember(
+        _ recorded: RecordedActor, _ container: ContainerID?, _ place: UnsafeMutableRawPointer
+    ) {
         (self.actor, self.container) = (recorded, container)
         let actor = recorded.actor
         var cursor = ByteCursor(place)

@@ -20,7 +20,11 @@ extension JSONLines {
             open(.device, #"{"type":"device","action":"mmap","t":"#, event, &out)
             write(mmap, graph, &out)
         case .keptBar(let kept):
-            open(.device, kept.isKept ? #"{"type":"device","action":"kept-bar","t":"# : #"{"type":"device","action":"let-go","t":"#, event, &out)
+            open(
+                .device,
+                kept.isKept
+                    ? #"{"type":"device","action":"kept-bar","t":"# : #"{"type":"device","action":"let-go","t":"#,
+                event, &out)
             device(kept.device, &out)
             bar(at: kept.address, of: kept.device, graph, &out)
             out.append(#","size":"#)
@@ -67,7 +71,9 @@ extension JSONLines {
             out.append(#","open_count":"#)
             out.append(openCount)
         }
-        if let enabled = use.memoryEnabled { out.append(enabled ? #","memory_enabled":true"# : #","memory_enabled":false"#) }
+        if let enabled = use.memoryEnabled {
+            out.append(enabled ? #","memory_enabled":true"# : #","memory_enabled":false"#)
+        }
     }
 
     private func write(_ mmap: BarMmap, _ graph: borrowing Graph, _ out: inout ByteWriter) {
@@ -83,7 +89,9 @@ extension JSONLines {
 
     /// Where in the device's BARs a physical address lies, if it does.
     func bar(at address: UInt64, of device: PCIAddress?, _ graph: borrowing Graph, _ out: inout ByteWriter) {
-        guard address != 0, let target = graph.resolve(address: address, size: 1).first, target.device == device else { return }
+        guard address != 0, let target = graph.resolve(address: address, size: 1).first, target.device == device else {
+            return
+        }
         out.append(#","bar":"#)
         out.append(UInt64(target.bar))
         out.append(#","bar_offset":"#)
@@ -101,7 +109,9 @@ extension JSONLines {
         out.append(#"","device_id":""#)
         out.append(hex: UInt64(info.deviceID), digits: 4, prefixed: true)
         out.append(#"","class":""#)
-        out.append(hex: UInt64(info.classCode), digits: max(6, (67 - UInt64(info.classCode).leadingZeroBitCount) / 4), prefixed: true)
+        out.append(
+            hex: UInt64(info.classCode), digits: max(6, (67 - UInt64(info.classCode).leadingZeroBitCount) / 4),
+            prefixed: true)
         out.append(#"","driver":"#)
         if info.driver.isEmpty { out.append("null") } else { out.append(json: info.driver) }
         out.append(#","bars":["#)
@@ -131,11 +141,18 @@ extension JSONLines {
     mutating func writeMemory(_ event: Event, _ out: inout ByteWriter) {
         switch event.kind {
         case .memoryDecode(let address, let enabled, let origin):
-            open(.memory, enabled ? #"{"type":"memory","action":"enable","t":"# : #"{"type":"memory","action":"disable","t":"#, event, &out)
+            open(
+                .memory,
+                enabled ? #"{"type":"memory","action":"enable","t":"# : #"{"type":"memory","action":"disable","t":"#,
+                event, &out)
             device(address, &out)
             by(origin, &out)
         case .reset(let address, let phase, let wholeBus):
-            open(.memory, phase == .begin ? #"{"type":"memory","action":"reset-begin","t":"# : #"{"type":"memory","action":"reset-end","t":"#, event, &out)
+            open(
+                .memory,
+                phase == .begin
+                    ? #"{"type":"memory","action":"reset-begin","t":"# : #"{"type":"memory","action":"reset-end","t":"#,
+                event, &out)
             device(address, &out)
             out.append(wholeBus ? #","whole_bus":true"# : #","whole_bus":false"#)
         case .power(let address, let state, let origin):

@@ -6,23 +6,31 @@ extension JSONLines {
         switch event.kind {
         case .map(let map):
             if applied.newContainer { infer(applied.container, map.iommu, event, graph, &out) }
-            // One whose container is gone by now: name it as it was, for its removal stands under that name.
+            // One whose container is gone by now: name it as it was, for its removal stands under
+            // that name.
             let id = applied.container ?? (applied.raced ? links.lastContainer(of: map.iommu) : nil)
             // A snapshot repeats what is known: what it does not repeat is gone.
             let isKnown = map.provenance == .snapshot && applied.known && !applied.replaced
-            write(map, at: event.time, by: RecordedActor(event.actor), in: id, targets: graph.lastTargets.isEmpty ? nil : graph.lastTargets,
-                  Marks(raced: applied.raced, replaced: applied.replaced, known: isKnown), &out)
+            write(
+                map, at: event.time, by: RecordedActor(event.actor), in: id,
+                targets: graph.lastTargets.isEmpty ? nil : graph.lastTargets,
+                Marks(raced: applied.raced, replaced: applied.replaced, known: isKnown), &out)
         case .mappingRemoved(let removal):
             if applied.newContainer { infer(applied.container, removal.iommu, event, graph, &out) }
-            writeRemoval(removal.iova, removal.size, removal.cause, at: event.time, by: RecordedActor(event.actor), in: applied.container, &out)
-        case .unmapRequest(let request): write(request, at: event.time, by: RecordedActor(event.actor), in: applied.container, &out)
+            writeRemoval(
+                removal.iova, removal.size, removal.cause, at: event.time, by: RecordedActor(event.actor),
+                in: applied.container, &out)
+        case .unmapRequest(let request):
+            write(request, at: event.time, by: RecordedActor(event.actor), in: applied.container, &out)
         case .extent: return
         case .memoryDecode, .reset, .power: writeMemory(event, &out)
         case .processInfo, .processExit, .processExec, .loss: writeOther(event, &out)
-        case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .keptBar, .deviceInfo, .driverBind, .driverUnbind, .deviceRemove,
-             .barsAssigned, .dmaBuf:
+        case .deviceOpen, .deviceClose, .deviceFirstOpen, .deviceLastClose, .barMmap, .keptBar, .deviceInfo,
+            .driverBind, .driverUnbind, .deviceRemove,
+            .barsAssigned, .dmaBuf:
             writeDevice(event, applied, graph, &out)
-        case .snapshotBegin, .snapshotEnd, .snapshotContainer, .snapshotGroup, .snapshotDevice, .snapshotHolder, .walkBegin, .walkEnd:
+        case .snapshotBegin, .snapshotEnd, .snapshotContainer, .snapshotGroup, .snapshotDevice, .snapshotHolder,
+            .walkBegin, .walkEnd:
             writeSnapshot(event, applied, graph, &out)
         default: writeContainer(event, applied, graph, &out)
         }
@@ -31,9 +39,12 @@ extension JSONLines {
 
     // MARK: Containers and groups
 
-    /// The line of a container that no event has named; its type stands on it where an earlier event told it.
-    private mutating func infer(_ id: ContainerID?, _ iommu: IOMMUKey?, _ event: Event, _ graph: borrowing Graph,
-                                _ out: inout ByteWriter) {
+    /// The line of a container that no event has named; its type stands on it where an earlier
+    /// event told it.
+    private mutating func infer(
+        _ id: ContainerID?, _ iommu: IOMMUKey?, _ event: Event, _ graph: borrowing Graph,
+        _ out: inout ByteWriter
+    ) {
         guard let id else { return }
         open(.container, #"{"type":"container","action":"open","t":"#, event, &out)
         container(id, &out)
@@ -67,8 +78,10 @@ extension JSONLines {
         other(#","replaces":"c"#, link.replaces, &out)
     }
 
-    private mutating func writeContainer(_ event: Event, _ applied: Applied, _ graph: borrowing Graph,
-                                         _ out: inout ByteWriter) {
+    private mutating func writeContainer(
+        _ event: Event, _ applied: Applied, _ graph: borrowing Graph,
+        _ out: inout ByteWriter
+    ) {
         let id = applied.container
         switch event.kind {
         case .containerOpen(let key):
@@ -137,10 +150,14 @@ extension JSONLines {
         if let id, let found = graph.container(id) { links.retire(found) }
     }
 
-    private mutating func setIOMMU(_ id: ContainerID?, _ event: Event, _ graph: borrowing Graph, _ out: inout ByteWriter) {
+    private mutating func setIOMMU(
+        _ id: ContainerID?, _ event: Event, _ graph: borrowing Graph, _ out: inout ByteWriter
+    ) {
         open(.container, #"{"type":"container","action":"set-iommu","t":"#, event, &out)
         container(id, &out)
-        if case .iommuAttach(_, let number, _) = event.kind, id.flatMap({ graph.container($0)?.iommuType }) ?? 0 == 0 { group(number, &out) }
+        if case .iommuAttach(_, let number, _) = event.kind, id.flatMap({ graph.container($0)?.iommuType }) ?? 0 == 0 {
+            group(number, &out)
+        }
         link(id, graph, &out)
         close(&out)
     }

@@ -10,22 +10,32 @@ extension JSONLines {
         var known = false
     }
 
-    public mutating func plain(_ record: PlainRecord, _ details: PlainRecord.Details, graph: borrowing Graph, into out: inout ByteWriter) {
+    public mutating func plain(
+        _ record: PlainRecord, _ details: PlainRecord.Details, graph: borrowing Graph, into out: inout ByteWriter
+    ) {
         let id = graph.latestContainer
         switch record.kind {
         case .map:
-            let map = Map(iommu: record.iommu, iova: record.iova, vaddr: details.vaddr, size: record.size, writable: record.writable, began: record.began)
+            let map = Map(
+                iommu: record.iommu, iova: record.iova, vaddr: details.vaddr, size: record.size,
+                writable: record.writable, began: record.began)
             write(map, at: record.time, by: details.recorded, in: id, targets: nil, Marks(), &out)
-        case .removal: writeRemoval(record.iova, record.size, .request, at: record.time, by: details.recorded, in: id, &out)
+        case .removal:
+            writeRemoval(record.iova, record.size, .request, at: record.time, by: details.recorded, in: id, &out)
         case .unmapRequest:
-            let request = UnmapRequest(iommu: record.iommu, iova: record.iova, size: record.size, flags: 0, result: 0, requested: details.requested)
+            let request = UnmapRequest(
+                iommu: record.iommu, iova: record.iova, size: record.size, flags: 0, result: 0,
+                requested: details.requested)
             write(request, at: record.time, by: details.recorded, in: id, &out)
         }
     }
 
     @inline(__always)
-    mutating func write(_ map: Map, at time: UInt64, by actor: RecordedActor, in container: ContainerID?, targets: [Target]?, _ marks: Marks,
-                        _ out: inout ByteWriter) {
+    mutating func write(
+        _ map: Map, at time: UInt64, by actor: RecordedActor, in container: ContainerID?, targets: [Target]?,
+        _ marks: Marks,
+        _ out: inout ByteWriter
+    ) {
         counts[LineType.map.rawValue] &+= 1
         var line = out.room(Self.ordinaryLine)
         line.put(#"{"type":"map","t":"#)
@@ -83,8 +93,11 @@ extension JSONLines {
     }
 
     @inline(__always)
-    mutating func writeRemoval(_ iova: UInt64, _ size: UInt64, _ cause: RemovalCause, at time: UInt64, by actor: RecordedActor, in container: ContainerID?,
-                               _ out: inout ByteWriter) {
+    mutating func writeRemoval(
+        _ iova: UInt64, _ size: UInt64, _ cause: RemovalCause, at time: UInt64, by actor: RecordedActor,
+        in container: ContainerID?,
+        _ out: inout ByteWriter
+    ) {
         counts[LineType.unmap.rawValue] &+= 1
         var line = out.room(Self.ordinaryLine)
         line.put(#"{"type":"unmap","action":"removed","t":"#)
@@ -98,7 +111,10 @@ extension JSONLines {
     }
 
     @inline(__always)
-    mutating func write(_ request: UnmapRequest, at time: UInt64, by actor: RecordedActor, in container: ContainerID?, _ out: inout ByteWriter) {
+    mutating func write(
+        _ request: UnmapRequest, at time: UInt64, by actor: RecordedActor, in container: ContainerID?,
+        _ out: inout ByteWriter
+    ) {
         counts[LineType.unmap.rawValue] &+= 1
         var line = out.room(Self.ordinaryLine)
         line.put(#"{"type":"unmap","action":"request","t":"#)

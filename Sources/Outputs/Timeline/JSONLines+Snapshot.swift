@@ -47,8 +47,11 @@ extension JSONLines {
 
     /// What it cost: how the kernel's state differed from what the lines before say.
     private func write(_ result: SnapshotResult, _ out: inout ByteWriter) {
-        for (key, count) in [(#","mappings":"# as StaticString, result.mappings), (#","added":"#, result.added), (#","removed":"#, result.removed),
-                             (#","changed":"#, result.changed), (#","unsettled":"#, result.unsettled)] {
+        for (key, count) in [
+            (#","mappings":"# as StaticString, result.mappings), (#","added":"#, result.added),
+            (#","removed":"#, result.removed),
+            (#","changed":"#, result.changed), (#","unsettled":"#, result.unsettled),
+        ] {
             out.append(key)
             out.append(UInt64(count))
         }
@@ -56,8 +59,12 @@ extension JSONLines {
         out.append(result.isAfterLoss ? #","after_loss":true"# : #","after_loss":false"#)
     }
 
-    /// `iommu_type` where there is an IOMMU side, and what a reader needs to know of it if it is another than the lines so far say.
-    private mutating func link(_ id: ContainerID, _ key: ContainerKey, _ iommu: IOMMUKey?, type: UInt32, _ graph: borrowing Graph, _ out: inout ByteWriter) {
+    /// `iommu_type` where there is an IOMMU side, and what a reader needs to know of it if it is
+    /// another than the lines so far say.
+    private mutating func link(
+        _ id: ContainerID, _ key: ContainerKey, _ iommu: IOMMUKey?, type: UInt32, _ graph: borrowing Graph,
+        _ out: inout ByteWriter
+    ) {
         _ = links.open(id, key)
         guard let iommu else { return }
         out.append(#","iommu_type":"#)
@@ -67,7 +74,9 @@ extension JSONLines {
         other(#","replaces":"c"#, links.link(found).replaces, &out)
     }
 
-    private mutating func write(_ held: Held, byMapping: Bool, _ event: Event, _ applied: Applied, _ out: inout ByteWriter) {
+    private mutating func write(
+        _ held: Held, byMapping: Bool, _ event: Event, _ applied: Applied, _ out: inout ByteWriter
+    ) {
         switch held {
         case .container:
             open(.container, #"{"type":"container","action":"held","t":"#, event, &out)
@@ -84,6 +93,7 @@ extension JSONLines {
 }
 
 extension PCIAddress {
-    /// False for the address that stands for a device of another bus, as a snapshot's holders have it.
+    /// False for the address that stands for a device of another bus, as a snapshot's holders have
+    /// it.
     var isOnPCI: Bool { packed != .max }
 }

@@ -2,7 +2,8 @@ import Events
 import Findings
 import MappingGraph
 
-/// The JSON timeline (docs/timeline.md). `TimelineReader` reads it back: events, written, read and written again give the same bytes.
+/// The JSON timeline (docs/timeline.md). `TimelineReader` reads it back: events, written, read and
+/// written again give the same bytes.
 public struct JSONLines: EventOutput {
     /// The types of line that the summary counts, in its order.
     enum LineType: Int, CaseIterable, Sendable {
@@ -45,8 +46,10 @@ public struct JSONLines: EventOutput {
         out.append(string: TimelineReader.schema)
         out.append(#"","t":"#)
         times(session.began, &out)
-        for (key, value) in [(#","tool":"# as StaticString, session.toolVersion), (#","kernel":"#, session.kernel),
-                             (#","machine":"#, session.machine), (#","boot_id":"#, session.bootID)] {
+        for (key, value) in [
+            (#","tool":"# as StaticString, session.toolVersion), (#","kernel":"#, session.kernel),
+            (#","machine":"#, session.machine), (#","boot_id":"#, session.bootID),
+        ] {
             out.append(key)
             out.append(json: value)
         }
@@ -56,8 +59,12 @@ public struct JSONLines: EventOutput {
             out.append(#","dma_entry_limit":"#)
             out.append(limit)
         }
-        if let remaps = session.remapsInterrupts { out.append(remaps ? #","irq_remapping":true"# : #","irq_remapping":false"#) }
-        if let allows = session.allowsUnsafeInterrupts { out.append(allows ? #","unsafe_irqs":true"# : #","unsafe_irqs":false"#) }
+        if let remaps = session.remapsInterrupts {
+            out.append(remaps ? #","irq_remapping":true"# : #","irq_remapping":false"#)
+        }
+        if let allows = session.allowsUnsafeInterrupts {
+            out.append(allows ? #","unsafe_irqs":true"# : #","unsafe_irqs":false"#)
+        }
         out.append(#","hooks":["#)
         for (index, hook) in session.hooks.enumerated() {
             out.append(index == 0 ? #"{"name":"# : #",{"name":"#)
@@ -137,7 +144,9 @@ public struct JSONLines: EventOutput {
 
     // MARK: Findings
 
-    public mutating func finding(_ finding: Finding, suppressed reason: String?, graph: borrowing Graph, into out: inout ByteWriter) {
+    public mutating func finding(
+        _ finding: Finding, suppressed reason: String?, graph: borrowing Graph, into out: inout ByteWriter
+    ) {
         if reason == nil {
             suppressed.remove(finding.id)
             severities[finding.id] = max(severities[finding.id] ?? .info, finding.severity)

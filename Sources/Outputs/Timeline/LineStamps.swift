@@ -1,4 +1,5 @@
-/// Writes `t` and `time` of a line. Lines come in bursts, so their text is kept: within one second of both clocks all but nanoseconds stay the same.
+/// Writes `t` and `time` of a line. Lines come in bursts, so their text is kept: within one second
+/// of both clocks all but nanoseconds stay the same.
 struct LineStamps: Sendable {
     /// Nanoseconds to add to a time since boot to get Unix time.
     var clockOffset: Int64 = 0 {
@@ -8,7 +9,8 @@ struct LineStamps: Sendable {
     /// The times for which the text holds: `length` of them, none at first.
     private var first: UInt64 = 0
     private var length: UInt64 = 0
-    /// When these seconds began, nanoseconds since boot; the Unix clock's can lie before the boot (modulo 2⁶⁴).
+    /// When these seconds began, nanoseconds since boot; the Unix clock's can lie before the boot
+    /// (modulo 2⁶⁴).
     private var second: UInt64 = 0
     private var unixSecond: UInt64 = 0
     /// `12nnnnnnnnn,"time":"2026-10-05T12:34:56.nnnnnnnnnZ"`.
@@ -59,14 +61,19 @@ struct LineStamps: Sendable {
         // A first second has no digits of its own: `0` would stand before the nanoseconds.
         if second == 0 { length = 0 }
         let end = cursor.place
-        withUnsafeMutableBytes(of: &text) { $0.copyMemory(from: UnsafeRawBufferPointer(start: begin, count: end - begin)) }
+        withUnsafeMutableBytes(of: &text) {
+            $0.copyMemory(from: UnsafeRawBufferPointer(start: begin, count: end - begin))
+        }
         return end
     }
 
-    /// Sets which times around this one have its text: as far as neither clock begins another second or wraps.
+    /// Sets which times around this one have its text: as far as neither clock begins another
+    /// second or wraps.
     private mutating func hold(_ time: UInt64, _ unix: Int64) {
         let before = min(time &- second, time &- unixSecond, UInt64(bitPattern: unix &- .min))
-        let after = min(999_999_999 &- (time &- second), 999_999_999 &- (time &- unixSecond), UInt64(bitPattern: .max &- unix), .max - time)
+        let after = min(
+            999_999_999 &- (time &- second), 999_999_999 &- (time &- unixSecond), UInt64(bitPattern: .max &- unix),
+            .max - time)
         first = time &- before
         length = before &+ after &+ 1
     }

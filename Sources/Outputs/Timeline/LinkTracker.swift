@@ -1,13 +1,16 @@
 import Events
 import MappingGraph
 
-/// What a timeline must say of how containers and their IOMMU sides came together, so that a reader can rebuild the same graph.
+/// What a timeline must say of how containers and their IOMMU sides came together, so that a reader
+/// can rebuild the same graph.
 ///
-/// In an ordinary trace that is nothing: a container opens, is set up, and is released. Where records were lost, the graph concludes that a
-/// container is gone because its pointer was reused, or that two are one; this remembers enough of the past to name the other one.
+/// In an ordinary trace that is nothing: a container opens, is set up, and is released. Where
+/// records were lost, the graph concludes that a container is gone because its pointer was reused,
+/// or that two are one; this remembers enough of the past to name the other one.
 struct LinkTracker: Sendable {
     struct Link: Sendable, Equatable {
-        /// The container of which this one is the rest: it was known by its descriptor, this one by its mappings.
+        /// The container of which this one is the rest: it was known by its descriptor, this one by
+        /// its mappings.
         var absorbs: ContainerID?
         /// The container that had this one's IOMMU side, and lost it unseen.
         var replaces: ContainerID?
@@ -25,7 +28,8 @@ struct LinkTracker: Sendable {
     /// The container that an IOMMU side belonged to last, whether it still does or not. O(1).
     func lastContainer(of iommu: IOMMUKey) -> ContainerID? { sides[iommu]?.container }
 
-    /// An IOMMU side appears whose pointer had another life: returns the container whose it was, if that has not been released.
+    /// An IOMMU side appears whose pointer had another life: returns the container whose it was, if
+    /// that has not been released.
     mutating func reopen(_ iommu: IOMMUKey) -> ContainerID? {
         guard let side = sides[iommu], side.isLive else { return nil }
         forget(iommu)
@@ -37,7 +41,8 @@ struct LinkTracker: Sendable {
     /// A container was inferred from its IOMMU side.
     mutating func infer(_ container: ContainerID, from iommu: IOMMUKey) { join(container, iommu) }
 
-    /// A container was opened or named by its key; returns the one that had the key and was not closed, if there is one.
+    /// A container was opened or named by its key; returns the one that had the key and was not
+    /// closed, if there is one.
     mutating func open(_ container: ContainerID, _ key: ContainerKey) -> ContainerID? {
         let old = byKey.updateValue(container, forKey: key)
         guard let old, old != container else { return nil }
@@ -51,11 +56,16 @@ struct LinkTracker: Sendable {
     }
 
     /// Whether the lines so far say that a container has this IOMMU side. O(1).
-    func isLinked(_ container: ContainerID, to iommu: IOMMUKey) -> Bool { sides[iommu].map { $0.isLive && $0.container == container } ?? false }
+    func isLinked(_ container: ContainerID, to iommu: IOMMUKey) -> Bool {
+        sides[iommu].map { $0.isLive && $0.container == container } ?? false
+    }
 
-    /// Forgets what the graph has no more: a snapshot ended, and what it did not show is gone. O(all there ever was).
+    /// Forgets what the graph has no more: a snapshot ended, and what it did not show is gone.
+    /// O(all there ever was).
     mutating func settle(_ graph: borrowing Graph) {
-        for (iommu, side) in sides where side.isLive && graph.container(side.container)?.iommu != iommu { forget(iommu) }
+        for (iommu, side) in sides where side.isLive && graph.container(side.container)?.iommu != iommu {
+            forget(iommu)
+        }
         byKey = byKey.filter { graph.container(for: $0.key)?.id == $0.value }
     }
 

@@ -1,4 +1,5 @@
-/// The digits of the size that was written last: mappings are made and removed in runs of one size, and a line says it up to twice.
+/// The digits of the size that was written last: mappings are made and removed in runs of one size,
+/// and a line says it up to twice.
 struct SizeText: Sendable {
     /// Decimal digits, 20 at most.
     struct Digits: Sendable {

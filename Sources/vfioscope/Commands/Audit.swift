@@ -10,7 +10,10 @@ struct Audit: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "audit",
         abstract: "Judge recordings and JSON timelines.",
-        discussion: "Ends with 1 when a finding is at or above --fail-on, and with 4 when nothing is but the evidence is incomplete.")
+        discussion:
+            "Ends with 1 when a finding is at or above --fail-on, and with 4 when nothing is but the evidence is "
+            + "incomplete."
+    )
 
     @OptionGroup var failOn: FailOnOption
     @OptionGroup var policy: PolicyOption
@@ -33,8 +36,11 @@ struct Audit: ParsableCommand {
         throw worst
     }
 
-    /// Judges one file, beside others. What it tells is told at its turn, which it has when it returns.
-    private func audit(_ path: String, _ policy: Policy?, _ awaitTurn: @escaping () -> Void) throws -> (ExitStatus, PolicyUse?) {
+    /// Judges one file, beside others. What it tells is told at its turn, which it has when it
+    /// returns.
+    private func audit(_ path: String, _ policy: Policy?, _ awaitTurn: @escaping () -> Void) throws -> (
+        ExitStatus, PolicyUse?
+    ) {
         let file = try InputFile(path)
         defer { file.unmap() }
         let sink = OutputSink(STDOUT_FILENO, name: "stdout", awaitTurn: awaitTurn)
@@ -45,13 +51,18 @@ struct Audit: ParsableCommand {
         analysis.onFinding = { findings.note($0) }
         let (session, seen) = try file.feed(analysis)
         let evidence = analysis.finish(seen)
-        let verdict = Verdict(analysis, worst: analysis.tally.worst, evidence: evidence, session: session, requiresComplete: failOn.requireComplete)
+        let verdict = Verdict(
+            analysis, worst: analysis.tally.worst, evidence: evidence, session: session,
+            requiresComplete: failOn.requireComplete)
         if format == .text {
             if files.count > 1 { sink.write("\(file.path)\n") }
             FindingList.write(findings.all, session: session, graph: analysis.graph, to: sink)
             let summary = analysis.tally.summary
-            sink.write("\(analysis.tally.events) events, \(analysis.tally.maps) mappings made: \(summary.isEmpty ? "no findings" : summary)"
-                + (evidence.isComplete ? "\n" : evidence.defects.isEmpty ? ", on evidence with gaps\n" : ", on incomplete evidence\n"))
+            sink.write(
+                "\(analysis.tally.events) events, \(analysis.tally.maps) mappings made: "
+                    + "\(summary.isEmpty ? "no findings" : summary)"
+                    + (evidence.isComplete
+                        ? "\n" : evidence.defects.isEmpty ? ", on evidence with gaps\n" : ", on incomplete evidence\n"))
         }
         try sink.finish()
         verdict.explainEvidence(of: files.count > 1 ? file.path : nil)

@@ -6,7 +6,8 @@ struct Doctor: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
         abstract: "Say what can be traced on this host, hook by hook, and what is missing.",
-        discussion: "Ends with 0 when everything needed is there, else with 3. It attaches nothing unless --attach is given.")
+        discussion:
+            "Ends with 0 when everything needed is there, else with 3. It attaches nothing unless --attach is given.")
 
     @Flag(help: "Load and attach everything once, to see the kernel accept it.") var attach = false
 

@@ -10,21 +10,33 @@ struct Export: ParsableCommand {
         commandName: "export",
         abstract: "Turn a recording or a timeline into another format.",
         discussion: """
-            Stream formats (\(FormatRegistry.streamNames.joined(separator: ", "))) hold everything; pictures (\(FormatRegistry.graphNames.joined(separator: ", "))) show the graph at --at, the end if not given.
+            Stream formats (\(FormatRegistry.streamNames.joined(separator: ", "))) hold everything; \
+            pictures (\(FormatRegistry.graphNames.joined(separator: ", "))) show the graph at --at, \
+            the end if not given.
             """)
 
-    @Option(help: ArgumentHelp("One of \(FormatRegistry.all.map(\.name).joined(separator: ", ")).", valueName: "format")) var format: String
+    @Option(
+        help: ArgumentHelp("One of \(FormatRegistry.all.map(\.name).joined(separator: ", ")).", valueName: "format"))
+    var format: String
     @Option(name: .shortAndLong, help: ArgumentHelp("Where to write; - is stdout.", valueName: "file")) var output = "-"
-    @Option(help: ArgumentHelp("The moment of a picture: nanoseconds since boot, +TIME since tracing began (+1.5s), or RFC 3339 in UTC.", valueName: "time"))
+    @Option(
+        help: ArgumentHelp(
+            "The moment of a picture: nanoseconds since boot, +TIME since tracing began (+1.5s), or RFC 3339 in UTC.",
+            valueName: "time"))
     var at: MomentArgument?
     @Flag(help: "Write user addresses too; they reveal the layout of address spaces.") var showVaddr = false
     @Argument(help: "A recording or a timeline; - is stdin.") var file: String
 
     mutating func validate() throws {
         if FormatRegistry.format(format) == nil {
-            throw ValidationError("there is no format '\(format)'; the formats are: \(FormatRegistry.all.map(\.name).joined(separator: ", "))")
+            throw ValidationError(
+                "there is no format '\(format)'; the formats are: "
+                    + "\(FormatRegistry.all.map(\.name).joined(separator: ", "))"
+            )
         }
-        if at != nil, FormatRegistry.streamNames.contains(format) { throw ValidationError("--at is for pictures (\(FormatRegistry.graphNames.joined(separator: ", ")))") }
+        if at != nil, FormatRegistry.streamNames.contains(format) {
+            throw ValidationError("--at is for pictures (\(FormatRegistry.graphNames.joined(separator: ", ")))")
+        }
     }
 
     func run() throws {
@@ -47,8 +59,11 @@ struct Export: ParsableCommand {
             session = fed.session
             evidence = analysis.finish(fed.evidence)
             var out = ByteWriter { sink.write($0) }
-            let unknown = Session(toolVersion: toolVersion, kernel: "", machine: "", bootID: "", clockOffset: 0, began: 0, hooks: [])
-            make(options).write(analysis.graph, findings: analysis.engine.openFindings, at: analysis.moment(evidence), session: session ?? unknown, into: &out)
+            let unknown = Session(
+                toolVersion: toolVersion, kernel: "", machine: "", bootID: "", clockOffset: 0, began: 0, hooks: [])
+            make(options).write(
+                analysis.graph, findings: analysis.engine.openFindings, at: analysis.moment(evidence),
+                session: session ?? unknown, into: &out)
             out.flush()
         }
         try sink.finish()

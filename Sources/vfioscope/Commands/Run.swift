@@ -11,9 +11,12 @@ struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
         abstract: "Run a command and judge what it did with VFIO: a gate for CI.",
-        usage: "vfioscope run [--fail-on SEVERITY] [--policy FILE] [--scope command|host] [--timeline FILE] [--recording FILE] -- COMMAND …",
+        usage:
+            "vfioscope run [--fail-on SEVERITY] [--policy FILE] [--scope command|host] [--timeline FILE] [--recording "
+            + "FILE] -- COMMAND …",
         discussion: """
-            The whole host is watched. The verdict counts the findings that involve a process of the command's tree as owner of the mapping
+            The whole host is watched. The verdict counts the findings that involve a process of the command's tree \
+            as owner of the mapping
             or of the device; --scope host counts all. Without such a finding the exit status is the command's own.
             """)
 
@@ -28,7 +31,9 @@ struct Run: ParsableCommand {
     @Argument(parsing: .postTerminator, help: "The command.") var command: [String] = []
 
     mutating func validate() throws {
-        if command.isEmpty { throw ValidationError("no command: write it after --, as in vfioscope run -- ./their-test") }
+        if command.isEmpty {
+            throw ValidationError("no command: write it after --, as in vfioscope run -- ./their-test")
+        }
     }
 
     func run() throws {
@@ -37,7 +42,8 @@ struct Run: ParsableCommand {
         let analysis = Analysis(output: sink.map { StreamFormat.jsonl.makeOutput($0) }, policy: decided)
         var options = tracing.options
         options.followsChildren = true
-        let live = LiveTracing(analysis: analysis, recording: try recording.map { try openRecording($0) }, options: options)
+        let live = LiveTracing(
+            analysis: analysis, recording: try recording.map { try openRecording($0) }, options: options)
         sink?.onFailure = { live.fail($0) }
 
         var all: [JudgedFinding] = []
@@ -46,26 +52,42 @@ struct Run: ParsableCommand {
 
         // Whose child a process is cannot be known when the fork was lost: then everything counts.
         let lostForks = live.tracer.losses.contains { $0.name == "process fork" || $0.name == "on_fork" }
-        if lostForks, scope == .command { say("vfioscope: a fork was lost, and with it who belongs to the command: the findings of the whole host count") }
+        if lostForks, scope == .command {
+            say(
+                "vfioscope: a fork was lost, and with it who belongs to the command: the findings of the whole host "
+                    + "count"
+            )
+        }
         var judged = Tally()
         var reported = LatestFindings()
         for item in all {
             let finding = item.finding
             let owners = [finding.actor, finding.deviceOwner].compactMap(\.self)
-            guard scope == .host || lostForks || owners.contains(where: { live.tracer.commandTree.contains($0.process) }) else { continue }
+            guard
+                scope == .host || lostForks || owners.contains(where: { live.tracer.commandTree.contains($0.process) })
+            else { continue }
             judged.count(item)
             reported.note(item)
         }
 
         // To stderr: stdout is the command's.
         let text = OutputSink(STDERR_FILENO, name: "stderr")
-        if !reported.all.isEmpty { FindingList.write(reported.all, session: live.tracer.session, graph: analysis.graph, to: text) }
+        if !reported.all.isEmpty {
+            FindingList.write(reported.all, session: live.tracer.session, graph: analysis.graph, to: text)
+        }
         report(analysis.tally, evidence)
         policy.explain(analysis.judge?.use, decided, tellsUnused: true)
-        let verdict = Verdict(analysis, worst: judged.worst, evidence: evidence, session: live.tracer.session, requiresComplete: failOn.requireComplete)
+        let verdict = Verdict(
+            analysis, worst: judged.worst, evidence: evidence, session: live.tracer.session,
+            requiresComplete: failOn.requireComplete)
         verdict.explainEvidence()
         let others = analysis.tally.findings.count - judged.findings.count
-        if others > 0 { say("vfioscope: \(others) finding\(others == 1 ? " is" : "s are") of other processes and do\(others == 1 ? "es" : "") not count (--scope host)") }
+        if others > 0 {
+            say(
+                "vfioscope: \(others) finding\(others == 1 ? " is" : "s are") of other processes and "
+                    + "do\(others == 1 ? "es" : "") not count (--scope host)"
+            )
+        }
         let status = verdict.status(failOn: failOn.severity)
         if status == .findings { throw status }
         if let code = live.commandStatus, code != 0 { throw ExitStatus.command(code) }

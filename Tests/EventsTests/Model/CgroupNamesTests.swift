@@ -28,16 +28,22 @@ struct CgroupNamesTests {
     @Test(arguments: [
         "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod\(escaped).slice/cri-containerd-\(id).scope",
         "/kubepods.slice/kubepods-pod\(escaped).slice/crio-\(id).scope", "/kubepods/besteffort/pod\(uid)/\(id)",
-        "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-pod\(escaped).slice/cri-containerd-\(id).scope",
+        "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/"
+            + "kubelet-kubepods-besteffort-pod\(escaped).slice/cri-containerd-\(id).scope",
     ])
     func pods(_ path: String) { #expect(CgroupNames(path: path).pod == uid) }
 
     @Test func aStaticPodHasAHash() {
-        #expect(CgroupNames(path: "/kubepods/burstable/pod0123456789abcdef0123456789abcdef/\(id)").pod == "0123456789abcdef0123456789abcdef")
+        #expect(
+            CgroupNames(path: "/kubepods/burstable/pod0123456789abcdef0123456789abcdef/\(id)").pod
+                == "0123456789abcdef0123456789abcdef")
     }
 
     @Test func libvirtsScopesAreUnescaped() {
-        for path in [#"/machine.slice/machine-qemu\x2d1\x2dweb\x2d1.scope/libvirt/emulator"#, #"/machine.slice/machine-qemu\x2d1\x2dweb\x2d1.scope"#] {
+        for path in [
+            #"/machine.slice/machine-qemu\x2d1\x2dweb\x2d1.scope/libvirt/emulator"#,
+            #"/machine.slice/machine-qemu\x2d1\x2dweb\x2d1.scope"#,
+        ] {
             let names = CgroupNames(path: path)
             #expect(names.unit == "machine-qemu-1-web-1.scope")
             #expect(names.containerID == "" && names.pod == "" && !names.isLogin)
@@ -47,11 +53,16 @@ struct CgroupNamesTests {
     @Test func unitsOfServices() {
         #expect(CgroupNames(path: "/system.slice/ovs-vswitchd.service").unit == "ovs-vswitchd.service")
         #expect(CgroupNames(path: "/system.slice/system-spdk.slice/spdk@1.service/sub").unit == "spdk@1.service")
-        #expect(CgroupNames(path: "/user.slice/user-1000.slice/user@1000.service/app.slice/app-term.scope").unit == "app-term.scope")
+        #expect(
+            CgroupNames(path: "/user.slice/user-1000.slice/user@1000.service/app.slice/app-term.scope").unit
+                == "app-term.scope")
     }
 
-    @Test(arguments: ["/user.slice/user-1000.slice/session-3.scope", "/user.slice/user-1000.slice/user@1000.service/init.scope", "/init.scope",
-                      "/user.slice/user-1000.slice/user@1000.service/tmux"])
+    @Test(arguments: [
+        "/user.slice/user-1000.slice/session-3.scope", "/user.slice/user-1000.slice/user@1000.service/init.scope",
+        "/init.scope",
+        "/user.slice/user-1000.slice/user@1000.service/tmux",
+    ])
     func loginsAreNoNames(_ path: String) {
         let names = CgroupNames(path: path)
         #expect(names.isLogin && !names.unit.isEmpty)
@@ -66,11 +77,15 @@ struct CgroupNamesTests {
 
     /// A rootless container is in a user's manager.
     @Test func rootless() {
-        let names = CgroupNames(path: "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-\(id).scope/container")
+        let names = CgroupNames(
+            path: "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-\(id).scope/container")
         #expect(names.containerID == id && names.unit == "user@1000.service")
     }
 
-    @Test(arguments: ["", "/", "/kubepods.slice", "/machine.slice", "/docker", "/docker/0123", "/podman", "/pod", "/system.slice/podman.slice"])
+    @Test(arguments: [
+        "", "/", "/kubepods.slice", "/machine.slice", "/docker", "/docker/0123", "/podman", "/pod",
+        "/system.slice/podman.slice",
+    ])
     func nothing(_ path: String) { #expect(CgroupNames(path: path) == CgroupNames()) }
 
     /// A runtime's monitor is not in the container that it watches.
@@ -85,6 +100,8 @@ struct CgroupNamesTests {
         #expect(ProcessInfo(exe: ShortText("/x"), cgroupPath: path).title == "0123456789ab")
         #expect(ProcessInfo(exe: ShortText("/x"), cgroupPath: "/system.slice/a.service").title == "a.service")
         #expect(ProcessInfo(exe: ShortText("/x"), vmUUID: "00000000-0000-0000-0000-000000000000").vmUUID == "")
-        #expect(ProcessInfo(exe: ShortText("/x"), vmUUID: "9E4A1C52-0c0f-4b7e-9d39-3f1f2f6a7b10").vmUUID == "9e4a1c52-0c0f-4b7e-9d39-3f1f2f6a7b10")
+        #expect(
+            ProcessInfo(exe: ShortText("/x"), vmUUID: "9E4A1C52-0c0f-4b7e-9d39-3f1f2f6a7b10").vmUUID
+                == "9e4a1c52-0c0f-4b7e-9d39-3f1f2f6a7b10")
     }
 }

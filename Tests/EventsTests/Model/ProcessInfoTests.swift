@@ -15,7 +15,9 @@ struct ProcessInfoTests {
         record.h.size = UInt16(count)
         var decoder = RecordDecoder()
         return withUnsafeBytes(of: &record) { raw in
-            guard case .processInfo(let info)? = decoder.decode(raw.baseAddress!, count: count)?.kind else { return nil }
+            guard case .processInfo(let info)? = decoder.decode(raw.baseAddress!, count: count)?.kind else {
+                return nil
+            }
             return info
         }
     }
@@ -38,8 +40,12 @@ struct ProcessInfoTests {
         record.flags = VS_PROCESS_HAS_LIMITS.rawValue
         let size = MemoryLayout<vs_process_info>.size
         var info = decode(record, count: size)
-        #expect(info?.vmUUID == "9e4a1c52-0c0f-4b7e-9d39-3f1f2f6a7b10" && info?.command.utf8.count == 1024 && info?.cgroup.unit == "a.service")
-        #expect(info?.memoryLock == MemoryLock(limit: 1 << 20, isLifted: false) && info?.memoryLock?.effectiveLimit == 1 << 20)
+        #expect(
+            info?.vmUUID == "9e4a1c52-0c0f-4b7e-9d39-3f1f2f6a7b10" && info?.command.utf8.count == 1024
+                && info?.cgroup.unit == "a.service")
+        #expect(
+            info?.memoryLock == MemoryLock(limit: 1 << 20, isLifted: false)
+                && info?.memoryLock?.effectiveLimit == 1 << 20)
         record.flags |= VS_PROCESS_MAY_LOCK.rawValue
         info = decode(record, count: size)
         #expect(info?.memoryLock?.effectiveLimit == nil)
@@ -54,7 +60,9 @@ struct ProcessInfoTests {
         record.h.type = UInt16(VS_PROCESS_INFO.rawValue)
         record.h.size = UInt16(MemoryLayout<vs_process_info>.size)
         record.h.tid = 7
-        withUnsafeMutableBytes(of: &record.command) { raw in for index in raw.indices { raw[index] = UInt8(truncatingIfNeeded: index &* 7 &+ 1) } }
+        withUnsafeMutableBytes(of: &record.command) { raw in
+            for index in raw.indices { raw[index] = UInt8(truncatingIfNeeded: index &* 7 &+ 1) }
+        }
         record.memlock_limit = 12345
         var encoder = RecordEncoder()
         let unpacker = RecordUnpacker()

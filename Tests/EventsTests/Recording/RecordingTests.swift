@@ -19,10 +19,13 @@ private func record(_ body: (RecordingWriter) throws -> Void) throws -> [UInt8] 
     return bytes
 }
 
-private let session = Session(toolVersion: "9.9", kernel: "6.12.1-test", machine: "x86_64", bootID: "b007", clockOffset: -5, began: 77,
-                              hooks: [.init(name: "dma-remove", function: "vfio_remove_dma", how: "fentry"),
-                                      .init(name: "power", function: "pci_power_up", how: "missing (no such device)")], mappingLimit: 70_000, remapsInterrupts: false,
-                              allowsUnsafeInterrupts: true)
+private let session = Session(
+    toolVersion: "9.9", kernel: "6.12.1-test", machine: "x86_64", bootID: "b007", clockOffset: -5, began: 77,
+    hooks: [
+        .init(name: "dma-remove", function: "vfio_remove_dma", how: "fentry"),
+        .init(name: "power", function: "pci_power_up", how: "missing (no such device)"),
+    ], mappingLimit: 70_000, remapsInterrupts: false,
+    allowsUnsafeInterrupts: true)
 
 private func mapRecord(_ index: UInt64, ret: Int32 = 0) -> vs_map {
     var map = vs_map()
@@ -48,7 +51,9 @@ private func read(_ bytes: [UInt8]) throws -> (iovas: [UInt64], evidence: Eviden
     return try bytes.withUnsafeBytes { raw in
         var reader = try RecordingReader(raw, path: "test")
         reader.forEach { record, count in
-            if let event = decoder.decode(record, count: count), case .map(let map) = event.kind { iovas.append(map.iova) }
+            if let event = decoder.decode(record, count: count), case .map(let map) = event.kind {
+                iovas.append(map.iova)
+            }
         }
         return (iovas, reader.evidence, reader.session)
     }
@@ -144,7 +149,9 @@ struct RecordingTests {
     @Test func aFullDiskIsAnErrorThatStays() throws {
         let descriptor = open("/dev/full", O_WRONLY)
         defer { close(descriptor) }
-        #expect(throws: RecordingError.cannotWrite(path: "full", errno: ENOSPC)) { _ = try RecordingWriter(descriptor: descriptor, path: "full") }
+        #expect(throws: RecordingError.cannotWrite(path: "full", errno: ENOSPC)) {
+            _ = try RecordingWriter(descriptor: descriptor, path: "full")
+        }
     }
 }
 

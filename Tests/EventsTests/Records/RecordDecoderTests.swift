@@ -4,7 +4,9 @@ import Testing
 
 @Suite("Record decoder")
 struct RecordDecoderTests {
-    private func decode<T>(_ decoder: inout RecordDecoder, _ type: vs_type, _ record: T, _ set: (inout vs_header) -> Void = { _ in }) -> Event? {
+    private func decode<T>(
+        _ decoder: inout RecordDecoder, _ type: vs_type, _ record: T, _ set: (inout vs_header) -> Void = { _ in }
+    ) -> Event? {
         var copy = record
         return withUnsafeMutableBytes(of: &copy) { raw in
             var header = raw.load(as: vs_header.self)
@@ -59,7 +61,9 @@ struct RecordDecoderTests {
                 Issue.record("no kept BAR")
                 return
             }
-            #expect(kept.device == PCIAddress(packed: 0x200) && kept.address == 0xf000_1000 && kept.size == 4096 && kept.isKept == (action == VS_KEPT))
+            #expect(
+                kept.device == PCIAddress(packed: 0x200) && kept.address == 0xf000_1000 && kept.size == 4096
+                    && kept.isKept == (action == VS_KEPT))
         }
         raw.action = VS_COPIED.rawValue
         #expect(decode(&decoder, VS_KEPT_BAR, raw) == nil && decoder.unknownRecords == 1)
@@ -84,7 +88,9 @@ struct RecordDecoderTests {
         var map = vs_map()
         map.h.type = UInt16(VS_MAP.rawValue)
         withUnsafeBytes(of: &map) { raw in
-            for count in [0, 8, MemoryLayout<vs_header>.size, 120] { #expect(decoder.decode(raw.baseAddress!, count: count) == nil) }
+            for count in [0, 8, MemoryLayout<vs_header>.size, 120] {
+                #expect(decoder.decode(raw.baseAddress!, count: count) == nil)
+            }
         }
         #expect(decoder.unknownRecords == 4)
         map.h.type = 39
@@ -112,8 +118,11 @@ struct RecordDecoderTests {
         var unmap = vs_unmap()
         unmap.h.type = UInt16(VS_UNMAP.rawValue)
         unmap.requested = 0x2000
-        let requests = withUnsafeBytes(of: &unmap) { raw in [88, raw.count].map { decoder.decode(raw.baseAddress!, count: $0)?.kind } }
-        guard case .unmapRequest(let oldRequest)? = requests[0], case .unmapRequest(let newRequest)? = requests[1] else {
+        let requests = withUnsafeBytes(of: &unmap) { raw in
+            [88, raw.count].map { decoder.decode(raw.baseAddress!, count: $0)?.kind }
+        }
+        guard case .unmapRequest(let oldRequest)? = requests[0], case .unmapRequest(let newRequest)? = requests[1]
+        else {
             Issue.record("no request")
             return
         }
@@ -137,7 +146,9 @@ struct RecordDecoderTests {
                     Issue.record("no device")
                     return
                 }
-                #expect(info.device == PCIAddress("0000:02:00.0") && info.bars[2] == Bar(address: 0xf000_0000, size: 0x1000) && info.msix == table)
+                #expect(
+                    info.device == PCIAddress("0000:02:00.0") && info.bars[2] == Bar(address: 0xf000_0000, size: 0x1000)
+                        && info.msix == table)
             }
         }
         // A record that says that it is longer than it is.
@@ -182,6 +193,9 @@ struct PCIAddressTests {
 
     @Test func shortFormHasDomainZero() { #expect(PCIAddress("02:00.0")?.description == "0000:02:00.0") }
 
-    @Test(arguments: ["", "02", "02:00", "0000:02:20.0", "0000:02:00.8", "0000:100:00.0", "0000:02:00.0x", "g000:02:00.0", "0000.02.00:0", ":02:00.0"])
+    @Test(arguments: [
+        "", "02", "02:00", "0000:02:20.0", "0000:02:00.8", "0000:100:00.0", "0000:02:00.0x", "g000:02:00.0",
+        "0000.02.00:0", ":02:00.0",
+    ])
     func whatIsNoneIsRefused(_ text: String) { #expect(PCIAddress(text) == nil) }
 }

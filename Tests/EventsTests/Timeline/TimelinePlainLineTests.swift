@@ -5,10 +5,14 @@ import Testing
 private let header = #"{"type":"header","schema":"vfioscope.timeline/1","t":5,"hooks":[],"devices":[]}"#
 private let summary = #"{"type":"summary","t":99,"attempted":10,"delivered":10,"lost":0}"#
 
-/// What a reader makes of lines between a header and a summary: the events, and what it says is wrong.
+/// What a reader makes of lines between a header and a summary: the events, and what it says is
+/// wrong.
 ///
-/// - Parameter generally: read by the general way, for a space in front of each line; columns are told without it.
-private func outcome(_ given: [[UInt8]], generally: Bool = false, plain: (PlainRecord) -> Bool = { _ in false }) throws -> [String] {
+/// - Parameter generally: read by the general way, for a space in front of each line; columns are
+///   told without it.
+private func outcome(_ given: [[UInt8]], generally: Bool = false, plain: (PlainRecord) -> Bool = { _ in false }) throws
+    -> [String]
+{
     let lines = generally ? given.map { [0x20] + $0 } : given
     let bytes = Array(([Array(header.utf8)] + lines + [Array(summary.utf8)]).joined(separator: [0x0a])) + [0x0a]
     var reader = TimelineReader()
@@ -16,10 +20,11 @@ private func outcome(_ given: [[UInt8]], generally: Bool = false, plain: (PlainR
     try bytes.withUnsafeBytes { try reader.read($0, plain: plain) { found.append("\($0)") } }
     try reader.finish { found.append("\($0)") }
     guard generally else { return found + reader.evidence.defects }
-    return found + reader.evidence.defects.map { defect in
-        let words = defect.split(separator: " ", omittingEmptySubsequences: false)
-        return (words.dropLast() + ["\(Int(words.last!)! - 1)"]).joined(separator: " ")
-    }
+    return found
+        + reader.evidence.defects.map { defect in
+            let words = defect.split(separator: " ", omittingEmptySubsequences: false)
+            return (words.dropLast() + ["\(Int(words.last!)! - 1)"]).joined(separator: " ")
+        }
 }
 
 /// The fields of one plain line, as they are spelled.
@@ -40,13 +45,26 @@ private struct Line {
         let size = number()
         fields = [("type", kind == .map ? "\"map\"" : "\"unmap\"")]
         if kind != .map { fields.append(("action", kind == .removal ? "\"removed\"" : "\"request\"")) }
-        fields += [("t", "\(number())"), ("time", "\"2023-11-14T22:30:00.000041989Z\""), ("pid", small()), ("tid", small()), ("start", "\(number())"),
-                   ("comm", ["\"qemu\"", "\"\"", "\"qemu-system-x86\"", "\"sixteen-bytes-ab\"", "\"seventeen-bytes-é\"", "\"a\\u0041\""].randomElement(using: &random)!),
-                   ("uid", small()), ("cgroup", "\(number())"), ("container", "\"c\(number(UInt64(UInt32.max)))\""), ("iova", hex()), ("size", "\(size)")]
+        fields += [
+            ("t", "\(number())"), ("time", "\"2023-11-14T22:30:00.000041989Z\""), ("pid", small()), ("tid", small()),
+            ("start", "\(number())"),
+            (
+                "comm",
+                [
+                    "\"qemu\"", "\"\"", "\"qemu-system-x86\"", "\"sixteen-bytes-ab\"", "\"seventeen-bytes-é\"",
+                    "\"a\\u0041\"",
+                ].randomElement(using: &random)!
+            ),
+            ("uid", small()), ("cgroup", "\(number())"), ("container", "\"c\(number(UInt64(UInt32.max)))\""),
+            ("iova", hex()), ("size", "\(size)"),
+        ]
         switch kind {
         case .map:
-            fields += [("read", "true"), ("write", "\(Bool.random(using: &random))"), ("result", "0"), ("ram", "\(size)"), ("targets", "[]"),
-                       ("provenance", "\"observed\"")]
+            fields += [
+                ("read", "true"), ("write", "\(Bool.random(using: &random))"), ("result", "0"), ("ram", "\(size)"),
+                ("targets", "[]"),
+                ("provenance", "\"observed\""),
+            ]
             if Bool.random(using: &random) { fields.append(("began", "\(number())")) }
         case .removal: fields.append(("cause", "\"request\""))
         case .unmapRequest: fields += [("flags", "0"), ("requested", "\(size)"), ("result", "0")]
@@ -81,7 +99,8 @@ private let kinds: [PlainRecord.Kind] = [.map, .removal, .unmapRequest]
         let line = Line(kind, &random).bytes(), other = Line(kind, &random).bytes()
         for at in line.indices {
             var lines = [line, Array(line[..<at])]
-            for byte in [0x20, 0x22, 0x2c, 0x2e, 0x30, 0x39, 0x5c, 0x65, 0x7d, 0x00, 0xff, line[at] ^ 1] where byte != 0x0a {
+            for byte in [0x20, 0x22, 0x2c, 0x2e, 0x30, 0x39, 0x5c, 0x65, 0x7d, 0x00, 0xff, line[at] ^ 1]
+            where byte != 0x0a {
                 var damaged = line
                 damaged[at] = byte
                 lines.append(damaged)
@@ -90,24 +109,36 @@ private let kinds: [PlainRecord.Kind] = [.map, .removal, .unmapRequest]
             shorter.remove(at: at)
             longer.insert(line[at], at: at)
             lines += [shorter, longer, other]
-            #expect(try outcome(lines) == outcome(lines, generally: true), "at \(at) of \(String(decoding: line, as: UTF8.self))")
+            #expect(
+                try outcome(lines) == outcome(lines, generally: true),
+                "at \(at) of \(String(decoding: line, as: UTF8.self))")
         }
     }
 
     @Test func writersLinesArePlain() throws {
-        let start = #""time":"2023-11-14T22:30:00.000041989Z","pid":4000,"tid":4001,"start":900000000000,"comm":"qemu-system-x86","uid":0,"cgroup":5000,"container":"c7","#
+        let start =
+            #""time":"2023-11-14T22:30:00.000041989Z","pid":4000,"tid":4001,"start":900000000000,"#
+            + #""comm":"qemu-system-x86","uid":0,"cgroup":5000,"container":"c7","#
         let lines = [
-            #"{"type":"map","t":7,\#(start)"iova":"0x100eb2000","size":4096,"read":true,"write":false,"result":0,"ram":4096,"targets":[],"provenance":"observed","began":6}"#,
+            #"{"type":"map","t":7,\#(start)"iova":"0x100eb2000","size":4096,"read":true,"write":false,"result":0,"#
+                + #""ram":4096,"targets":[],"provenance":"observed","began":6}"#,
             #"{"type":"unmap","action":"removed","t":8,\#(start)"iova":"0x100eb2000","size":4096,"cause":"request"}"#,
-            #"{"type":"unmap","action":"request","t":9,\#(start)"iova":"0x100eb2000","size":4096,"flags":0,"requested":4096,"result":0}"#,
+            #"{"type":"unmap","action":"request","t":9,\#(start)"iova":"0x100eb2000","size":4096,"flags":0,"#
+                + #""requested":4096,"result":0}"#,
         ]
         var found: [PlainRecord] = []
         let others = try outcome(lines.map { Array($0.utf8) }) {
             found.append($0)
             return true
         }
-        #expect(others == [] && found.map(\.kind) == kinds && found.map(\.time) == [7, 8, 9] && found[0].began == 6 && !found[0].writable)
-        #expect(found.allSatisfy { $0.process == ProcessKey(pid: 4000, start: 900_000_000_000) && $0.tid == 4001 && $0.iommu == IOMMUKey(7) && $0.iova == 0x1_00eb_2000 && $0.size == 4096 })
+        #expect(
+            others == [] && found.map(\.kind) == kinds && found.map(\.time) == [7, 8, 9] && found[0].began == 6
+                && !found[0].writable)
+        #expect(
+            found.allSatisfy {
+                $0.process == ProcessKey(pid: 4000, start: 900_000_000_000) && $0.tid == 4001 && $0.iommu == IOMMUKey(7)
+                    && $0.iova == 0x1_00eb_2000 && $0.size == 4096
+            })
     }
 
     /// The scanner looks at whole words: never at one that is not in the chunk.
@@ -161,7 +192,10 @@ private let kinds: [PlainRecord.Kind] = [.map, .removal, .unmapRequest]
 
     @Test func hexadecimal() {
         for length in 1...16 {
-            for text in [String(repeating: "f", count: length), String(repeating: "0", count: length), String("0123456789abcdef".prefix(length)), String("FEDCBA9876543210".prefix(length))] {
+            for text in [
+                String(repeating: "f", count: length), String(repeating: "0", count: length),
+                String("0123456789abcdef".prefix(length)), String("FEDCBA9876543210".prefix(length)),
+            ] {
                 for behind in ["", "\"", "g", "G", "@", "`", "/", ":", "\u{80}"] {
                     let (found, offset) = scan(text + behind) { $0.hexNumber() }
                     #expect(found == UInt64(text, radix: 16) && offset == length, "\(text)\(behind)")

@@ -7,7 +7,9 @@ import Testing
 @Suite struct BarMovedTests {
     private let elsewhere: UInt64 = 0xf100_0000
 
-    private func sibling(at bar: UInt64, driver: String = "") -> DeviceInfo { FindingsTests.info(nicSibling, group: 3, bar: bar, driver: driver) }
+    private func sibling(at bar: UInt64, driver: String = "") -> DeviceInfo {
+        FindingsTests.info(nicSibling, group: 3, bar: bar, driver: driver)
+    }
 
     /// The NIC is mapped, closed, taken away from VFIO and removed.
     private func removed() -> Host {
@@ -28,11 +30,17 @@ import Testing
         it.advance(to: 9000)
         #expect(it.said == ["bar-moved critical open"])
         let finding = it.findings[0]
-        #expect(finding.device == nic && finding.bar == 0 && finding.iova == window && finding.size == size && finding.reachable == true)
-        #expect(finding.message == "BAR 0 of 0000:02:00.0 is mapped by c1 (qemu-a) at IOVA 0x80000000, but that BAR was moved from 0xf0000000 to 0xf1000000: "
-            + "devices of c1 can read and write BAR 0 of 0000:02:00.1 there now, which the driver ixgbe has.")
+        #expect(
+            finding.device == nic && finding.bar == 0 && finding.iova == window && finding.size == size
+                && finding.reachable == true)
+        #expect(
+            finding.message
+                == "BAR 0 of 0000:02:00.0 is mapped by c1 (qemu-a) at IOVA 0x80000000, but that BAR was moved from "
+                + "0xf0000000 to 0xf1000000: "
+                + "devices of c1 can read and write BAR 0 of 0000:02:00.1 there now, which the driver ixgbe has.")
         it.unmap(10_000)
-        #expect(it.said == ["bar-moved critical open", "bar-moved critical resolved"] && it.findings[1].until == 10_000)
+        #expect(
+            it.said == ["bar-moved critical open", "bar-moved critical resolved"] && it.findings[1].until == 10_000)
     }
 
     /// The device that lies there now answers or not, whatever becomes of the one that was mapped.
@@ -53,8 +61,12 @@ import Testing
         it.at(1100, .deviceInfo(info(nic, group: nicGroup, bar: elsewhere, driver: "")), by: host)
         it.advance(to: 9000)
         #expect(it.said == ["bar-moved critical open"])
-        #expect(it.findings[0].reachable == false && it.findings[0].message.hasSuffix(
-            "nothing that is known lies there now, and whatever gets these addresses next is open to devices of c1."))
+        #expect(
+            it.findings[0].reachable == false
+                && it.findings[0].message.hasSuffix(
+                    "nothing that is known lies there now, and whatever gets these addresses next is open to devices "
+                        + "of c1."
+                ))
     }
 
     /// The device itself does not come back: its place is taken all the same.
@@ -64,7 +76,11 @@ import Testing
         it.at(6000, .deviceInfo(sibling(at: nicBar)), by: host)
         it.advance(to: 9000)
         #expect(it.said == ["unbound-device high open", "unbound-device high resolved", "bar-moved critical open"])
-        #expect(it.findings[2].since == 6000 && it.findings[2].message.contains("but that device is gone from 0xf0000000: devices of c1 can read and write BAR 0 of 0000:02:00.1"))
+        #expect(
+            it.findings[2].since == 6000
+                && it.findings[2].message.contains(
+                    "but that device is gone from 0xf0000000: devices of c1 can read and write BAR 0 of 0000:02:00.1")
+        )
         it.at(10_000, .deviceRemove(nicSibling), by: host)
         it.advance(to: 20_000)
         #expect(it.said.suffix(2) == ["bar-moved critical resolved", "unbound-device high open"])

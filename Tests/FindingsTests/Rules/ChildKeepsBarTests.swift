@@ -24,26 +24,41 @@ import Testing
         #expect(it.said == [])
         it.advance(to: 700)
         #expect(it.said == ["child-keeps-bar medium open"])
-        #expect(it.findings[0].message == "helper, pid 150, keeps BAR 0 of 0000:02:00.0 where the kernel cannot take it away: it stays there when the device is "
-            + "disabled, reset or put to sleep.")
+        #expect(
+            it.findings[0].message
+                == "helper, pid 150, keeps BAR 0 of 0000:02:00.0 where the kernel cannot take it away: it stays there "
+                + "when the device is "
+                + "disabled, reset or put to sleep.")
         it.at(1000, .memoryDecode(nic, enabled: false, by: .vfio))
         it.advance(to: 1500)
         #expect(it.said.last == "child-keeps-bar high open")
         let finding = it.findings[1]
-        #expect(finding.id == it.findings[0].id && finding.since == 200 && finding.actor == child && finding.deviceOwner == vmA)
-        #expect(finding.container == ContainerID(1) && finding.device == nic && finding.bar == 0 && finding.barOffset == 0 && finding.size == size)
+        #expect(
+            finding.id == it.findings[0].id && finding.since == 200 && finding.actor == child
+                && finding.deviceOwner == vmA)
+        #expect(
+            finding.container == ContainerID(1) && finding.device == nic && finding.bar == 0 && finding.barOffset == 0
+                && finding.size == size)
         #expect(finding.iova == nil && finding.reachable == false && !finding.isOfMapping)
-        #expect(finding.message.hasPrefix("helper, pid 150, still has BAR 0 of 0000:02:00.0, which the kernel has not taken away from it, though memory decode is off"))
+        #expect(
+            finding.message.hasPrefix(
+                "helper, pid 150, still has BAR 0 of 0000:02:00.0, which the kernel has not taken away from it, though "
+                    + "memory decode is off"
+            ))
         it.at(2000, .memoryDecode(nic, enabled: true, by: .vfio))
         it.at(3000, area(false), by: child)
-        #expect(it.said.suffix(2) == ["child-keeps-bar medium open", "child-keeps-bar medium resolved"] && it.findings.last?.until == 3000)
+        #expect(
+            it.said.suffix(2) == ["child-keeps-bar medium open", "child-keeps-bar medium resolved"]
+                && it.findings.last?.until == 3000)
         #expect(it.graph.allKeptAreas.isEmpty)
     }
 
     /// Each reason for which the kernel takes BARs away; a part of the BAR has its offsets told.
     @Test func asleepOrInReset() {
-        for (begin, end) in [(Event.Kind.power(nic, state: .d3hot, by: .vfio), Event.Kind.power(nic, state: .d0, by: .vfio)),
-                             (.reset(nic, phase: .begin, wholeBus: false), .reset(nic, phase: .end, wholeBus: false))] {
+        for (begin, end) in [
+            (Event.Kind.power(nic, state: .d3hot, by: .vfio), Event.Kind.power(nic, state: .d0, by: .vfio)),
+            (.reset(nic, phase: .begin, wholeBus: false), .reset(nic, phase: .end, wholeBus: false)),
+        ] {
             var it = Host.peerToPeer(rules: [RuleRegistry.rule("child-keeps-bar")!])
             it.at(200, begin)
             it.at(200, area(true, at: nicBar + 0x1000, size: 0x2000), by: child)
@@ -57,7 +72,10 @@ import Testing
     }
 
     /// A child that execs or exits within the debounce, as most do: fork and exec.
-    @Test(arguments: [Event.Kind.processExec, .processExit, .keptBar(KeptBar(device: nic, address: nicBar, size: size, isKept: false))])
+    @Test(arguments: [
+        Event.Kind.processExec, .processExit,
+        .keptBar(KeptBar(device: nic, address: nicBar, size: size, isKept: false)),
+    ])
     func goneBeforeTheDebounce(_ end: Event.Kind) {
         var it = kept()
         it.at(699, end, by: child)
@@ -65,7 +83,8 @@ import Testing
         #expect(it.said == [])
     }
 
-    /// What ends it, and what looks like it: another's exit, another device's close, another part let go.
+    /// What ends it, and what looks like it: another's exit, another device's close, another part
+    /// let go.
     @Test func endsWithItsProcessOrDevice() {
         var it = kept()
         it.advance(to: 1000)

@@ -28,10 +28,16 @@ import Testing
         it.advance(to: 5000)
         #expect(it.said == ["no-open-device medium open"])
         let finding = it.findings[0]
-        #expect(finding.container == ContainerID(1) && finding.actor == vmA && finding.since == 1000 && finding.time == 1500)
-        #expect(finding.iova == nil && finding.size == nil && finding.device == nil && finding.bar == nil && finding.barOffset == nil && finding.reachable == nil)
-        #expect(finding.message == "c1 (qemu-a) has 1 mapping (4 MiB), and nobody has a device of it open any more (0000:01:00.0): "
-            + "whoever opens one next does DMA through them.")
+        #expect(
+            finding.container == ContainerID(1) && finding.actor == vmA && finding.since == 1000 && finding.time == 1500
+        )
+        #expect(
+            finding.iova == nil && finding.size == nil && finding.device == nil && finding.bar == nil
+                && finding.barOffset == nil && finding.reachable == nil)
+        #expect(
+            finding.message
+                == "c1 (qemu-a) has 1 mapping (4 MiB), and nobody has a device of it open any more (0000:01:00.0): "
+                + "whoever opens one next does DMA through them.")
         it.at(6000, .deviceFirstOpen(gpuUse))
         #expect(it.said.last == "no-open-device medium resolved" && it.findings.last?.until == 6000)
     }
@@ -83,7 +89,9 @@ import Testing
     }
 
     /// To take out many mappings can take longer than the debounce.
-    @Test(arguments: ["no-open-device", "no-container-fd", "creator-gone"]) func aTeardownIsNoDefectHoweverSlow(rule: String) {
+    @Test(arguments: ["no-open-device", "no-container-fd", "creator-gone"]) func aTeardownIsNoDefectHoweverSlow(
+        rule: String
+    ) {
         var it = plain(rule)
         it.mapRAM(8, iova: 0x1000_0000)
         it.at(10, .deviceFirstOpen(gpuUse))
@@ -106,7 +114,11 @@ import Testing
         it.at(1000, .containerClose(c1))
         it.advance(to: 5000)
         #expect(it.said == ["no-container-fd medium open"])
-        #expect(it.findings[0].message == "c1 (qemu-a) has 1 mapping (4 MiB) in force, kept by group 1, but its last descriptor is closed: nobody can unmap them.")
+        #expect(
+            it.findings[0].message
+                == "c1 (qemu-a) has 1 mapping (4 MiB) in force, kept by group 1, but its last descriptor is closed: "
+                + "nobody can unmap them."
+        )
         it.at(6000, .iommuRelease(i1))
         #expect(it.said.last == "no-container-fd medium resolved")
     }
@@ -132,7 +144,11 @@ import Testing
         it.at(1000, .processExit)
         it.advance(to: 5000)
         #expect(it.said == ["creator-gone medium open"])
-        #expect(it.findings[0].actor == vmA && it.findings[0].message.hasPrefix("1 of 1 mapping (4 MiB) of c1 was made by a process that has exited (qemu-a, pid 100)"))
+        #expect(
+            it.findings[0].actor == vmA
+                && it.findings[0].message.hasPrefix(
+                    "1 of 1 mapping (4 MiB) of c1 was made by a process that has exited (qemu-a, pid 100)")
+        )
         it.remove(6000, iova: 0, size: 0x40_0000)
         #expect(it.said.last == "creator-gone medium resolved")
     }
@@ -182,7 +198,9 @@ import Testing
         #expect(it.said == [] && it.graph.mappingCount(in: ContainerID(1)) == 94)
         it.mapRAM(6000, iova: 0x9000_0000)
         it.advance(to: 7000)
-        #expect(it.said == ["mapping-budget low open"] && it.findings[0].message.hasPrefix("c1 (qemu-a) has 95 of 100 mappings"))
+        #expect(
+            it.said == ["mapping-budget low open"]
+                && it.findings[0].message.hasPrefix("c1 (qemu-a) has 95 of 100 mappings"))
         for number in UInt64(1)...5 { it.remove(8000 + number, iova: 0x1000_0000 + number << 12) }
         #expect(it.said.count == 1 && it.graph.mappingCount(in: ContainerID(1)) == 90)
         it.remove(9000, iova: 0x9000_0000)
@@ -204,8 +222,14 @@ import Testing
         #expect(it.said == [])
         it.advance(to: 1000 + minute)
         #expect(it.said == ["vaddr-invalid medium open"])
-        #expect(it.findings[0].message == "4 MiB of 2 mappings (5 MiB) of c1 have no user address: qemu-a (pid 100) took it away, and nobody gave one back.")
-        it.at(2000 + minute, .map(Map(iommu: i1, iova: 0, size: 0x40_0000, readable: false, writable: false, vaddrOnly: true)), by: vmB)
+        #expect(
+            it.findings[0].message
+                == "4 MiB of 2 mappings (5 MiB) of c1 have no user address: qemu-a (pid 100) took it away, and nobody "
+                + "gave one back."
+        )
+        it.at(
+            2000 + minute,
+            .map(Map(iommu: i1, iova: 0, size: 0x40_0000, readable: false, writable: false, vaddrOnly: true)), by: vmB)
         #expect(it.said.last == "vaddr-invalid medium resolved")
     }
 
@@ -247,11 +271,18 @@ import Testing
     @Test func ordinaryMapsAreNoNewsOfTheirContainer() {
         var it = plain("no-open-device")
         for number in UInt64(1)...50 {
-            let map = it.graph.apply(Event(time: 100, actor: vmA, kind: .map(Map(iommu: i1, iova: number << 24, size: 0x1000))))
+            let map = it.graph.apply(
+                Event(time: 100, actor: vmA, kind: .map(Map(iommu: i1, iova: number << 24, size: 0x1000))))
             #expect(map.containerChange == .nothing && !map.isUnusual)
         }
-        let removal = it.graph.apply(Event(time: 100, actor: vmA, kind: .mappingRemoved(MappingRemoved(iommu: i1, iova: 1 << 24, size: 0x1000, cause: .request))))
-        let request = it.graph.apply(Event(time: 100, actor: vmA, kind: .unmapRequest(UnmapRequest(iommu: i1, iova: 1 << 24, size: 0x1000, flags: 0, result: 0))))
+        let removal = it.graph.apply(
+            Event(
+                time: 100, actor: vmA,
+                kind: .mappingRemoved(MappingRemoved(iommu: i1, iova: 1 << 24, size: 0x1000, cause: .request))))
+        let request = it.graph.apply(
+            Event(
+                time: 100, actor: vmA,
+                kind: .unmapRequest(UnmapRequest(iommu: i1, iova: 1 << 24, size: 0x1000, flags: 0, result: 0))))
         #expect(removal.containerChange == .nothing && request.containerChange == .nothing && !request.isUnusual)
     }
 }

@@ -8,7 +8,9 @@ import Testing
     /// The NIC is open in container 1, and 64 KiB of it are a dma-buf.
     private func exported() -> Host {
         var it = Host.peerToPeer(rules: [RuleRegistry.rule("dmabuf-revoked")!])
-        it.at(100, .dmaBuf(DMABuf(.export, key: 0xabc, device: nic, inode: 7, size: 0x1_0000, address: nicBar, ranges: 1)))
+        it.at(
+            100, .dmaBuf(DMABuf(.export, key: 0xabc, device: nic, inode: 7, size: 0x1_0000, address: nicBar, ranges: 1))
+        )
         return it
     }
 
@@ -21,8 +23,13 @@ import Testing
         #expect(it.said == [])
         it.advance(to: 5000)
         #expect(it.said == ["dmabuf-revoked low open"])
-        #expect(it.findings[0].since == 2000 && it.findings[0].actor == vmA && it.findings[0].container == ContainerID(1))
-        #expect(it.findings[0].message == "The dma-buf of 65536 bytes that qemu-a got of 0000:02:00.0 (inode 7) is revoked, though the device answers: nobody can map it.")
+        #expect(
+            it.findings[0].since == 2000 && it.findings[0].actor == vmA && it.findings[0].container == ContainerID(1))
+        #expect(
+            it.findings[0].message
+                == "The dma-buf of 65536 bytes that qemu-a got of 0000:02:00.0 (inode 7) is revoked, though the device "
+                + "answers: nobody can map it."
+        )
         it.at(6000, .dmaBuf(DMABuf(.restore, device: nic)))
         #expect(it.said.last == "dmabuf-revoked low resolved" && it.findings.last?.until == 6000)
     }

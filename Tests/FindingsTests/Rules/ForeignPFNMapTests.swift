@@ -16,8 +16,11 @@ import Testing
         it.mapNIC(2000)
         it.advance(to: 5000)
         #expect(it.said == ["foreign-pfnmap high open"])
-        #expect(it.findings[0].message == "BAR 0 of 0000:02:00.0 is mapped by c1 (qemu-a) at IOVA 0x80000000, though nobody had the device open through VFIO "
-            + "when that was done: the memory came from sysfs, /dev/mem or another driver.")
+        #expect(
+            it.findings[0].message
+                == "BAR 0 of 0000:02:00.0 is mapped by c1 (qemu-a) at IOVA 0x80000000, though nobody had the device "
+                + "open through VFIO "
+                + "when that was done: the memory came from sysfs, /dev/mem or another driver.")
         // Whoever opens it later: the mapping was never theirs.
         it.open(6000, by: vmB)
         it.advance(to: 9000)
@@ -48,7 +51,10 @@ import Testing
         #expect(it.said == [])
         // A snapshot tells of every device that is open.
         it.at(10_000, .snapshotBegin, by: host)
-        it.at(10_001, .snapshotDevice(SnapshotDevice(device: nic, group: nicGroup, openCount: 0, memoryEnabled: nil, power: .d0)), by: host)
+        it.at(
+            10_001,
+            .snapshotDevice(SnapshotDevice(device: nic, group: nicGroup, openCount: 0, memoryEnabled: nil, power: .d0)),
+            by: host)
         it.at(10_002, .snapshotEnd, by: host)
         it.mapNIC(11_000, iova: 0x1000_0000)
         it.advance(to: 20_000)
@@ -61,7 +67,11 @@ import Testing
         it.mapNIC(2000)
         it.at(2500, .snapshotBegin, by: host)
         it.at(2501, .extent(Extent(iova: 0x1000_0000, address: nicBar, size: size)))
-        it.at(2501, .map(Map(iommu: i1, iova: 0x1000_0000, size: size, deviceBytes: size, extentCount: 1, provenance: .snapshot)))
+        it.at(
+            2501,
+            .map(
+                Map(iommu: i1, iova: 0x1000_0000, size: size, deviceBytes: size, extentCount: 1, provenance: .snapshot))
+        )
         it.advance(to: 9000)
         #expect(it.said == [])
     }

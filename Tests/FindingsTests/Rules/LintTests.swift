@@ -20,7 +20,9 @@ import Testing
         it.unmapReturns(131, iova: 0x30_0000, size: 0x1000)
         it.unmapReturns(132, iova: 0, size: 0, flags: UnmapRequest.allFlag)
         it.unmapReturns(133, iova: 0x10_0000, size: 0, flags: UnmapRequest.vaddrFlag)
-        it.at(134, .map(Map(iommu: i1, iova: 0x10_0000, size: 0x10_0000, readable: false, writable: false, vaddrOnly: true)))
+        it.at(
+            134,
+            .map(Map(iommu: i1, iova: 0x10_0000, size: 0x10_0000, readable: false, writable: false, vaddrOnly: true)))
         #expect(it.said == [])
     }
 
@@ -31,8 +33,12 @@ import Testing
         for number in UInt64(0)..<1000 { it.mapRAM(200 + number, iova: 0x40_0000 + number << 12, result: -12) }
         #expect(it.said == ["map-failed low open"])
         let finding = it.findings[0]
-        #expect(finding.since == 200 && finding.time == 200 && finding.iova == 0x40_0000 && finding.size == 0x1000 && finding.actor == vmA)
-        #expect(finding.container == ContainerID(1) && finding.occurrences == 1 && finding.device == nil && finding.reachable == nil)
+        #expect(
+            finding.since == 200 && finding.time == 200 && finding.iova == 0x40_0000 && finding.size == 0x1000
+                && finding.actor == vmA)
+        #expect(
+            finding.container == ContainerID(1) && finding.occurrences == 1 && finding.device == nil
+                && finding.reachable == nil)
         #expect(it.engine.openFindings.map(\.occurrences) == [1000])
         it.at(5000, .iommuRelease(i1))
         #expect(it.said == ["map-failed low open", "map-failed low resolved"])
@@ -76,7 +82,9 @@ import Testing
         var it = plain()
         it.unmapReturns(200, iova: 0x50_0000, size: 0)
         #expect(it.said == ["unmap-mismatch info open"])
-        #expect(it.findings[0].message == "An unmap from 0x500000 in c1 (qemu-a) succeeded and removed nothing: there was no mapping.")
+        #expect(
+            it.findings[0].message
+                == "An unmap from 0x500000 in c1 (qemu-a) succeeded and removed nothing: there was no mapping.")
     }
 
     /// Up to Linux 5.19, for a process that did not make the mapping.
@@ -84,11 +92,18 @@ import Testing
         var it = plain()
         it.unmapReturns(200, iova: 0x10_0000, size: 0, by: vmB)
         #expect(it.said == ["unmap-mismatch low open"])
-        #expect(it.findings[0].message == "An unmap from 0x100000 in c1 (qemu-b) succeeded and removed nothing, but 0x100000…0x1fffff is mapped, made by qemu-a (pid 100).")
+        #expect(
+            it.findings[0].message
+                == "An unmap from 0x100000 in c1 (qemu-b) succeeded and removed nothing, but 0x100000…0x1fffff is "
+                + "mapped, made by qemu-a (pid 100)."
+        )
         it.mapRAM(300, iova: 0x10_0000, result: -17, by: vmB)
         #expect(it.said.last == "map-exists low open")
-        #expect(it.findings[1].message == "A map of 0x100000…0x100fff in c1 (qemu-b) failed with EEXIST: 0x100000…0x1fffff is mapped, by qemu-a (pid 100). "
-            + "An unmap request for it succeeded shortly before and removed nothing.")
+        #expect(
+            it.findings[1].message
+                == "A map of 0x100000…0x100fff in c1 (qemu-b) failed with EEXIST: 0x100000…0x1fffff is mapped, by "
+                + "qemu-a (pid 100). "
+                + "An unmap request for it succeeded shortly before and removed nothing.")
     }
 
     @Test func failureHalfWay() {
@@ -100,7 +115,11 @@ import Testing
         it.unmapReturns(202, iova: 0x10_0000, size: 0x40_0000, flags: 1, result: -14)
         it.unmapReturns(203, iova: 0x30_0000, size: 0x1000, by: vmB)
         #expect(it.said == ["unmap-mismatch medium open"])
-        #expect(it.findings[0].message == "An unmap of 0x100000…0x4fffff in c1 (qemu-a) failed with EFAULT, but 1 mapping (1 MiB) had been removed by then.")
+        #expect(
+            it.findings[0].message
+                == "An unmap of 0x100000…0x4fffff in c1 (qemu-a) failed with EFAULT, but 1 mapping (1 MiB) had been "
+                + "removed by then."
+        )
         it.unmapReturns(300, iova: 0x70_0000, size: 0x1000, result: -14)
         #expect(it.engine.openFindings.map(\.occurrences) == [1])
     }
@@ -110,7 +129,11 @@ import Testing
         it.remove(200, iova: 0x10_0000, size: 0x10_0000)
         it.unmapReturns(201, iova: 0x10_0000, size: 0x10_0000, requested: 0x40_0000)
         #expect(it.said == ["unmap-mismatch info open"])
-        #expect(it.findings[0].message == "An unmap of 0x100000…0x4fffff in c1 (qemu-a) succeeded and removed 1 MiB of 4 MiB: there was no other mapping.")
+        #expect(
+            it.findings[0].message
+                == "An unmap of 0x100000…0x4fffff in c1 (qemu-a) succeeded and removed 1 MiB of 4 MiB: there was no "
+                + "other mapping."
+        )
         #expect(it.findings[0].iova == 0x10_0000 && it.findings[0].size == 0x40_0000)
     }
 
@@ -120,8 +143,10 @@ import Testing
         it.remove(200, iova: 0x10_0000, size: 0x10_0000)
         it.unmapReturns(201, iova: 0x10_0000, size: 0x10_0000, requested: 0x20_0000)
         #expect(it.said == ["unmap-mismatch low open"])
-        #expect(it.findings[0].message == "An unmap of 0x100000…0x2fffff in c1 (qemu-a) succeeded and removed 1 MiB of 2 MiB, "
-            + "but 0x200000…0x200fff is mapped, made by qemu-b (pid 200).")
+        #expect(
+            it.findings[0].message
+                == "An unmap of 0x100000…0x2fffff in c1 (qemu-a) succeeded and removed 1 MiB of 2 MiB, "
+                + "but 0x200000…0x200fff is mapped, made by qemu-b (pid 200).")
     }
 
     /// type1, not type1v2.
@@ -130,7 +155,11 @@ import Testing
         it.remove(200, iova: 0x10_0000, size: 0x10_0000)
         it.unmapReturns(201, iova: 0x10_0000, size: 0x10_0000, requested: 0x1000)
         #expect(it.said == ["unmap-mismatch low open"])
-        #expect(it.findings[0].message == "An unmap of 0x100000…0x100fff in c1 (qemu-a) succeeded and removed 1 MiB: it was asked for 4 KiB, which ended within a mapping.")
+        #expect(
+            it.findings[0].message
+                == "An unmap of 0x100000…0x100fff in c1 (qemu-a) succeeded and removed 1 MiB: it was asked for 4 KiB, "
+                + "which ended within a mapping."
+        )
     }
 
     @Test func asMuchAsWasAskedForAndEverythingAtOnceAreInOrder() {
@@ -149,19 +178,26 @@ import Testing
     @Test func anEmptyUnmapCountsForAllItsRange() {
         var it = plain()
         it.unmapReturns(200, iova: 0x0, size: 0, requested: 0x40_0000, by: vmB)
-        #expect(it.findings[0].message.hasSuffix("succeeded and removed nothing, but 0x100000…0x1fffff is mapped, made by qemu-a (pid 100)."))
+        #expect(
+            it.findings[0].message.hasSuffix(
+                "succeeded and removed nothing, but 0x100000…0x1fffff is mapped, made by qemu-a (pid 100)."))
         it.mapRAM(300, iova: 0x10_0000, result: -17, by: vmB)
-        #expect(it.findings[1].message.hasSuffix("An unmap request for it succeeded shortly before and removed nothing."))
+        #expect(
+            it.findings[1].message.hasSuffix("An unmap request for it succeeded shortly before and removed nothing."))
     }
 
     // MARK: unmap-bisects
 
-    @Test(arguments: [(UInt64(0x18_0000), UInt64(0x8_0000)), (0x0, 0x18_0000), (0x18_0000, 0x1000), (0x10_0000, 0x1000)])
+    @Test(arguments: [
+        (UInt64(0x18_0000), UInt64(0x8_0000)), (0x0, 0x18_0000), (0x18_0000, 0x1000), (0x10_0000, 0x1000),
+    ])
     func aRangeThatCutsAMapping(iova: UInt64, size: UInt64) {
         var it = plain()
         it.unmapReturns(200, iova: iova, size: size, result: -22)
         #expect(it.said == ["unmap-bisects low open"])
-        #expect(it.findings[0].message.hasSuffix("failed with EINVAL: it would have cut the mapping 0x100000…0x1fffff, which is in force whole."))
+        #expect(
+            it.findings[0].message.hasSuffix(
+                "failed with EINVAL: it would have cut the mapping 0x100000…0x1fffff, which is in force whole."))
     }
 
     @Test func otherFailuresCutNothing() {
@@ -180,7 +216,11 @@ import Testing
         var it = plain()
         it.mapRAM(200, iova: 0x0, size: 0x40_0000, result: -17)
         #expect(it.said == ["map-exists low open"])
-        #expect(it.findings[0].message == "A map of 0x0…0x3fffff in c1 (qemu-a) failed with EEXIST: 0x100000…0x1fffff is mapped, by qemu-a (pid 100).")
+        #expect(
+            it.findings[0].message
+                == "A map of 0x0…0x3fffff in c1 (qemu-a) failed with EEXIST: 0x100000…0x1fffff is mapped, by qemu-a "
+                + "(pid 100)."
+        )
     }
 
     // MARK: map-failed
@@ -190,19 +230,27 @@ import Testing
         it.at(200, .memoryDecode(nic, enabled: false, by: .vfio))
         it.at(201, .map(Map(iommu: i1, iova: 0x9000_0000, size: size, result: -14)))
         #expect(it.said == ["map-failed info open"])
-        #expect(it.findings[0].message.hasSuffix("failed with EFAULT: the memory of 0000:02:00.0 does not answer now, and cannot be mapped."))
+        #expect(
+            it.findings[0].message.hasSuffix(
+                "failed with EFAULT: the memory of 0000:02:00.0 does not answer now, and cannot be mapped."))
         it.at(300, .memoryDecode(nic, enabled: true, by: .vfio))
         it.at(301, .map(Map(iommu: i1, iova: 0x9000_0000, size: size, result: -14)))
         #expect(it.said.last == "map-failed low open")
-        #expect(it.findings[1].message.hasSuffix("failed with EFAULT: a page of the range is not mapped in the process, or not with that access."))
+        #expect(
+            it.findings[1].message.hasSuffix(
+                "failed with EFAULT: a page of the range is not mapped in the process, or not with that access."))
     }
 
     @Test func partsOfABARThatWereReachedAreNamed() {
         var it = plain()
         it.at(200, .extent(Extent(iova: 0x9000_0000, address: nicBar + 0x1000, size: 0x1000)))
-        it.at(201, .map(Map(iommu: i1, iova: 0x9000_0000, size: 0x4000, result: -14, deviceBytes: 0x1000, extentCount: 1)))
+        it.at(
+            201, .map(Map(iommu: i1, iova: 0x9000_0000, size: 0x4000, result: -14, deviceBytes: 0x1000, extentCount: 1))
+        )
         #expect(it.said == ["map-failed low open"])
-        #expect(it.findings[0].device == nic && it.findings[0].bar == 0 && it.findings[0].barOffset == 0x1000 && it.findings[0].reachable == true)
+        #expect(
+            it.findings[0].device == nic && it.findings[0].bar == 0 && it.findings[0].barOffset == 0x1000
+                && it.findings[0].reachable == true)
         #expect(!it.findings[0].isOfMapping)
     }
 

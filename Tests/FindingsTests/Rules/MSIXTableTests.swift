@@ -13,7 +13,8 @@ import Testing
         info.msix = MSIXTable(bar: 0, offset: 0x8000, size: 0x50)
         it.at(120, .deviceInfo(info), by: host)
         it.at(130, .extent(Extent(iova: window, address: nicBar + offset, size: size)))
-        it.at(130, .map(Map(iommu: i1, iova: window, size: size, writable: writable, deviceBytes: size, extentCount: 1)))
+        it.at(
+            130, .map(Map(iommu: i1, iova: window, size: size, writable: writable, deviceBytes: size, extentCount: 1)))
         return it
     }
 
@@ -23,7 +24,11 @@ import Testing
         it.advance(to: 5000)
         #expect(it.said == ["stale-mapping critical open"])
         #expect(it.findings[0].holdsMSIXTable)
-        #expect(it.findings[0].message.hasSuffix("devices of c1 can still read and write it. It holds the MSI-X table: a stray write can raise arbitrary interrupts."))
+        #expect(
+            it.findings[0].message.hasSuffix(
+                "devices of c1 can still read and write it. It holds the MSI-X table: a stray write can raise "
+                    + "arbitrary interrupts."
+            ))
     }
 
     @Test func latentItIsHigh() {
@@ -34,7 +39,9 @@ import Testing
         #expect(it.said == ["stale-mapping high open"])
     }
 
-    @Test(arguments: [(0, 0x8000), (0x9000, 0x1000)] as [(UInt64, UInt64)]) func besideTheTableItIsNot(_ offset: UInt64, _ size: UInt64) {
+    @Test(arguments: [(0, 0x8000), (0x9000, 0x1000)] as [(UInt64, UInt64)]) func besideTheTableItIsNot(
+        _ offset: UInt64, _ size: UInt64
+    ) {
         var it = mapped(offset, size)
         it.close(1000)
         it.advance(to: 5000)
@@ -60,7 +67,8 @@ import Testing
         #expect(it.said == ["isolation-break critical open"] && it.findings[0].holdsMSIXTable)
     }
 
-    /// The kernel's word of a device that comes back does not hold the table; it is the same device.
+    /// The kernel's word of a device that comes back does not hold the table; it is the same
+    /// device.
     @Test func aRescanForgetsNoTable() {
         var it = mapped(0, 0x10000)
         it.at(1000, .deviceInfo(info(nic, group: nicGroup, bar: nicBar)), by: host)

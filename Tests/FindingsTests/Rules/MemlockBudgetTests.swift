@@ -33,7 +33,8 @@ struct MemlockBudgetTests {
         it.advance(to: 6000)
         #expect(it.said == ["memlock-budget low open"])
         #expect(it.findings[0].actor == vmA && it.findings[0].container == ContainerID(1))
-        #expect(it.findings[0].message.hasPrefix("qemu-a (pid 100) has 380 KiB pinned by mappings, and may lock 400 KiB"))
+        #expect(
+            it.findings[0].message.hasPrefix("qemu-a (pid 100) has 380 KiB pinned by mappings, and may lock 400 KiB"))
         for number in UInt64(0)..<5 { it.remove(7000 + number, iova: number << 16) }
         #expect(it.said.count == 1)
         it.remove(7010, iova: 5 << 16)
@@ -60,8 +61,12 @@ struct MemlockBudgetTests {
         #expect(it.said == [])
     }
 
-    /// What an inherited limit allowed, a lower one does not; a higher one, or CAP_IPC_LOCK, ends it.
-    @Test(arguments: [MemoryLock(limit: 0x100_0000, isLifted: false), MemoryLock(limit: nil, isLifted: false), MemoryLock(limit: 4096, isLifted: true)])
+    /// What an inherited limit allowed, a lower one does not; a higher one, or CAP_IPC_LOCK, ends
+    /// it.
+    @Test(arguments: [
+        MemoryLock(limit: 0x100_0000, isLifted: false), MemoryLock(limit: nil, isLifted: false),
+        MemoryLock(limit: 4096, isLifted: true),
+    ])
     func theLimitChanges(_ relieved: MemoryLock) {
         var it = start()
         it.describe(vmA, lock: MemoryLock(limit: nil, isLifted: false), at: 7)

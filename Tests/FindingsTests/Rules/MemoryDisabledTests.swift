@@ -9,7 +9,9 @@ import Testing
         it.advance(to: 5000)
         it.at(6000, .memoryDecode(nic, enabled: true, by: .vfio))
         #expect(it.said == ["memory-disabled medium open", "memory-disabled medium resolved"])
-        #expect(it.findings[0].reachable == false && it.findings[0].message.contains("memory decode is off in its command register"))
+        #expect(
+            it.findings[0].reachable == false
+                && it.findings[0].message.contains("memory decode is off in its command register"))
         #expect(it.findings[1].since == 1000 && it.findings[1].until == 6000)
     }
 
@@ -25,7 +27,8 @@ import Testing
         #expect(it.findings[0].message.contains("the device is in reset"))
     }
 
-    /// VFIO resets a device between the last descriptor's release and the last close, for as long as the device needs.
+    /// VFIO resets a device between the last descriptor's release and the last close, for as long
+    /// as the device needs.
     @Test func theResetOfALastCloseIsSilentHoweverLong() {
         var it = Host.peerToPeer()
         it.at(1000, .deviceClose(DeviceUse(device: nic, group: nicGroup)))

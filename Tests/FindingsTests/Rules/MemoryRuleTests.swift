@@ -27,8 +27,10 @@ import Testing
         it.advance(to: 5000)
         #expect(it.said == ["dead-mm low open"])
         #expect(it.findings[0].since == 1000 && it.findings[0].actor == vmA)
-        #expect(it.findings[0].message == "1 of 1 mapping (4 MiB) of c1 was made in an address space that is gone (qemu-a, pid 100): "
-            + "the pages stay pinned and open to the container's devices.")
+        #expect(
+            it.findings[0].message
+                == "1 of 1 mapping (4 MiB) of c1 was made in an address space that is gone (qemu-a, pid 100): "
+                + "the pages stay pinned and open to the container's devices.")
         it.remove(6000, iova: 0, size: 0x40_0000)
         #expect(it.said.last == "dead-mm low resolved")
     }
@@ -81,7 +83,9 @@ import Testing
     @Test func givenToAnotherProcess() {
         var it = plain("dead-mm", "creator-gone")
         it.unmapReturns(900, iova: 0, size: 0x40_0000, flags: UnmapRequest.vaddrFlag)
-        it.at(1000, .map(Map(iommu: i1, iova: 0, size: 0x40_0000, readable: false, writable: false, vaddrOnly: true)), by: vmB)
+        it.at(
+            1000, .map(Map(iommu: i1, iova: 0, size: 0x40_0000, readable: false, writable: false, vaddrOnly: true)),
+            by: vmB)
         it.at(1100, .processExit)
         it.advance(to: 9000)
         #expect(it.said == [])
@@ -108,7 +112,8 @@ import Testing
         #expect(it.said.last == "dead-mm low resolved")
     }
 
-    /// What a container counts of its mappings' makers is what its mappings say, whatever happens in whatever order.
+    /// What a container counts of its mappings' makers is what its mappings say, whatever happens
+    /// in whatever order.
     @Test(arguments: UInt64(1)...20) func makersAreCountedRight(seed: UInt64) {
         var state = seed
         func below(_ bound: UInt64) -> UInt64 {
@@ -124,7 +129,10 @@ import Testing
             if kind < 11, it.graph.hasExited(who.process) { continue }
             switch kind {
             case 0..<4: it.at(10 + step, .map(Map(iommu: side, iova: iova, size: 0x10_0000)), by: who)
-            case 4..<7: it.at(10 + step, .mappingRemoved(MappingRemoved(iommu: side, iova: iova, size: 0x10_0000, cause: .request)), by: who)
+            case 4..<7:
+                it.at(
+                    10 + step,
+                    .mappingRemoved(MappingRemoved(iommu: side, iova: iova, size: 0x10_0000, cause: .request)), by: who)
             case 7: it.at(10 + step, .map(Map(iommu: side, iova: iova, size: 0x10_0000, vaddrOnly: true)), by: who)
             case 8: it.at(10 + step, .processExec, by: who)
             case 9: if below(8) == 0 { it.at(10 + step, .processExit, by: who) }
@@ -137,7 +145,11 @@ import Testing
             for container in it.graph.containers {
                 var exited = 0, withoutMemory = 0
                 for mapping in it.graph.mappings(in: container.id) {
-                    if it.graph.isWithoutMemory(mapping) { withoutMemory += 1 } else if it.graph.hasExited(it.graph.actor(at: mapping.owner).process) { exited += 1 }
+                    if it.graph.isWithoutMemory(mapping) {
+                        withoutMemory += 1
+                    } else if it.graph.hasExited(it.graph.actor(at: mapping.owner).process) {
+                        exited += 1
+                    }
                 }
                 #expect(container.withoutMemory == withoutMemory && container.abandoned == exited, "step \(step)")
             }
@@ -148,7 +160,10 @@ import Testing
 
     private let i2 = IOMMUKey(0x2000)
 
-    private func map(_ iova: UInt64, _ kind: Backing.Kind, inode: UInt64 = 7, offset: UInt64 = 0, size: UInt64 = 0x10_0000, side: IOMMUKey) -> Event.Kind {
+    private func map(
+        _ iova: UInt64, _ kind: Backing.Kind, inode: UInt64 = 7, offset: UInt64 = 0, size: UInt64 = 0x10_0000,
+        side: IOMMUKey
+    ) -> Event.Kind {
         var map = Map(iommu: side, iova: iova, size: size)
         map.backing = Backing(kind: kind, device: 5, inode: inode, offset: offset)
         return .map(map)
@@ -170,9 +185,12 @@ import Testing
         it.at(200, map(0x5000_0000, .memfd, offset: 0x8_0000, side: i2), by: vmB)
         it.advance(to: 5000)
         #expect(it.said == ["shared-ram low open"])
-        #expect(it.findings[0].container == ContainerID(2) && it.findings[0].since == 200 && it.findings[0].actor == vmB)
-        #expect(it.findings[0].message == "512 KiB of a memfd (inode 7) are mapped in c2 (qemu-b, pid 200) and in c1 (qemu-a, pid 100): "
-            + "their devices share that memory.")
+        #expect(
+            it.findings[0].container == ContainerID(2) && it.findings[0].since == 200 && it.findings[0].actor == vmB)
+        #expect(
+            it.findings[0].message
+                == "512 KiB of a memfd (inode 7) are mapped in c2 (qemu-b, pid 200) and in c1 (qemu-a, pid 100): "
+                + "their devices share that memory.")
         it.remove(6000, iova: 0x1000_0000, size: 0x10_0000)
         #expect(it.said.last == "shared-ram low resolved")
     }
@@ -186,7 +204,9 @@ import Testing
             it.at(200, map(0x5000_0000, .anonymous, side: i2), by: other)
             it.advance(to: 5000)
             #expect(it.said == ["shared-ram \(severity) open"])
-            #expect(it.findings[0].message.contains("1 MiB of shared anonymous memory") && it.findings[0].message.contains("of two users") == (severity == "high"))
+            #expect(
+                it.findings[0].message.contains("1 MiB of shared anonymous memory")
+                    && it.findings[0].message.contains("of two users") == (severity == "high"))
         }
     }
 
@@ -222,7 +242,11 @@ import Testing
     /// The ordinary end: everything goes one by one, and nothing of it is kept.
     @Test func nothingIsKeptOfWhatIsUnmapped() {
         var it = two()
-        for number in UInt64(0)..<300 { it.at(100 + number, map(0x1000_0000 + number << 20, .memfd, inode: number % 3, offset: number << 20, side: i1)) }
+        for number in UInt64(0)..<300 {
+            it.at(
+                100 + number, map(0x1000_0000 + number << 20, .memfd, inode: number % 3, offset: number << 20, side: i1)
+            )
+        }
         it.at(500, map(0x5000_0000, .memfd, inode: 2, offset: 0x20_0000, side: i2), by: vmB)
         #expect(it.graph.commonMemory(of: ContainerID(2)).map(\.bytes) == [0x10_0000])
         #expect(it.graph.commonMemory(of: ContainerID(1)) == [])

@@ -26,8 +26,11 @@ import Testing
         it.advance(to: 5000)
         #expect(it.said == ["split-group info open"])
         #expect(it.findings[0].since == 5 && it.findings[0].actor == vmA && it.findings[0].device == nil)
-        #expect(it.findings[0].message == "c1 (qemu-a) has group 2 of 2 functions, which the IOMMU cannot tell apart; not open are 0000:02:00.1 (no driver): "
-            + "their DMA goes into the container's memory.")
+        #expect(
+            it.findings[0].message
+                == "c1 (qemu-a) has group 2 of 2 functions, which the IOMMU cannot tell apart; not open are "
+                + "0000:02:00.1 (no driver): "
+                + "their DMA goes into the container's memory.")
         it.at(6000, .groupDetach(nicGroup, c1))
         #expect(it.said.last == "split-group info resolved")
     }

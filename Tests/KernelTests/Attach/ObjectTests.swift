@@ -50,10 +50,15 @@ private final class OpenedObject {
 struct ObjectTests {
     @Test func everyProgramIsInTheHookTableAndEveryHookHasItsPrograms() throws {
         let inObject = try OpenedObject().programs
-        let inTable = Set(HookDefinition.all.flatMap(\.ways).flatMap(\.programs)).union(SnapshotPrograms.all).union(KeptBarWatch.programs)
-        #expect(inObject.subtracting(inTable).isEmpty, "programs that no hook loads: \(inObject.subtracting(inTable).sorted())")
+        let inTable = Set(HookDefinition.all.flatMap(\.ways).flatMap(\.programs)).union(SnapshotPrograms.all).union(
+            KeptBarWatch.programs)
+        #expect(
+            inObject.subtracting(inTable).isEmpty,
+            "programs that no hook loads: \(inObject.subtracting(inTable).sorted())")
         for hook in HookDefinition.all {
-            for way in hook.ways { #expect(way.programs.allSatisfy(inObject.contains), "\(hook.name) by \(way.how) of \(way.function)") }
+            for way in hook.ways {
+                #expect(way.programs.allSatisfy(inObject.contains), "\(hook.name) by \(way.how) of \(way.function)")
+            }
         }
     }
 
@@ -98,7 +103,8 @@ struct ObjectTests {
         #expect(map["extents"] == MemoryLayout<vs_map>.offset(of: \.extents))
         // What Swift reads of the cursor is its beginning.
         let cursor = object.members(of: "snapshot_cursor")
-        #expect(["next", "done", "found", "available_before", "available_after"].map { cursor[$0] } == [0, 8, 16, 24, 32])
+        #expect(
+            ["next", "done", "found", "available_before", "available_after"].map { cursor[$0] } == [0, 8, 16, 24, 32])
         #expect(object.members(of: "vs_driver")["bars"] == MemoryLayout<vs_driver>.offset(of: \.bars))
     }
 }
@@ -106,13 +112,22 @@ struct ObjectTests {
 @Suite("Where a snapshot looks")
 struct RootScanTests {
     @Test func variantsOfVFIODriversAreKnownByName() {
-        #expect(["vfio-pci", "mlx5_vfio_pci", "hisi-acc-vfio-pci", "nvgrace-gpu-vfio-pci"].allSatisfy(RootScan.isOfVFIO))
+        #expect(
+            ["vfio-pci", "mlx5_vfio_pci", "hisi-acc-vfio-pci", "nvgrace-gpu-vfio-pci"].allSatisfy(RootScan.isOfVFIO))
         #expect(!["pci-stub", "e1000e", "vfiox"].contains(where: RootScan.isOfVFIO))
     }
 
     @Test func deviceMappingsAreFoundInMaps() {
-        #expect(RootScan.deviceAddress(inMapsLine: "7f2a1c000000-7f2a1c010000 rw-s 20000000000 00:0e 1047      anon_inode:[vfio-device]") == 0x7f2a_1c00_0000)
-        #expect(RootScan.deviceAddress(inMapsLine: "7f2a1c000000-7f2a1c010000 rw-s 00000000 00:0e 1047         anon_inode:[perf_event]") == nil)
-        #expect(RootScan.deviceAddress(inMapsLine: "7ffd5c1f2000-7ffd5c1f6000 r--p 00000000 00:00 0            [vvar]") == nil)
+        #expect(
+            RootScan.deviceAddress(
+                inMapsLine: "7f2a1c000000-7f2a1c010000 rw-s 20000000000 00:0e 1047      anon_inode:[vfio-device]")
+                == 0x7f2a_1c00_0000)
+        #expect(
+            RootScan.deviceAddress(
+                inMapsLine: "7f2a1c000000-7f2a1c010000 rw-s 00000000 00:0e 1047         anon_inode:[perf_event]") == nil
+        )
+        #expect(
+            RootScan.deviceAddress(inMapsLine: "7ffd5c1f2000-7ffd5c1f6000 r--p 00000000 00:00 0            [vvar]")
+                == nil)
     }
 }

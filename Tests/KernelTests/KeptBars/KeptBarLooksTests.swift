@@ -6,14 +6,19 @@ import Testing
 /// Times in milliseconds.
 @Suite("Looks for BARs that are kept")
 struct KeptBarLooksTests {
-    private let area = KeptBarLooks.Area(process: ProcessKey(pid: 7, start: 1), device: 0x200, address: 0xf000_0000, size: 4096)
-    private let other = KeptBarLooks.Area(process: ProcessKey(pid: 8, start: 2), device: 0x200, address: 0xf000_0000, size: 4096)
+    private let area = KeptBarLooks.Area(
+        process: ProcessKey(pid: 7, start: 1), device: 0x200, address: 0xf000_0000, size: 4096)
+    private let other = KeptBarLooks.Area(
+        process: ProcessKey(pid: 8, start: 2), device: 0x200, address: 0xf000_0000, size: 4096)
 
     private func ms(_ time: UInt64) -> UInt64 { time * 1_000_000 }
 
-    /// One look, which takes a millisecond of CPU time: what it found to be news, and what has been let go.
-    private func look(_ looks: inout KeptBarLooks, at time: UInt64, finds areas: [KeptBarLooks.Area], isComplete: Bool = true,
-                      takes: UInt64 = 1, waits: UInt64 = 0) -> (told: [KeptBarLooks.Area], gone: [KeptBarLooks.Area]) {
+    /// One look, which takes a millisecond of CPU time: what it found to be news, and what has been
+    /// let go.
+    private func look(
+        _ looks: inout KeptBarLooks, at time: UInt64, finds areas: [KeptBarLooks.Area], isComplete: Bool = true,
+        takes: UInt64 = 1, waits: UInt64 = 0
+    ) -> (told: [KeptBarLooks.Area], gone: [KeptBarLooks.Area]) {
         looks.begin(at: ms(time))
         let told = areas.filter { looks.find($0) }
         return (told, looks.end(at: ms(time + takes + waits), cost: ms(takes), isComplete: isComplete))
@@ -51,7 +56,8 @@ struct KeptBarLooksTests {
         #expect(looks.due == .max)
     }
 
-    /// A zap or a fault under way, met by one look; and by another, later, with one in between that found all to be well.
+    /// A zap or a fault under way, met by one look; and by another, later, with one in between that
+    /// found all to be well.
     @Test func whatIsMetHalfWayIsNotTold() {
         var looks = KeptBarLooks()
         looks.request(at: 0)
@@ -76,7 +82,8 @@ struct KeptBarLooksTests {
         #expect(look(&looks, at: 2601, finds: []) == ([], [area]))
     }
 
-    /// A process forks on a loaded machine: the first looks meet the fork half way and take long. What it keeps is told all the same.
+    /// A process forks on a loaded machine: the first looks meet the fork half way and take long.
+    /// What it keeps is told all the same.
     @Test func firstLooksAreNotPutOff() {
         var looks = KeptBarLooks()
         looks.request(at: 0)
@@ -110,7 +117,8 @@ struct KeptBarLooksTests {
         #expect(looks.due == ms(19 * 3000 + 1901 + 1000))
     }
 
-    /// What is saved has a limit: after a quiet day an hour of forks costs its fiftieth and no more.
+    /// What is saved has a limit: after a quiet day an hour of forks costs its fiftieth and no
+    /// more.
     @Test func savingsHaveALimit() {
         var looks = KeptBarLooks()
         var time: UInt64 = 86_400_000

@@ -7,7 +7,7 @@ private typealias Run = IOMMUTable.Run
 /// Table pages by kernel address, and how often each was read.
 private final class FakeMemory {
     static let linearMap: UInt64 = 0xffff_8880_0000_0000
-    static let table: UInt64 = 3 // present: read and write
+    static let table: UInt64 = 3  // present: read and write
     static let large: UInt64 = 0x83
     static let page: UInt64 = 3
 
@@ -36,7 +36,8 @@ private final class FakeMemory {
         var address = root
         for above in stride(from: levels, to: level, by: -1) {
             let slot = Int(iova >> (12 + 9 * UInt64(above - 1)) & 511)
-            // Bits above 51 are not the address's: here execute-disable, and a bit that software uses.
+            // Bits above 51 are not the address's: here execute-disable, and a bit that software
+            // uses.
             if pages[address]![slot] == 0 { pages[address]![slot] = newPage() | Self.table | 1 << 63 | 1 << 52 }
             address = Self.linearMap + pages[address]![slot] & 0x000f_ffff_ffff_f000
         }
@@ -46,7 +47,8 @@ private final class FakeMemory {
     /// Leads `iova` to a physical address; `level` 1 is 4 KiB, 2 is 2 MiB, 3 is 1 GiB.
     func map(_ iova: UInt64, to physical: UInt64, level: Int = 1) {
         let address = table(level, of: iova)
-        pages[address]![Int(iova >> (12 + 9 * UInt64(level - 1)) & 511)] = physical | (level == 1 ? Self.page : Self.large) | 1 << 63
+        pages[address]![Int(iova >> (12 + 9 * UInt64(level - 1)) & 511)] =
+            physical | (level == 1 ? Self.page : Self.large) | 1 << 63
     }
 
     func read(_ address: UInt64, into entries: inout [UInt64]) -> Bool {
@@ -63,7 +65,9 @@ private final class FakeMemory {
         return runs(&table, iova, size: size, windows)
     }
 
-    func runs(_ table: inout IOMMUTable, _ iova: UInt64, size: UInt64, _ windows: [(first: UInt64, last: UInt64)] = everything) -> [Run] {
+    func runs(
+        _ table: inout IOMMUTable, _ iova: UInt64, size: UInt64, _ windows: [(first: UInt64, last: UInt64)] = everything
+    ) -> [Run] {
         table.runs(from: iova, last: iova &+ (size &- 1), within: windows) { read($0, into: &$1) }
     }
 }
@@ -80,7 +84,8 @@ struct IOMMUTableTests {
         let iova: UInt64 = 2 * mib - 0x2000
         for page in 0..<4 as Range<UInt64> { memory.map(iova + page << 12, to: bar + page << 12) }
         #expect(memory.runs(iova, size: 0x4000) == [Run(iova: iova, address: bar, size: 0x4000)])
-        #expect(memory.runs(iova + 0x1000, size: 0x1000) == [Run(iova: iova + 0x1000, address: bar + 0x1000, size: 0x1000)])
+        #expect(
+            memory.runs(iova + 0x1000, size: 0x1000) == [Run(iova: iova + 0x1000, address: bar + 0x1000, size: 0x1000)])
     }
 
     @Test(arguments: [3, 4, 5]) func everyLevelCounts(levels: Int) {
@@ -102,15 +107,24 @@ struct IOMMUTableTests {
         memory.map(0x1000, to: bar + 0x1000)
         memory.map(0x2000, to: bar)
         memory.map(0x3000, to: bar + 0x1000)
-        #expect(memory.runs(0x1000, size: 0x3000) == [Run(iova: 0x1000, address: bar + 0x1000, size: 0x1000), Run(iova: 0x2000, address: bar, size: 0x2000)])
+        #expect(
+            memory.runs(0x1000, size: 0x3000) == [
+                Run(iova: 0x1000, address: bar + 0x1000, size: 0x1000), Run(iova: 0x2000, address: bar, size: 0x2000),
+            ])
     }
 
     @Test func largePagesWithAnOffsetInside() {
         let memory = FakeMemory(levels: 4)
         memory.map(4 * mib, to: bar + 2 * mib, level: 2)
-        #expect(memory.runs(4 * mib + 0x5000, size: 0x3000) == [Run(iova: 4 * mib + 0x5000, address: bar + 2 * mib + 0x5000, size: 0x3000)])
+        #expect(
+            memory.runs(4 * mib + 0x5000, size: 0x3000) == [
+                Run(iova: 4 * mib + 0x5000, address: bar + 2 * mib + 0x5000, size: 0x3000)
+            ])
         memory.map(gib, to: 4 * gib, level: 3)
-        #expect(memory.runs(gib + 0x1234_5000, size: 0x2000) == [Run(iova: gib + 0x1234_5000, address: 4 * gib + 0x1234_5000, size: 0x2000)])
+        #expect(
+            memory.runs(gib + 0x1234_5000, size: 0x2000) == [
+                Run(iova: gib + 0x1234_5000, address: 4 * gib + 0x1234_5000, size: 0x2000)
+            ])
     }
 
     /// Begins in 4 KiB pages, goes on in a large one and ends in its middle.
@@ -118,8 +132,12 @@ struct IOMMUTableTests {
         let memory = FakeMemory(levels: 4)
         memory.map(2 * mib - 0x1000, to: bar + 2 * mib - 0x1000)
         memory.map(2 * mib, to: bar + 2 * mib, level: 2)
-        #expect(memory.runs(2 * mib - 0x1000, size: 0x9000) == [Run(iova: 2 * mib - 0x1000, address: bar + 2 * mib - 0x1000, size: 0x9000)])
-        #expect(memory.runs(2 * mib, size: 2 * mib + 0x1000) == [Run(iova: 2 * mib, address: bar + 2 * mib, size: 2 * mib)])
+        #expect(
+            memory.runs(2 * mib - 0x1000, size: 0x9000) == [
+                Run(iova: 2 * mib - 0x1000, address: bar + 2 * mib - 0x1000, size: 0x9000)
+            ])
+        #expect(
+            memory.runs(2 * mib, size: 2 * mib + 0x1000) == [Run(iova: 2 * mib, address: bar + 2 * mib, size: 2 * mib)])
         memory.map(4 * mib, to: bar + 4 * mib, level: 2)
         #expect(memory.runs(2 * mib, size: 3 * mib) == [Run(iova: 2 * mib, address: bar + 2 * mib, size: 3 * mib)])
     }
@@ -131,18 +149,24 @@ struct IOMMUTableTests {
         // No table at all for the 2 MiB in between, nor for the next GiB.
         memory.map(6 * mib, to: bar + 0x3000)
         memory.map(2 * gib, to: bar + 0x4000)
-        #expect(memory.runs(0, size: 2 * gib + 0x1000) == [
-            Run(iova: 0x1000, address: bar, size: 0x1000), Run(iova: 0x3000, address: bar + 0x2000, size: 0x1000),
-            Run(iova: 6 * mib, address: bar + 0x3000, size: 0x1000), Run(iova: 2 * gib, address: bar + 0x4000, size: 0x1000),
-        ])
+        #expect(
+            memory.runs(0, size: 2 * gib + 0x1000) == [
+                Run(iova: 0x1000, address: bar, size: 0x1000), Run(iova: 0x3000, address: bar + 0x2000, size: 0x1000),
+                Run(iova: 6 * mib, address: bar + 0x3000, size: 0x1000),
+                Run(iova: 2 * gib, address: bar + 0x4000, size: 0x1000),
+            ])
     }
 
     @Test func onlyWhatLiesInAWindowCounts() {
         let memory = FakeMemory(levels: 4)
         for page in 0..<8 as Range<UInt64> { memory.map(page << 12, to: bar + page << 12) }
-        #expect(memory.runs(0, size: 0x8000, [(bar + 0x2000, bar + 0x4fff)]) == [Run(iova: 0x2000, address: bar + 0x2000, size: 0x3000)])
-        #expect(memory.runs(0, size: 0x8000, [(bar, bar + 0xfff), (bar + 0x6000, .max)])
-            == [Run(iova: 0, address: bar, size: 0x1000), Run(iova: 0x6000, address: bar + 0x6000, size: 0x2000)])
+        #expect(
+            memory.runs(0, size: 0x8000, [(bar + 0x2000, bar + 0x4fff)]) == [
+                Run(iova: 0x2000, address: bar + 0x2000, size: 0x3000)
+            ])
+        #expect(
+            memory.runs(0, size: 0x8000, [(bar, bar + 0xfff), (bar + 0x6000, .max)])
+                == [Run(iova: 0, address: bar, size: 0x1000), Run(iova: 0x6000, address: bar + 0x6000, size: 0x2000)])
         #expect(memory.runs(0, size: 0x8000, [(0, bar - 1), (bar + 0x8000, .max)]).isEmpty)
         #expect(memory.runs(0, size: 0x8000, []).isEmpty)
     }

@@ -11,7 +11,9 @@
 #define WINDOW 0x200000ull
 #define SIZE 0x200000ull
 
-/* Makes a mapping stale, says so on `ready`, holds it for longer than any debounce, and cleans up. */
+/*
+ * Makes a mapping stale, says so on `ready`, holds it for longer than any debounce, and cleans up.
+ */
 static void hold_stale_mapping(int ready)
 {
 	struct container c = container_with("c1", &edu);
@@ -34,7 +36,10 @@ static void hold_stale_mapping(int ready)
 	container_close(&c);
 }
 
-/* As a daemon starts: a session of its own, forked twice, its ancestors gone before it does anything. */
+/*
+ * As a daemon starts: a session of its own, forked twice, its ancestors gone before it does
+ * anything.
+ */
 void stale_daemon(void)
 {
 	int gone[2];

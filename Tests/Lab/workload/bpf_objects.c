@@ -24,5 +24,6 @@ static unsigned count(int command)
 
 void bpf_objects(void)
 {
-	printf("programs %u\nmaps %u\nlinks %u\n", count(BPF_PROG_GET_NEXT_ID), count(BPF_MAP_GET_NEXT_ID), count(BPF_LINK_GET_NEXT_ID));
+	printf("programs %u\nmaps %u\nlinks %u\n", count(BPF_PROG_GET_NEXT_ID),
+	       count(BPF_MAP_GET_NEXT_ID), count(BPF_LINK_GET_NEXT_ID));
 }

@@ -16,8 +16,14 @@ struct device ivshmem = { .name = "ivshmem", .fd = -1, .group_fd = -1 };
 struct device testdev = { .name = "testdev", .fd = -1, .group_fd = -1 };
 struct device e1000e = { .name = "e1000e", .fd = -1, .group_fd = -1 };
 
-static const struct { unsigned id; struct device *device; } known[] = {
-	{ 0x123411e8, &edu }, { 0x1af41110, &ivshmem }, { 0x1b360005, &testdev }, { 0x808610d3, &e1000e },
+static const struct {
+	unsigned id;
+	struct device *device;
+} known[] = {
+	{ 0x123411e8, &edu },
+	{ 0x1af41110, &ivshmem },
+	{ 0x1b360005, &testdev },
+	{ 0x808610d3, &e1000e },
 };
 
 static unsigned read_number(const char *bdf, const char *name)
@@ -49,7 +55,8 @@ static int link_number(const char *bdf, const char *name)
 void device_describe(struct device *d)
 {
 	d->group = link_number(d->bdf, "iommu_group");
-	oracle("device", "\"device\":\"%s\",\"name\":\"%s\",\"group\":%d", d->bdf, d->name, d->group);
+	oracle("device", "\"device\":\"%s\",\"name\":\"%s\",\"group\":%d", d->bdf, d->name,
+	       d->group);
 }
 
 void devices_find(void)
@@ -60,7 +67,8 @@ void devices_find(void)
 	while (directory && (entry = readdir(directory))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		unsigned id = read_number(entry->d_name, "vendor") << 16 | read_number(entry->d_name, "device");
+		unsigned id = read_number(entry->d_name, "vendor") << 16 |
+			      read_number(entry->d_name, "device");
 
 		for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 			if (known[i].id == id) {
@@ -111,7 +119,8 @@ void driver_unbind(struct device *d)
 	snprintf(driver, sizeof(driver), "%s", driver_of(d));
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver/unbind", d->bdf);
 	result = write_file(path, d->bdf);
-	oracle_call("unbind", before, result, "\"device\":\"%s\",\"driver\":\"%s\"", d->bdf, driver);
+	oracle_call("unbind", before, result, "\"device\":\"%s\",\"driver\":\"%s\"", d->bdf,
+		    driver);
 }
 
 void driver_bind(struct device *d, const char *driver)
@@ -123,7 +132,8 @@ void driver_bind(struct device *d, const char *driver)
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override", d->bdf);
 	write_file(path, driver);
 	result = write_file("/sys/bus/pci/drivers_probe", d->bdf);
-	oracle_call("bind", before, result, "\"device\":\"%s\",\"driver\":\"%s\"", d->bdf, driver_of(d));
+	oracle_call("bind", before, result, "\"device\":\"%s\",\"driver\":\"%s\"", d->bdf,
+		    driver_of(d));
 }
 
 unsigned power_state(struct device *d)
@@ -155,10 +165,15 @@ void devices_by_id(unsigned id, const char *name, struct device *found, unsigned
 	unsigned seen = 0;
 
 	while (directory && (entry = readdir(directory))) {
-		if (entry->d_name[0] == '.' || (read_number(entry->d_name, "vendor") << 16 | read_number(entry->d_name, "device")) != id)
+		if (entry->d_name[0] == '.' || (read_number(entry->d_name, "vendor") << 16 |
+						read_number(entry->d_name, "device")) != id)
 			continue;
 		if (seen < count) {
-			found[seen] = (struct device){ .name = name, .fd = -1, .group_fd = -1, .group = link_number(entry->d_name, "iommu_group") };
+			found[seen] = (struct device){ .name = name,
+						       .fd = -1,
+						       .group_fd = -1,
+						       .group = link_number(entry->d_name,
+									    "iommu_group") };
 			snprintf(found[seen].bdf, sizeof(found[seen].bdf), "%.15s", entry->d_name);
 		}
 		seen++;
@@ -169,7 +184,8 @@ void devices_by_id(unsigned id, const char *name, struct device *found, unsigned
 		give_up(name, ENODEV);
 	qsort(found, count, sizeof(*found), by_address);
 	for (unsigned i = 0; i < count; i++)
-		oracle("device", "\"device\":\"%s\",\"name\":\"%s%u\",\"group\":%d", found[i].bdf, name, i + 1, found[i].group);
+		oracle("device", "\"device\":\"%s\",\"name\":\"%s%u\",\"group\":%d", found[i].bdf,
+		       name, i + 1, found[i].group);
 }
 
 uint64_t bar_address(struct device *d, unsigned bar, const char *when)
@@ -185,7 +201,9 @@ uint64_t bar_address(struct device *d, unsigned bar, const char *when)
 			sscanf(line, "%lx %lx", &start, &end);
 	if (file)
 		fclose(file);
-	oracle("bar-address", "\"device\":\"%s\",\"bar\":%u,\"address\":\"0x%lx\",\"last\":\"0x%lx\",\"when\":\"%s\"", d->bdf, bar, start, end, when);
+	oracle("bar-address",
+	       "\"device\":\"%s\",\"bar\":%u,\"address\":\"0x%lx\",\"last\":\"0x%lx\",\"when\":\"%s\"",
+	       d->bdf, bar, start, end, when);
 	return start;
 }
 
@@ -233,7 +251,8 @@ void device_eject(struct device *d)
 
 		if (!file)
 			continue;
-		int same = fgets(address, sizeof(address), file) && !strncmp(address, d->bdf, strlen("0000:00:00"));
+		int same = fgets(address, sizeof(address), file) &&
+			   !strncmp(address, d->bdf, strlen("0000:00:00"));
 
 		fclose(file);
 		if (!same)

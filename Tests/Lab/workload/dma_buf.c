@@ -1,4 +1,7 @@
-/* dma-bufs of device memory (Linux 6.19 and later): exported, revoked while the device cannot answer, given back, and forgotten once. */
+/*
+ * dma-bufs of device memory (Linux 6.19 and later): exported, revoked while the device cannot
+ * answer, given back, and forgotten once.
+ */
 #include "devices.h"
 #include "oracle.h"
 #include "scenarios.h"
@@ -20,7 +23,9 @@
 struct dma_buf_feature {
 	struct vfio_device_feature head;
 	uint32_t region, open_flags, flags, ranges;
-	struct { uint64_t offset, length; } range[2];
+	struct {
+		uint64_t offset, length;
+	} range[2];
 };
 
 struct wakeup_feature {
@@ -32,13 +37,18 @@ struct wakeup_feature {
 static int export(struct device *d, unsigned bar, unsigned ranges)
 {
 	struct dma_buf_feature f = {
-		.head = { .argsz = sizeof(f) - (2 - ranges) * sizeof(f.range[0]), .flags = VFIO_DEVICE_FEATURE_GET | FEATURE_DMA_BUF },
-		.region = bar, .open_flags = O_RDWR | O_CLOEXEC, .ranges = ranges, .range = { { 0, SIZE }, { SIZE, PAGE } },
+		.head = { .argsz = sizeof(f) - (2 - ranges) * sizeof(f.range[0]),
+			  .flags = VFIO_DEVICE_FEATURE_GET | FEATURE_DMA_BUF },
+		.region = bar,
+		.open_flags = O_RDWR | O_CLOEXEC,
+		.ranges = ranges,
+		.range = { { 0, SIZE }, { SIZE, PAGE } },
 	};
 	uint64_t before = boot_ns();
 	int fd = ioctl(d->fd, VFIO_DEVICE_FEATURE, &f);
 
-	oracle_call("dma-buf-export", before, fd < 0 ? -errno : 0, "\"device\":\"%s\",\"bar\":%u,\"size\":%llu,\"ranges\":%u", d->bdf, bar,
+	oracle_call("dma-buf-export", before, fd < 0 ? -errno : 0,
+		    "\"device\":\"%s\",\"bar\":%u,\"size\":%llu,\"ranges\":%u", d->bdf, bar,
 		    SIZE + (ranges - 1) * PAGE, ranges);
 	return fd;
 }
@@ -60,10 +70,14 @@ static int write_to(const char *path, const char *text)
 	return result;
 }
 
-/* A second witness: the kernel's own probe on the function that revokes, in the trace that the guest keeps. */
+/*
+ * A second witness: the kernel's own probe on the function that revokes, in the trace that the
+ * guest keeps.
+ */
 static void witness_begin(void)
 {
-	if (write_to("/sys/kernel/tracing/kprobe_events", "p:lab_move vfio_pci_core:vfio_pci_dma_buf_move revoked=%si:u8") ||
+	if (write_to("/sys/kernel/tracing/kprobe_events",
+		     "p:lab_move vfio_pci_core:vfio_pci_dma_buf_move revoked=%si:u8") ||
 	    write_to(TRACE "events/kprobes/lab_move/enable", "1"))
 		give_up("kprobe_events", errno);
 }
@@ -77,12 +91,15 @@ static void witness_end(void)
 	char line[512];
 
 	while (trace && fgets(line, sizeof(line), trace)) {
-		const char *what = strstr(line, ": lab_move:"), *stamp = what, *value = strstr(line, "revoked=");
+		const char *what = strstr(line, ": lab_move:"), *stamp = what,
+			   *value = strstr(line, "revoked=");
 
 		while (stamp && stamp > line && stamp[-1] != ' ')
 			stamp--;
-		if (what && value && sscanf(stamp, "%lu.%lu", &seconds, &micros) == 2 && sscanf(value, "revoked=%u", &revoked) == 1)
-			oracle("dma-buf-move", "\"revoked\":%u,\"t\":%lu", revoked, (seconds * 1000000 + micros) * 1000);
+		if (what && value && sscanf(stamp, "%lu.%lu", &seconds, &micros) == 2 &&
+		    sscanf(value, "revoked=%u", &revoked) == 1)
+			oracle("dma-buf-move", "\"revoked\":%u,\"t\":%lu", revoked,
+			       (seconds * 1000000 + micros) * 1000);
 	}
 	if (trace)
 		fclose(trace);
@@ -90,17 +107,24 @@ static void witness_end(void)
 	write_to("/sys/kernel/tracing/kprobe_events", "-:lab_move");
 }
 
-/* The device falls asleep, and what wakes it is not its user: the kernel gives its memory back, and not its dma-bufs. */
+/*
+ * The device falls asleep, and what wakes it is not its user: the kernel gives its memory back, and
+ * not its dma-bufs.
+ */
 static void sleep_and_be_woken(struct device *d)
 {
 	int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	struct wakeup_feature f = {
-		.head = { .argsz = sizeof(f), .flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP }, .eventfd = event,
+		.head = { .argsz = sizeof(f),
+			  .flags = VFIO_DEVICE_FEATURE_SET |
+				   VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP },
+		.eventfd = event,
 	};
 	char path[96];
 	uint64_t before = boot_ns(), woken = 0;
 
-	oracle_call("low-power-entry", before, ioctl(d->fd, VFIO_DEVICE_FEATURE, &f) ? -errno : 0, "\"device\":\"%s\"", d->bdf);
+	oracle_call("low-power-entry", before, ioctl(d->fd, VFIO_DEVICE_FEATURE, &f) ? -errno : 0,
+		    "\"device\":\"%s\"", d->bdf);
 	usleep(300000);
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/power/control", d->bdf);
 	before = boot_ns();
@@ -117,7 +141,10 @@ static void sleep_and_be_woken(struct device *d)
 void dma_buf(void)
 {
 	struct container c = container_with("c1", &e1000e);
-	struct dma_buf_feature probe = { .head = { .argsz = sizeof(probe.head), .flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_PROBE | FEATURE_DMA_BUF } };
+	struct dma_buf_feature probe = { .head = { .argsz = sizeof(probe.head),
+						   .flags = VFIO_DEVICE_FEATURE_GET |
+							    VFIO_DEVICE_FEATURE_PROBE |
+							    FEATURE_DMA_BUF } };
 	int offered = ioctl(e1000e.fd, VFIO_DEVICE_FEATURE, &probe) == 0;
 
 	oracle("dma-buf", "\"offered\":%s,\"t_after\":%lu", offered ? "true" : "false", boot_ns());

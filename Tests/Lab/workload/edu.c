@@ -47,7 +47,8 @@ void edu_stop(struct engine *e)
 uint32_t edu_peek(struct engine *e, uint64_t iova)
 {
 	e->ram[0] = 0x0badf00d;
-	transfer(e, EDU_RAM, DMA_BUFFER, 0);	/* so that a read that fails does not show an older one's word */
+	/* so that a read that fails does not show an older one's word */
+	transfer(e, EDU_RAM, DMA_BUFFER, 0);
 	transfer(e, iova, DMA_BUFFER, 0);
 	transfer(e, DMA_BUFFER, EDU_RAM, TO_BUS);
 	return *(volatile uint32_t *)e->ram;
@@ -65,12 +66,16 @@ void edu_reads(struct engine *e, uint64_t iova, uint32_t expected, const char *m
 	uint64_t before = boot_ns();
 	uint32_t word = edu_peek(e, iova);
 
-	oracle_call("edu-dma", before, 0, "\"iova\":\"0x%lx\",\"direction\":\"read\",\"ok\":%s,\"word\":\"0x%x\",\"meaning\":\"%s\"", iova,
-		    word == expected ? "true" : "false", word, meaning);
+	oracle_call(
+		"edu-dma", before, 0,
+		"\"iova\":\"0x%lx\",\"direction\":\"read\",\"ok\":%s,\"word\":\"0x%x\",\"meaning\":\"%s\"",
+		iova, word == expected ? "true" : "false", word, meaning);
 }
 
 void edu_wrote(uint64_t iova, uint32_t word, uint32_t seen, const char *meaning)
 {
-	oracle("edu-dma", "\"iova\":\"0x%lx\",\"direction\":\"write\",\"ok\":%s,\"word\":\"0x%x\",\"t_after\":%lu,\"meaning\":\"%s\"", iova,
-	       word == seen ? "true" : "false", seen, boot_ns(), meaning);
+	oracle("edu-dma",
+	       "\"iova\":\"0x%lx\",\"direction\":\"write\",\"ok\":%s,\"word\":\"0x%x\","
+	       "\"t_after\":%lu,\"meaning\":\"%s\"",
+	       iova, word == seen ? "true" : "false", seen, boot_ns(), meaning);
 }

@@ -4,24 +4,30 @@
 
 #include "vfio.h"
 
-/* A container that edu is in, edu's registers, and one page of RAM at EDU_RAM that DMA can be seen in. */
+/*
+ * A container that edu is in, edu's registers, and one page of RAM at EDU_RAM that DMA can be seen
+ * in.
+ */
 struct engine {
 	struct container *container;
 	volatile uint32_t *registers;
 	uint32_t *ram;
 };
 
-#define EDU_RAM 0x100000ull	/* IOVA; edu's addresses have 28 bits */
+#define EDU_RAM 0x100000ull /* IOVA; edu's addresses have 28 bits */
 
 /* Maps edu's registers (edu is open in `c`) and the page of RAM. */
 struct engine edu_start(struct container *c);
-void edu_stop(struct engine *e);	/* unmaps the page, and edu's registers */
+void edu_stop(struct engine *e); /* unmaps the page, and edu's registers */
 
 /* Has edu read or write one word at an IOVA, by way of the RAM page. Each takes about 200 ms. */
 uint32_t edu_peek(struct engine *e, uint64_t iova);
 void edu_poke(struct engine *e, uint64_t iova, uint32_t word);
 
-/* The same as a statement in the oracle: edu read `expected` there, or wrote `word` and `seen` shows it. */
+/*
+ * The same as a statement in the oracle: edu read `expected` there, or wrote `word` and `seen`
+ * shows it.
+ */
 void edu_reads(struct engine *e, uint64_t iova, uint32_t expected, const char *meaning);
 void edu_wrote(uint64_t iova, uint32_t word, uint32_t seen, const char *meaning);
 

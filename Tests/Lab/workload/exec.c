@@ -1,4 +1,7 @@
-/* A program that keeps VFIO's files open and runs another: with its mappings forgotten, or handed on by a live update. */
+/*
+ * A program that keeps VFIO's files open and runs another: with its mappings forgotten, or handed
+ * on by a live update.
+ */
 #define _GNU_SOURCE
 #include "edu.h"
 #include "oracle.h"
@@ -35,7 +38,8 @@ static void tell_locked(const char *when)
 	}
 	if (status)
 		fclose(status);
-	oracle("locked-memory", "\"when\":\"%s\",\"kib\":%lu,\"pinned_kib\":%lu", when, locked, pinned);
+	oracle("locked-memory", "\"when\":\"%s\",\"kib\":%lu,\"pinned_kib\":%lu", when, locked,
+	       pinned);
 }
 
 static void keep(int from, int to)
@@ -137,7 +141,8 @@ void exit_kept(void)
 	if (child == 0)
 		_exit(dma_map(&c, ram_new(SIZE), MEMORY, SIZE) != 0);
 	waitpid(child, &status, 0);
-	oracle("stopped", "\"where\":\"after the child's exit\",\"child\":%d,\"t_after\":%lu", child, boot_ns());
+	oracle("stopped", "\"where\":\"after the child's exit\",\"child\":%d,\"t_after\":%lu",
+	       child, boot_ns());
 	raise(SIGSTOP);
 	end(&c);
 }
@@ -173,7 +178,8 @@ static struct container take_away(void)
 	uint64_t before = boot_ns();
 	int64_t taken = dma_unmap_quietly(&c, MEMORY, SIZE, VFIO_DMA_UNMAP_FLAG_VADDR);
 
-	oracle_call("vaddr-take", before, taken < 0 ? taken : 0, "\"iova\":\"0x%llx\",\"size\":%llu", MEMORY, SIZE);
+	oracle_call("vaddr-take", before, taken < 0 ? taken : 0,
+		    "\"iova\":\"0x%llx\",\"size\":%llu", MEMORY, SIZE);
 	if (taken != (int64_t)SIZE)
 		give_up("VFIO_DMA_UNMAP_FLAG_VADDR", EINVAL);
 	return c;
@@ -196,7 +202,8 @@ void live_update_next(void)
 		uint64_t before = boot_ns();
 		int result = dma_map_quietly(&c, ram, MEMORY, SIZE, VFIO_DMA_MAP_FLAG_VADDR);
 
-		oracle_call("vaddr-give", before, result, "\"iova\":\"0x%llx\",\"size\":%llu", MEMORY, SIZE);
+		oracle_call("vaddr-give", before, result, "\"iova\":\"0x%llx\",\"size\":%llu",
+			    MEMORY, SIZE);
 		tell_locked("given back");
 	} else {
 		dma_map(&c, ram, MEMORY, SIZE);
@@ -220,7 +227,8 @@ void live_update_forgotten(void)
 	settle();
 	settle();
 	if (can_update(&c)) {
-		edu_reads(&e, MEMORY + 16, WORD, "device reads memory that the kernel has no address for");
+		edu_reads(&e, MEMORY + 16, WORD,
+			  "device reads memory that the kernel has no address for");
 		dma_unmap(&c, MEMORY, SIZE);
 	}
 	edu_stop(&e);

@@ -17,13 +17,16 @@
 #define SECRET 0x5ec2e700u
 #define FORGED 0xf0f0f0f0u
 #define E1000E_SIZE 0x20000ull
-#define E1000E_RAL0 0x5400	/* first four bytes of the MAC address */
+#define E1000E_RAL0 0x5400 /* first four bytes of the MAC address */
 
 /* Descriptors of the pipes between given-away and its victim, which is a program of its own. */
 #define TO_VICTIM 60
 #define FROM_VICTIM 61
 
-/* The new owner: opens the device in its own container, keeps a secret in it, and looks at what becomes of it. */
+/*
+ * The new owner: opens the device in its own container, keeps a secret in it, and looks at what
+ * becomes of it.
+ */
 void given_away_victim(void)
 {
 	prctl(PR_SET_NAME, "victim");
@@ -33,7 +36,8 @@ void given_away_victim(void)
 	bar[4] = SECRET;
 	say(FROM_VICTIM);
 	hear(TO_VICTIM);
-	edu_wrote(WINDOW + 16, FORGED, bar[4], "the old container's device overwrote the new owner's memory");
+	edu_wrote(WINDOW + 16, FORGED, bar[4],
+		  "the old container's device overwrote the new owner's memory");
 	say(FROM_VICTIM);
 	hear(TO_VICTIM);
 	bar_free((void *)bar, SIZE);
@@ -83,7 +87,8 @@ void given_away(void)
 	pid_t victim = start_victim(&to, &from);
 
 	hear(from);
-	edu_reads(&e, WINDOW + 16, SECRET, "the old container's device read the new owner's secret");
+	edu_reads(&e, WINDOW + 16, SECRET,
+		  "the old container's device read the new owner's secret");
 	edu_poke(&e, WINDOW + 16, FORGED);
 	say(to);
 	hear(from);
@@ -98,7 +103,10 @@ void given_away(void)
 	container_close(&c);
 }
 
-/* The host takes e1000e back and its own driver runs it, while edu's container still reaches its registers. */
+/*
+ * The host takes e1000e back and its own driver runs it, while edu's container still reaches its
+ * registers.
+ */
 void host_driver(void)
 {
 	struct container c = container_with("c1", &edu);
@@ -115,7 +123,8 @@ void host_driver(void)
 	driver_unbind(&e1000e);
 	driver_bind(&e1000e, "e1000e");
 	settle();
-	edu_reads(&e, WINDOW + E1000E_RAL0, address, "the old container's device read a register of the host's network card");
+	edu_reads(&e, WINDOW + E1000E_RAL0, address,
+		  "the old container's device read a register of the host's network card");
 	dma_unmap(&c, WINDOW, E1000E_SIZE);
 	driver_unbind(&e1000e);
 	driver_bind(&e1000e, "vfio-pci");

@@ -1,4 +1,7 @@
-/* What no descriptor of a task shows: a device held by a BAR mapping alone, and one whose descriptors are all on their way through a socket. */
+/*
+ * What no descriptor of a task shows: a device held by a BAR mapping alone, and one whose
+ * descriptors are all on their way through a socket.
+ */
 #include "oracle.h"
 #include "scenarios.h"
 #include "vfio.h"
@@ -47,7 +50,10 @@ void held_in_flight(void)
 	int pair[2], descriptors[3] = { c.fd, ivshmem.group_fd, ivshmem.fd };
 	char byte = 0, control[CMSG_SPACE(sizeof(descriptors))] = {};
 	struct iovec data = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct msghdr message = { .msg_iov = &data,
+				  .msg_iovlen = 1,
+				  .msg_control = control,
+				  .msg_controllen = sizeof(control) };
 	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))

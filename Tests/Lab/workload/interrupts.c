@@ -1,4 +1,7 @@
-/* A machine that does not remap interrupts: VFIO refuses a group until the administrator says that it may be unsafe. */
+/*
+ * A machine that does not remap interrupts: VFIO refuses a group until the administrator says that
+ * it may be unsafe.
+ */
 #include "oracle.h"
 #include "scenarios.h"
 #include "vfio.h"
@@ -24,7 +27,10 @@ static void allow(const char *text)
 		give_up(PARAMETER, -result);
 }
 
-/* Whether the kernel said at boot that it remaps interrupts: each line of the interrupt controller is named after it. */
+/*
+ * Whether the kernel said at boot that it remaps interrupts: each line of the interrupt controller
+ * is named after it.
+ */
 static void remapping(void)
 {
 	char line[512];
@@ -37,7 +43,8 @@ static void remapping(void)
 	}
 	if (file)
 		fclose(file);
-	oracle("remapping", "\"remapped\":%s,\"plain\":%s", remapped ? "true" : "false", plain ? "true" : "false");
+	oracle("remapping", "\"remapped\":%s,\"plain\":%s", remapped ? "true" : "false",
+	       plain ? "true" : "false");
 }
 
 void unsafe_interrupts(void)

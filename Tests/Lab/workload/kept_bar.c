@@ -26,8 +26,10 @@ static pid_t fork_told(const char *role)
 	if (pipe(to_child) || pipe(to_parent) || (child = fork()) < 0)
 		give_up("fork", errno);
 	if (child)
-		oracle_call("fork", begun, 0, "\"child\":%d,\"role\":\"%s\",\"device\":\"%s\",\"bar\":%d,\"bar_offset\":%llu,\"size\":%llu", child, role,
-			    ivshmem.bdf, IVSHMEM_BAR, OFFSET, SIZE);
+		oracle_call(
+			"fork", begun, 0,
+			"\"child\":%d,\"role\":\"%s\",\"device\":\"%s\",\"bar\":%d,\"bar_offset\":%llu,\"size\":%llu",
+			child, role, ivshmem.bdf, IVSHMEM_BAR, OFFSET, SIZE);
 	return child;
 }
 
@@ -103,7 +105,10 @@ void child_keeps_bar(void)
 	end(&c);
 }
 
-/* What leaves nothing behind: a parent alone, a child that has unmapped it and one that never had it, and a child with a mapping of its own. */
+/*
+ * What leaves nothing behind: a parent alone, a child that has unmapped it and one that never had
+ * it, and a child with a mapping of its own.
+ */
 void child_lets_bar_go(void)
 {
 	struct container c;
@@ -154,7 +159,10 @@ void child_lets_bar_go(void)
 	end(&c);
 }
 
-/* The same without a tool, up to where the child could read it: it stays so until the parent goes on. */
+/*
+ * The same without a tool, up to where the child could read it: it stays so until the parent goes
+ * on.
+ */
 void held_by_child(void)
 {
 	struct container c;
@@ -186,9 +194,12 @@ void moved_bar(void)
 	uint64_t begun = boot_ns();
 	volatile uint32_t *moved = mmap(NULL, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (moved == MAP_FAILED || mremap((void *)bar, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)moved) != moved)
+	if (moved == MAP_FAILED ||
+	    mremap((void *)bar, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)moved) != moved)
 		give_up("mremap", errno);
-	oracle_call("mremap", begun, 0, "\"device\":\"%s\",\"bar\":%d,\"bar_offset\":%llu,\"size\":%llu", ivshmem.bdf, IVSHMEM_BAR, OFFSET, SIZE);
+	oracle_call("mremap", begun, 0,
+		    "\"device\":\"%s\",\"bar\":%d,\"bar_offset\":%llu,\"size\":%llu", ivshmem.bdf,
+		    IVSHMEM_BAR, OFFSET, SIZE);
 	settle();
 	settle();
 	memory_decode(&ivshmem, 0);

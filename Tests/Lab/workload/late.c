@@ -1,4 +1,7 @@
-/* Programs that stop themselves (SIGSTOP) where a step of guest/commands wants to begin something; it lets them go on (SIGCONT). */
+/*
+ * Programs that stop themselves (SIGSTOP) where a step of guest/commands wants to begin something;
+ * it lets them go on (SIGCONT).
+ */
 #include "edu.h"
 #include "oracle.h"
 #include "scenarios.h"
@@ -10,7 +13,7 @@
 #define SIZE 0x200000ull
 #define BASE 0x1000000ull
 #define BEFORE 0x5eed0001u
-#define LIMIT 65535	/* vfio_iommu_type1's dma_entry_limit */
+#define LIMIT 65535 /* vfio_iommu_type1's dma_entry_limit */
 
 static void stop_here(const char *where)
 {
@@ -55,14 +58,18 @@ void held_full(void)
 	stop_here("ready");
 	before = boot_ns();
 	for (int i = 0; i < LIMIT; i++)
-		failed += dma_map_quietly(&c, ram + i % 16 * PAGE, BASE + i * PAGE, PAGE, VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE) != 0;
-	oracle_call("map-many", before, 0,
-		    "\"container\":\"c1\",\"iova\":\"0x%llx\",\"stride\":%llu,\"size\":%llu,\"count\":%d,\"failed\":%d", BASE, PAGE, PAGE, LIMIT, failed);
+		failed += dma_map_quietly(&c, ram + i % 16 * PAGE, BASE + i * PAGE, PAGE,
+					  VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE) != 0;
+	oracle_call(
+		"map-many", before, 0,
+		"\"container\":\"c1\",\"iova\":\"0x%llx\",\"stride\":%llu,\"size\":%llu,\"count\":%d,\"failed\":%d",
+		BASE, PAGE, PAGE, LIMIT, failed);
 	oracle("dma-available", "\"container\":\"c1\",\"available\":%ld", dma_available(c.fd));
 	stop_here("full");
 	before = boot_ns();
 	unmapped = dma_unmap_quietly(&c, BASE, LIMIT * PAGE, 0);
-	oracle_call("unmap-many", before, 0, "\"container\":\"c1\",\"count\":1,\"unmapped\":%ld", unmapped);
+	oracle_call("unmap-many", before, 0, "\"container\":\"c1\",\"count\":1,\"unmapped\":%ld",
+		    unmapped);
 	device_release(&edu);
 	group_close(&edu);
 	container_close(&c);

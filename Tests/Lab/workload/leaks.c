@@ -1,4 +1,7 @@
-/* Mappings that nobody looks after: no device open, no descriptor of the container, their maker gone; and requests that look like mistakes. */
+/*
+ * Mappings that nobody looks after: no device open, no descriptor of the container, their maker
+ * gone; and requests that look like mistakes.
+ */
 #include "edu.h"
 #include "oracle.h"
 #include "scenarios.h"
@@ -37,7 +40,9 @@ void no_open_device(void)
 	ram_free(ram, SIZE);
 }
 
-/* The container's last descriptor is closed before its device: DMA goes on, and nobody can unmap. */
+/*
+ * The container's last descriptor is closed before its device: DMA goes on, and nobody can unmap.
+ */
 void no_container_fd(void)
 {
 	struct container c = container_with("c1", &edu);
@@ -46,13 +51,17 @@ void no_container_fd(void)
 	container_close(&c);
 	settle();
 	e.ram[64] = WORD;
-	edu_reads(&e, EDU_RAM + 256, WORD, "device reads RAM though no descriptor of its container is left");
+	edu_reads(&e, EDU_RAM + 256, WORD,
+		  "device reads RAM though no descriptor of its container is left");
 	bar_free((void *)e.registers, PAGE);
 	device_release(&edu);
 	tear_down(&edu, PAGE);
 }
 
-/* A child maps memory of its own into the container and exits: its pages stay pinned, and the device reads them. */
+/*
+ * A child maps memory of its own into the container and exits: its pages stay pinned, and the
+ * device reads them.
+ */
 void creator_gone(void)
 {
 	struct container c = container_with("c1", &edu);
@@ -88,7 +97,8 @@ void foreign_pfnmap(void)
 	bar[4] = WORD;
 	dma_map(&c, (void *)bar, WINDOW, WINDOW_SIZE);
 	settle();
-	edu_reads(&e, WINDOW + 16, WORD, "device reads the memory of a device that nobody has opened");
+	edu_reads(&e, WINDOW + 16, WORD,
+		  "device reads the memory of a device that nobody has opened");
 	dma_unmap(&c, WINDOW, WINDOW_SIZE);
 	bar_free((void *)bar, WINDOW_SIZE);
 	edu_stop(&e);
@@ -105,9 +115,10 @@ void mistakes(void)
 
 	dma_map(&c, ram, MEMORY, 4 * PAGE);
 	dma_map_flags(&c, ram + 8 * PAGE, MEMORY + 8 * PAGE, PAGE, VFIO_DMA_MAP_FLAG_WRITE);
-	dma_unmap(&c, MEMORY + 0x800000, PAGE);			/* nothing is there */
-	dma_map(&c, ram, MEMORY + 2 * PAGE, PAGE);		/* EEXIST */
-	dma_unmap(&c, MEMORY + PAGE, PAGE);			/* the middle of a mapping: EINVAL */
+	dma_unmap(&c, MEMORY + 0x800000, PAGE);	   /* nothing is there */
+	dma_map(&c, ram, MEMORY + 2 * PAGE, PAGE); /* EEXIST */
+	/* the middle of a mapping: EINVAL */
+	dma_unmap(&c, MEMORY + PAGE, PAGE);
 	settle();
 	dma_unmap(&c, MEMORY, 4 * PAGE);
 	dma_unmap(&c, MEMORY + 8 * PAGE, PAGE);

@@ -52,7 +52,8 @@ void sigkill(void)
 
 	kill(child, SIGKILL);
 	waitpid(child, &status, 0);
-	oracle_call("killed", begun, 0, "\"child\":%d,\"status\":%d,\"bytes\":%llu", child, status, MEMORY_SIZE + SIZE + PAGE);
+	oracle_call("killed", begun, 0, "\"child\":%d,\"status\":%d,\"bytes\":%llu", child, status,
+		    MEMORY_SIZE + SIZE + PAGE);
 	release_end(&ivshmem, begun);
 	release_end(&edu, begun);
 	settle();
@@ -64,7 +65,10 @@ void sigkill(void)
 	container_close(&c);
 }
 
-/* A duplicate, then a BAR mapping alone, keeps the device open; only the last of them going is a release. */
+/*
+ * A duplicate, then a BAR mapping alone, keeps the device open; only the last of them going is a
+ * release.
+ */
 void dup_outlives(void)
 {
 	struct container c = container_with("c1", &edu);
@@ -79,12 +83,15 @@ void dup_outlives(void)
 
 	int copy = fcntl(ivshmem.fd, F_DUPFD_CLOEXEC, 0);
 
-	oracle("dup", "\"what\":\"device\",\"device\":\"%s\",\"ret\":%d,\"t_after\":%lu", ivshmem.bdf, copy < 0 ? -errno : 0, boot_ns());
+	oracle("dup", "\"what\":\"device\",\"device\":\"%s\",\"ret\":%d,\"t_after\":%lu",
+	       ivshmem.bdf, copy < 0 ? -errno : 0, boot_ns());
 	device_close(&ivshmem);
 	settle();
 	ivshmem.fd = copy;
 	device_close(&ivshmem);
-	oracle("note", "\"text\":\"no descriptor of the device is left, its BAR is still mapped\",\"t_after\":%lu", boot_ns());
+	oracle("note",
+	       "\"text\":\"no descriptor of the device is left, its BAR is still mapped\",\"t_after\":%lu",
+	       boot_ns());
 	settle();
 	edu_reads(&e, WINDOW + 16, WORD, "the device is still open by way of its BAR");
 
@@ -97,7 +104,8 @@ void dup_outlives(void)
 
 	/* The container by way of a duplicate: closing the original is no end of it. */
 	copy = fcntl(c.fd, F_DUPFD_CLOEXEC, 0);
-	oracle("dup", "\"what\":\"container\",\"container\":\"c1\",\"ret\":%d,\"t_after\":%lu", copy < 0 ? -errno : 0, boot_ns());
+	oracle("dup", "\"what\":\"container\",\"container\":\"c1\",\"ret\":%d,\"t_after\":%lu",
+	       copy < 0 ? -errno : 0, boot_ns());
 	container_close(&c);
 	c.fd = copy;
 	dma_unmap(&c, WINDOW, SIZE);

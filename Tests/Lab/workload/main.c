@@ -1,4 +1,7 @@
-/* workload NAME: runs one scenario, or helper, against the lab's devices and records in the oracle what the kernel answered. */
+/*
+ * workload NAME: runs one scenario, or helper, against the lab's devices and records in the oracle
+ * what the kernel answered.
+ */
 #include "oracle.h"
 #include "scenarios.h"
 #include "vfio.h"
@@ -6,7 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct { const char *name; void (*run)(void); } scenarios[] = {
+static const struct {
+	const char *name;
+	void (*run)(void);
+} scenarios[] = {
 #define SCENARIO(name, function) { name, function },
 #include "scenarios.list"
 #undef SCENARIO

@@ -35,7 +35,9 @@ static void close_both(struct container *c)
 	container_close(c);
 }
 
-/* Windows at odd offsets of one BAR, and one mapping in which RAM and BAR pages lie side by side. */
+/*
+ * Windows at odd offsets of one BAR, and one mapping in which RAM and BAR pages lie side by side.
+ */
 void partial_windows(void)
 {
 	struct container c = both_devices();
@@ -53,7 +55,8 @@ void partial_windows(void)
 	edu_reads(&e, BASE + 16, WORD, "a window at page 3 of the BAR");
 
 	char *mixed = ram_new(16 * PAGE);
-	volatile uint32_t *middle = bar_at(mixed + 4 * PAGE, &ivshmem, IVSHMEM_BAR, 100 * PAGE, 8 * PAGE);
+	volatile uint32_t *middle =
+		bar_at(mixed + 4 * PAGE, &ivshmem, IVSHMEM_BAR, 100 * PAGE, 8 * PAGE);
 
 	middle[4] = WORD;
 	*(uint32_t *)(mixed + 16) = WORD + 1;
@@ -76,7 +79,9 @@ void partial_windows(void)
 	close_both(&c);
 }
 
-/* A process without CAP_IPC_LOCK and with little RLIMIT_MEMLOCK, in a container that it inherited. */
+/*
+ * A process without CAP_IPC_LOCK and with little RLIMIT_MEMLOCK, in a container that it inherited.
+ */
 static void map_over_memlock(struct container *c)
 {
 	int status;
@@ -107,7 +112,7 @@ static void set_entry_limit(const char *value)
 
 void failing_maps(void)
 {
-	set_entry_limit("8");	/* read when the container gets its IOMMU */
+	set_entry_limit("8"); /* read when the container gets its IOMMU */
 	struct container c = both_devices();
 
 	set_entry_limit("65535");
@@ -118,30 +123,40 @@ void failing_maps(void)
 
 	munmap(gone, PAGE);
 	dma_map(&c, ram, BASE, 16 * PAGE);
-	dma_map(&c, ram, BASE, 16 * PAGE);				/* -EEXIST */
-	dma_map(&c, ram, BASE + 8 * PAGE, 16 * PAGE);			/* -EEXIST: overlaps */
-	dma_map(&c, ram, BASE + 0x100100, PAGE);			/* -EINVAL: alignment of the IOVA */
-	dma_map(&c, ram + 16, BASE + 0x100000, PAGE);			/* -EINVAL: of the address */
-	dma_map(&c, ram, BASE + 0x100000, 0);				/* -EINVAL: no size */
-	dma_map_flags(&c, ram, BASE + 0x100000, PAGE, 0);		/* -EINVAL: neither read nor write */
-	dma_map(&c, ram, 0xfffffffffffff000ull, 2 * PAGE);		/* -EINVAL: wraps around */
-	dma_map(&c, ram, 0xfee00000ull, PAGE);				/* -EINVAL: the MSI window */
-	dma_map(&c, hole, BASE + 0x100000, PAGE);			/* -EFAULT: no access */
-	dma_map(&c, gone, BASE + 0x100000, PAGE);			/* -EFAULT: nothing there */
+	dma_map(&c, ram, BASE, 16 * PAGE); /* -EEXIST */
+	/* -EEXIST: overlaps */
+	dma_map(&c, ram, BASE + 8 * PAGE, 16 * PAGE);
+	/* -EINVAL: alignment of the IOVA */
+	dma_map(&c, ram, BASE + 0x100100, PAGE);
+	/* -EINVAL: of the address */
+	dma_map(&c, ram + 16, BASE + 0x100000, PAGE);
+	/* -EINVAL: no size */
+	dma_map(&c, ram, BASE + 0x100000, 0);
+	/* -EINVAL: neither read nor write */
+	dma_map_flags(&c, ram, BASE + 0x100000, PAGE, 0);
+	/* -EINVAL: wraps around */
+	dma_map(&c, ram, 0xfffffffffffff000ull, 2 * PAGE);
+	/* -EINVAL: the MSI window */
+	dma_map(&c, ram, 0xfee00000ull, PAGE);
+	/* -EFAULT: no access */
+	dma_map(&c, hole, BASE + 0x100000, PAGE);
+	/* -EFAULT: nothing there */
+	dma_map(&c, gone, BASE + 0x100000, PAGE);
 	munmap(hole, PAGE);
 
 	/* The first half can be mapped, then there is nothing: what was mapped has to go again. */
 	char *torn = ram_new(64 * PAGE);
 
 	munmap(torn + 32 * PAGE, 32 * PAGE);
-	dma_map(&c, torn, BASE + 0x200000, 64 * PAGE);			/* -EFAULT */
+	dma_map(&c, torn, BASE + 0x200000, 64 * PAGE); /* -EFAULT */
 	ram_free(torn, 64 * PAGE);
 
 	memory_decode(&ivshmem, 0);
-	dma_map(&c, bar, BASE + 0x300000, 16 * PAGE);			/* -EFAULT: the BAR is off */
+	/* -EFAULT: the BAR is off */
+	dma_map(&c, bar, BASE + 0x300000, 16 * PAGE);
 	memory_decode(&ivshmem, 1);
 	dma_map(&c, bar, BASE + 0x300000, 16 * PAGE);
-	map_over_memlock(&c);						/* -ENOMEM */
+	map_over_memlock(&c); /* -ENOMEM */
 
 	/* Eight entries at most, two are taken: the seventh more gets -ENOSPC. */
 	for (int i = 0; i < 7; i++)
@@ -168,14 +183,19 @@ void unmap_all(void)
 	char *ram = ram_new(64 * PAGE);
 	void *bar = bar_new(&ivshmem, IVSHMEM_BAR, 0, 16 * PAGE);
 
-	oracle("extension", "\"name\":\"VFIO_UNMAP_ALL\",\"ret\":%d", ioctl(c.fd, VFIO_CHECK_EXTENSION, VFIO_UNMAP_ALL));
+	oracle("extension", "\"name\":\"VFIO_UNMAP_ALL\",\"ret\":%d",
+	       ioctl(c.fd, VFIO_CHECK_EXTENSION, VFIO_UNMAP_ALL));
 	map_some(&c, ram, bar);
-	dma_unmap(&c, BASE + 0x8000000, 16 * PAGE);			/* hits nothing */
-	dma_unmap(&c, BASE + PAGE, PAGE);				/* inside a mapping: v2 refuses */
-	dma_unmap(&c, BASE + 0x100000, 0x200000);			/* two mappings and the gaps */
+	dma_unmap(&c, BASE + 0x8000000, 16 * PAGE); /* hits nothing */
+	/* inside a mapping: v2 refuses */
+	dma_unmap(&c, BASE + PAGE, PAGE);
+	/* two mappings and the gaps */
+	dma_unmap(&c, BASE + 0x100000, 0x200000);
 	if (dma_unmap_flags(&c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL) < 0)
-		dma_unmap(&c, 0, 0x40000000);				/* where there is no such flag */
-	map_some(&c, ram, bar);						/* every IOVA is free again */
+		/* where there is no such flag */
+		dma_unmap(&c, 0, 0x40000000);
+	/* every IOVA is free again */
+	map_some(&c, ram, bar);
 	dma_unmap(&c, 0, 0x40000000);
 	settle();
 	bar_free(bar, 16 * PAGE);
@@ -193,9 +213,12 @@ void storm(void)
 	uint64_t before = boot_ns(), bytes = 0;
 
 	for (int i = 0; i < count; i++)
-		failed += dma_map_quietly(&c, ram + i % 16 * PAGE, BASE + i * PAGE, PAGE, READ_WRITE) != 0;
-	oracle_call("map-many", before, 0,
-		    "\"container\":\"c1\",\"iova\":\"0x%llx\",\"stride\":%llu,\"size\":%llu,\"count\":%d,\"failed\":%d", BASE, PAGE, PAGE, count, failed);
+		failed += dma_map_quietly(&c, ram + i % 16 * PAGE, BASE + i * PAGE, PAGE,
+					  READ_WRITE) != 0;
+	oracle_call(
+		"map-many", before, 0,
+		"\"container\":\"c1\",\"iova\":\"0x%llx\",\"stride\":%llu,\"size\":%llu,\"count\":%d,\"failed\":%d",
+		BASE, PAGE, PAGE, count, failed);
 
 	before = boot_ns();
 	for (int i = 0; i < count; i++) {
@@ -203,7 +226,8 @@ void storm(void)
 
 		bytes += result > 0 ? result : 0;
 	}
-	oracle_call("unmap-many", before, 0, "\"container\":\"c1\",\"count\":%d,\"unmapped\":%lu", count, bytes);
+	oracle_call("unmap-many", before, 0, "\"container\":\"c1\",\"count\":%d,\"unmapped\":%lu",
+		    count, bytes);
 	settle();
 	ram_free(ram, 16 * PAGE);
 	device_release(&edu);
@@ -222,9 +246,12 @@ void held_many(void)
 	uint64_t before = boot_ns();
 
 	for (int i = 0; i < count; i++)
-		failed += dma_map_quietly(&c, ram + i % 16 * PAGE, BASE + 2 * i * PAGE, PAGE, READ_WRITE) != 0;
-	oracle_call("map-many", before, 0,
-		    "\"container\":\"c1\",\"iova\":\"0x%llx\",\"stride\":%llu,\"size\":%llu,\"count\":%d,\"failed\":%d", BASE, 2 * PAGE, PAGE, count, failed);
+		failed += dma_map_quietly(&c, ram + i % 16 * PAGE, BASE + 2 * i * PAGE, PAGE,
+					  READ_WRITE) != 0;
+	oracle_call(
+		"map-many", before, 0,
+		"\"container\":\"c1\",\"iova\":\"0x%llx\",\"stride\":%llu,\"size\":%llu,\"count\":%d,\"failed\":%d",
+		BASE, 2 * PAGE, PAGE, count, failed);
 	dma_map(&c, bar, BASE + 0x800000, 16 * PAGE);
 	bar_free(bar, 16 * PAGE);
 	device_release(&ivshmem);

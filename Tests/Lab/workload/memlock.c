@@ -28,7 +28,8 @@ static void locked(const char *where)
 	while (fgets(line, sizeof(line), status))
 		sscanf(line, "VmLck: %lu kB", &kib);
 	fclose(status);
-	oracle_call("locked", begun, 0, "\"where\":\"%s\",\"bytes\":%lu,\"limit\":%llu", where, kib << 10, LIMIT);
+	oracle_call("locked", begun, 0, "\"where\":\"%s\",\"bytes\":%lu,\"limit\":%llu", where,
+		    kib << 10, LIMIT);
 }
 
 static void drop_ipc_lock(void)
@@ -45,7 +46,10 @@ static void drop_ipc_lock(void)
 		give_up("capset", errno);
 }
 
-/* The limit is lowered when the device is open already: what the tool read of it before holds no more. */
+/*
+ * The limit is lowered when the device is open already: what the tool read of it before holds no
+ * more.
+ */
 void memlock_budget(void)
 {
 	struct container c = container_with("c1", &edu);

@@ -1,5 +1,7 @@
-/* Mapped memory and type1's two ioctls. Remembers what lies at which address, so that the oracle can say what a
- * mapping covers without asking the kernel. */
+/*
+ * Mapped memory and type1's two ioctls. Remembers what lies at which address, so that the oracle
+ * can say what a mapping covers without asking the kernel.
+ */
 #define _GNU_SOURCE
 #include "vfio.h"
 #include "oracle.h"
@@ -18,13 +20,14 @@
 /* One stretch of the address space; a later entry hides an earlier one. */
 static struct span {
 	uintptr_t start, size;
-	struct device *device;	/* NULL: RAM */
+	struct device *device; /* NULL: RAM */
 	unsigned bar;
 	uint64_t offset;
 } spans[SPANS];
 static int span_count;
 
-static void remember(void *address, size_t size, struct device *device, unsigned bar, uint64_t offset)
+static void remember(void *address, size_t size, struct device *device, unsigned bar,
+		     uint64_t offset)
 {
 	if (span_count == SPANS)
 		give_up("too many spans", ENOSPC);
@@ -52,7 +55,8 @@ static struct span *span_of(uintptr_t address)
 
 void *ram_new(size_t size)
 {
-	void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	void *address = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	if (address == MAP_FAILED)
 		give_up("mmap RAM", errno);
@@ -62,7 +66,8 @@ void *ram_new(size_t size)
 
 void *shared_new(int fd, size_t size)
 {
-	void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
+	void *address = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_POPULATE | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
 
 	if (address == MAP_FAILED)
 		give_up("mmap shared memory", errno);
@@ -79,11 +84,13 @@ void ram_free(void *address, size_t size)
 void *bar_at(void *wanted, struct device *d, unsigned bar, uint64_t offset, size_t size)
 {
 	uint64_t before = boot_ns();
-	void *address = mmap(wanted, size, PROT_READ | PROT_WRITE, MAP_SHARED | (wanted ? MAP_FIXED : 0), d->fd,
-			     d->bar[bar].offset + offset);
+	void *address =
+		mmap(wanted, size, PROT_READ | PROT_WRITE, MAP_SHARED | (wanted ? MAP_FIXED : 0),
+		     d->fd, d->bar[bar].offset + offset);
 
 	oracle_call("mmap-bar", before, address == MAP_FAILED ? -errno : 0,
-		    "\"device\":\"%s\",\"bar\":%u,\"bar_offset\":%lu,\"size\":%zu", d->bdf, bar, offset, size);
+		    "\"device\":\"%s\",\"bar\":%u,\"bar_offset\":%lu,\"size\":%zu", d->bdf, bar,
+		    offset, size);
 	if (address == MAP_FAILED)
 		give_up("mmap BAR", errno);
 	remember(address, size, d, bar, offset);
@@ -103,9 +110,11 @@ void *sysfs_bar_new(struct device *d, unsigned bar, size_t size)
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource%u", d->bdf, bar);
 
 	int fd = open(path, O_RDWR | O_CLOEXEC);
-	void *address = fd < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *address =
+		fd < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-	oracle_call("mmap-sysfs", before, address == MAP_FAILED ? -errno : 0, "\"device\":\"%s\",\"bar\":%u,\"size\":%zu", d->bdf, bar, size);
+	oracle_call("mmap-sysfs", before, address == MAP_FAILED ? -errno : 0,
+		    "\"device\":\"%s\",\"bar\":%u,\"size\":%zu", d->bdf, bar, size);
 	if (address == MAP_FAILED)
 		give_up(path, errno);
 	close(fd);
@@ -119,7 +128,8 @@ void bar_free(void *address, size_t size)
 	uint64_t before = boot_ns();
 	int result = munmap(address, size);
 
-	oracle_call("munmap-bar", before, result ? -errno : 0, "\"device\":\"%s\",\"size\":%zu", span ? span->device->bdf : "", size);
+	oracle_call("munmap-bar", before, result ? -errno : 0, "\"device\":\"%s\",\"size\":%zu",
+		    span ? span->device->bdf : "", size);
 	forget(address, size);
 }
 
@@ -143,9 +153,11 @@ static void describe(char *text, size_t room, uintptr_t start, uint64_t size)
 			continue;
 		}
 		if (target)
-			length += snprintf(list + length, sizeof(list) - length,
-					   "%s{\"device\":\"%s\",\"bar\":%u,\"bar_offset\":%lu,\"offset\":%lu,\"size\":%lu}", length ? "," : "",
-					   target->device->bdf, target->bar, target_offset, target_at, target_size);
+			length += snprintf(
+				list + length, sizeof(list) - length,
+				"%s{\"device\":\"%s\",\"bar\":%u,\"bar_offset\":%lu,\"offset\":%lu,\"size\":%lu}",
+				length ? "," : "", target->device->bdf, target->bar, target_offset,
+				target_at, target_size);
 		target = device_here;
 		if (target) {
 			target_offset = target->offset + (start + at - target->start);
@@ -156,10 +168,15 @@ static void describe(char *text, size_t room, uintptr_t start, uint64_t size)
 	snprintf(text, room, ",\"ram\":%lu,\"targets\":[%s]", ram, list);
 }
 
-int dma_map_quietly(struct container *c, void *address, uint64_t iova, uint64_t size, uint32_t flags)
+int dma_map_quietly(struct container *c, void *address, uint64_t iova, uint64_t size,
+		    uint32_t flags)
 {
 	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map), .flags = flags, .vaddr = (uintptr_t)address, .iova = iova, .size = size,
+		.argsz = sizeof(map),
+		.flags = flags,
+		.vaddr = (uintptr_t)address,
+		.iova = iova,
+		.size = size,
 	};
 
 	return ioctl(c->fd, VFIO_IOMMU_MAP_DMA, &map) ? -errno : 0;
@@ -167,7 +184,9 @@ int dma_map_quietly(struct container *c, void *address, uint64_t iova, uint64_t 
 
 int64_t dma_unmap_quietly(struct container *c, uint64_t iova, uint64_t size, uint32_t flags)
 {
-	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .flags = flags, .iova = iova, .size = size };
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap), .flags = flags, .iova = iova, .size = size
+	};
 
 	return ioctl(c->fd, VFIO_IOMMU_UNMAP_DMA, &unmap) ? -errno : (int64_t)unmap.size;
 }
@@ -180,13 +199,16 @@ int dma_map_flags(struct container *c, void *address, uint64_t iova, uint64_t si
 
 	if (result == 0)
 		describe(content, sizeof(content), (uintptr_t)address, size);
-	oracle_call("map", before, result, "\"container\":\"%s\",\"iova\":\"0x%lx\",\"size\":%lu,\"flags\":%u%s", c->name, iova, size, flags, content);
+	oracle_call("map", before, result,
+		    "\"container\":\"%s\",\"iova\":\"0x%lx\",\"size\":%lu,\"flags\":%u%s", c->name,
+		    iova, size, flags, content);
 	return result;
 }
 
 int dma_map(struct container *c, void *address, uint64_t iova, uint64_t size)
 {
-	return dma_map_flags(c, address, iova, size, VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
+	return dma_map_flags(c, address, iova, size,
+			     VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
 }
 
 int64_t dma_unmap_flags(struct container *c, uint64_t iova, uint64_t size, uint32_t flags)
@@ -194,8 +216,10 @@ int64_t dma_unmap_flags(struct container *c, uint64_t iova, uint64_t size, uint3
 	uint64_t before = boot_ns();
 	int64_t result = dma_unmap_quietly(c, iova, size, flags);
 
-	oracle_call("unmap", before, result < 0 ? result : 0, "\"container\":\"%s\",\"iova\":\"0x%lx\",\"size\":%lu,\"flags\":%u,\"unmapped\":%ld",
-		    c->name, iova, size, flags, result < 0 ? 0 : result);
+	oracle_call(
+		"unmap", before, result < 0 ? result : 0,
+		"\"container\":\"%s\",\"iova\":\"0x%lx\",\"size\":%lu,\"flags\":%u,\"unmapped\":%ld",
+		c->name, iova, size, flags, result < 0 ? 0 : result);
 	return result;
 }
 

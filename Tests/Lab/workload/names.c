@@ -1,4 +1,7 @@
-/* Who a process is: by what its command line and its control group say. The step `names` gives both. */
+/*
+ * Who a process is: by what its command line and its control group say. The step `names` gives
+ * both.
+ */
 #include "edu.h"
 #include "oracle.h"
 #include "pipes.h"
@@ -46,7 +49,8 @@ static void who_am_i(const char *role)
 	for (ssize_t i = 0; i < length - 1; i++)
 		if (!command[i])
 			command[i] = ' ';
-	oracle("who", "\"role\":\"%s\",\"cgroup\":\"%s\",\"command\":\"%s\"", role, escaped, command);
+	oracle("who", "\"role\":\"%s\",\"cgroup\":\"%s\",\"command\":\"%s\"", role, escaped,
+	       command);
 }
 
 /* A mapping of ivshmem's BAR in c1, ivshmem released from another container. */
@@ -89,7 +93,10 @@ void names_heir(void)
 	container_close(&c);
 }
 
-/* $HEIR: the heir's arguments, parted by blanks; $HEIR_CGROUP: where it is moved to before it begins. */
+/*
+ * $HEIR: the heir's arguments, parted by blanks; $HEIR_CGROUP: where it is moved to before it
+ * begins.
+ */
 static pid_t start_heir(int *to, int *from)
 {
 	char *words = strdup(getenv("HEIR") ? getenv("HEIR") : ""), *group = getenv("HEIR_CGROUP");
@@ -119,7 +126,10 @@ static pid_t start_heir(int *to, int *from)
 	return child;
 }
 
-/* Another process opens the device that a mapping leads to: of one principal or of two, as their names say. */
+/*
+ * Another process opens the device that a mapping leads to: of one principal or of two, as their
+ * names say.
+ */
 void names(void)
 {
 	int to, from, status;

@@ -34,7 +34,8 @@ uint64_t boot_ns(void)
 static void write_line(const char *op, const char *timing, const char *fields, va_list arguments)
 {
 	char line[2048];
-	int length = snprintf(line, sizeof(line), "{\"op\":\"%s\",\"pid\":%d,%s", op, getpid(), timing);
+	int length =
+		snprintf(line, sizeof(line), "{\"op\":\"%s\",\"pid\":%d,%s", op, getpid(), timing);
 
 	length += vsnprintf(line + length, sizeof(line) - length - 2, fields, arguments);
 	line[length++] = '}';
@@ -63,7 +64,8 @@ void oracle_call(const char *op, uint64_t begun, long result, const char *fields
 	char timing[128];
 	va_list arguments;
 
-	snprintf(timing, sizeof(timing), "\"ret\":%ld,\"t_before\":%lu,\"t_after\":%lu,", result, begun, ended);
+	snprintf(timing, sizeof(timing), "\"ret\":%ld,\"t_before\":%lu,\"t_after\":%lu,", result,
+		 begun, ended);
 	va_start(arguments, fields);
 	write_line(op, timing, fields, arguments);
 	va_end(arguments);
@@ -71,7 +73,8 @@ void oracle_call(const char *op, uint64_t begun, long result, const char *fields
 
 void give_up(const char *what, int error)
 {
-	oracle("gave-up", "\"step\":\"%s\",\"ret\":%d,\"error\":\"%s\"", what, -error, strerror(error));
+	oracle("gave-up", "\"step\":\"%s\",\"ret\":%d,\"error\":\"%s\"", what, -error,
+	       strerror(error));
 	fprintf(stderr, "workload: %s: %s\n", what, strerror(error));
 	exit(1);
 }

@@ -1,4 +1,7 @@
-/* What the kernel answered, as NDJSON: one line a step, written in one write(2) so that processes can share the file. */
+/*
+ * What the kernel answered, as NDJSON: one line a step, written in one write(2) so that processes
+ * can share the file.
+ */
 #ifndef LAB_ORACLE_H
 #define LAB_ORACLE_H
 
@@ -11,11 +14,18 @@ void oracle_open(void);
 /* CLOCK_BOOTTIME in nanoseconds: the clock of the timeline. */
 uint64_t boot_ns(void);
 
-/* One line: {"op":OP,"pid":…,FIELDS}. `fields` is a printf format of JSON members; strings are the caller's to quote. */
+/*
+ * One line: {"op":OP,"pid":…,FIELDS}. `fields` is a printf format of JSON members; strings are the
+ * caller's to quote.
+ */
 void oracle(const char *op, const char *fields, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same for a system call that began at `begun` and has just returned: adds "ret" (0 or -errno), "t_before", "t_after". */
-void oracle_call(const char *op, uint64_t begun, long result, const char *fields, ...) __attribute__((format(printf, 4, 5)));
+/*
+ * The same for a system call that began at `begun` and has just returned: adds "ret" (0 or -errno),
+ * "t_before", "t_after".
+ */
+void oracle_call(const char *op, uint64_t begun, long result, const char *fields, ...)
+	__attribute__((format(printf, 4, 5)));
 
 /* A line that is made elsewhere, its end included: however long, it is one write(2). */
 void oracle_text(const char *text, size_t length);

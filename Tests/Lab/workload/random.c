@@ -1,4 +1,7 @@
-/* workload random: RANDOM_OPS operations drawn from RANDOM_SEED, a quiet point after each RANDOM_POINTS of them. */
+/*
+ * workload random: RANDOM_OPS operations drawn from RANDOM_SEED, a quiet point after each
+ * RANDOM_POINTS of them.
+ */
 #include "random.h"
 #include "oracle.h"
 #include "scenarios.h"
@@ -10,7 +13,11 @@
 #include <sys/prctl.h>
 #include <sys/utsname.h>
 
-static const struct { unsigned weight; bool (*run)(void); const char *name; } operations[] = {
+static const struct {
+	unsigned weight;
+	bool (*run)(void);
+	const char *name;
+} operations[] = {
 #define OPERATION(weight, function) { weight, function, #function },
 #include "random.list"
 #undef OPERATION
@@ -20,11 +27,14 @@ static const struct { unsigned weight; bool (*run)(void); const char *name; } op
 int operation;
 static int surprises;
 
-/* ---- lots: every operation has a generator of its own, so that leaving one out changes no other's parameters ---- */
+/*
+ * ---- lots: every operation has a generator of its own, so that leaving one out changes no other's
+ * parameters ----
+ */
 
 static uint64_t state;
 
-static uint64_t next(void)	/* splitmix64 */
+static uint64_t next(void) /* splitmix64 */
 {
 	uint64_t z = state += 0x9e3779b97f4a7c15ull;
 
@@ -39,9 +49,15 @@ void draw_from(uint64_t seed, int index)
 	next();
 }
 
-uint64_t draw(uint64_t limit) { return next() % limit; }
+uint64_t draw(uint64_t limit)
+{
+	return next() % limit;
+}
 
-bool chance(unsigned percent) { return draw(100) < percent; }
+bool chance(unsigned percent)
+{
+	return draw(100) < percent;
+}
 
 /* ---- what the oracle is told ---- */
 
@@ -53,15 +69,16 @@ void did(int process, int64_t result, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	oracle("did", "\"index\":%d,\"t\":%lu,\"process\":%d,\"ret\":%ld,\"what\":\"%s\"", operation, boot_ns(),
-	       process < 0 ? 0 : processes[process].pid, result, text);
+	oracle("did", "\"index\":%d,\"t\":%lu,\"process\":%d,\"ret\":%ld,\"what\":\"%s\"",
+	       operation, boot_ns(), process < 0 ? 0 : processes[process].pid, result, text);
 }
 
 void surprise(int process, int64_t result, int64_t expected, const char *what)
 {
 	surprises++;
-	oracle("surprise", "\"index\":%d,\"t\":%lu,\"process\":%d,\"ret\":%ld,\"expected\":%ld,\"what\":\"%s\"", operation, boot_ns(),
-	       processes[process].pid, result, expected, what);
+	oracle("surprise",
+	       "\"index\":%d,\"t\":%lu,\"process\":%d,\"ret\":%ld,\"expected\":%ld,\"what\":\"%s\"",
+	       operation, boot_ns(), processes[process].pid, result, expected, what);
 }
 
 /* ---- the run ---- */
@@ -114,8 +131,10 @@ static void close_everything(void)
 	for (int child = WORKERS; child < PROCESSES; child++)
 		if (processes[child].pid)
 			process_kill(child);
-	while (chance(50) ? op_munmap() || op_close_device() || op_close_container() || op_close_group()
-			  : op_close_group() || op_close_container() || op_close_device() || op_munmap())
+	while (chance(50) ? op_munmap() || op_close_device() || op_close_container() ||
+				    op_close_group()
+			  : op_close_group() || op_close_container() || op_close_device() ||
+				    op_munmap())
 		;
 	if (!model_is_empty())
 		surprise(0, 1, 0, "the model is empty in the end");
@@ -124,7 +143,8 @@ static void close_everything(void)
 void random_run(void)
 {
 	uint64_t seed = number("RANDOM_SEED", 1);
-	uint64_t seconds = number("RANDOM_SECONDS", 0), until = seconds ? boot_ns() + seconds * 1000000000 : 0;
+	uint64_t seconds = number("RANDOM_SECONDS", 0),
+		 until = seconds ? boot_ns() + seconds * 1000000000 : 0;
 	int count = number("RANDOM_OPS", 200), points = number("RANDOM_POINTS", 10);
 	struct utsname kernel;
 	struct device *known[DEVICES] = { &edu, &ivshmem, &testdev, &e1000e };
@@ -133,7 +153,8 @@ void random_run(void)
 	owner_only = atoi(kernel.release) < 6;
 	for (int i = 0; i < DEVICES; i++)
 		devices[i] = (struct device_state){ .device = known[i], .container = -1 };
-	oracle("random", "\"seed\":%lu,\"operations\":%d,\"points\":%d,\"t_after\":%lu", seed, count, points, boot_ns());
+	oracle("random", "\"seed\":%lu,\"operations\":%d,\"points\":%d,\"t_after\":%lu", seed,
+	       count, points, boot_ns());
 	prctl(PR_SET_NAME, "random");
 	for (int i = 0; i < WORKERS; i++)
 		worker_start(i);
@@ -152,5 +173,6 @@ void random_run(void)
 	quiet_point(count);
 	for (int i = 0; i < WORKERS; i++)
 		process_kill(i);
-	oracle("random-end", "\"operations\":%d,\"surprises\":%d,\"t_after\":%lu", count, surprises, boot_ns());
+	oracle("random-end", "\"operations\":%d,\"surprises\":%d,\"t_after\":%lu", count, surprises,
+	       boot_ns());
 }

@@ -1,5 +1,7 @@
-/* A workload drawn by lot: a coordinator that holds no VFIO descriptor tells worker processes which system call to make, and keeps a
- * model of what must be there from nothing but their results. */
+/*
+ * A workload drawn by lot: a coordinator that holds no VFIO descriptor tells worker processes which
+ * system call to make, and keeps a model of what must be there from nothing but their results.
+ */
 #ifndef LAB_RANDOM_H
 #define LAB_RANDOM_H
 
@@ -9,20 +11,39 @@
 #include <sys/types.h>
 
 #define WORKERS 3
-#define HOLDERS 2			/* forked children that only hold what their parent had */
+/* forked children that only hold what their parent had */
+#define HOLDERS 2
 #define PROCESSES (WORKERS + HOLDERS)
 #define CONTAINERS 5
 #define DEVICES 4
-#define MOST_MAPPINGS 400		/* of one container */
+#define MOST_MAPPINGS 400 /* of one container */
 #define MOST_PIECES 10
 #define ARENA_PAGES 512ull
 #define BATCH 48
 
 /* What a worker can be asked for: one system call each. */
 enum call {
-	CALL_OPEN, CALL_CLOSE, CALL_DUP, CALL_MMAP_BAR, CALL_MMAP_RAM, CALL_MUNMAP, CALL_SET_CONTAINER, CALL_UNSET_CONTAINER,
-	CALL_SET_IOMMU, CALL_GET_DEVICE, CALL_BAR_SIZE, CALL_MAP, CALL_UNMAP, CALL_RESET, CALL_DECODE, CALL_AVAILABLE, CALL_TOP,
-	CALL_UNMAP_ALL_KNOWN, CALL_FORK, CALL_SEND, CALL_RECEIVE,
+	CALL_OPEN,
+	CALL_CLOSE,
+	CALL_DUP,
+	CALL_MMAP_BAR,
+	CALL_MMAP_RAM,
+	CALL_MUNMAP,
+	CALL_SET_CONTAINER,
+	CALL_UNSET_CONTAINER,
+	CALL_SET_IOMMU,
+	CALL_GET_DEVICE,
+	CALL_BAR_SIZE,
+	CALL_MAP,
+	CALL_UNMAP,
+	CALL_RESET,
+	CALL_DECODE,
+	CALL_AVAILABLE,
+	CALL_TOP,
+	CALL_UNMAP_ALL_KNOWN,
+	CALL_FORK,
+	CALL_SEND,
+	CALL_RECEIVE,
 };
 
 struct request {
@@ -37,9 +58,20 @@ struct request {
 
 enum kind { NO_FILE, CONTAINER_FILE, GROUP_FILE, DEVICE_FILE };
 
-struct handle { int process, fd, file; };
-struct vma { int process, file; bool ram; unsigned bar; uint64_t address, size, offset; };
-struct piece { int device; unsigned bar; uint64_t bar_offset, iova, size; };
+struct handle {
+	int process, fd, file;
+};
+struct vma {
+	int process, file;
+	bool ram;
+	unsigned bar;
+	uint64_t address, size, offset;
+};
+struct piece {
+	int device;
+	unsigned bar;
+	uint64_t bar_offset, iova, size;
+};
 struct mapping {
 	uint64_t iova, size, ram;
 	bool read, write;
@@ -48,17 +80,21 @@ struct mapping {
 	struct piece piece[MOST_PIECES];
 };
 
-struct file { enum kind kind; int object; };	/* object: a container's slot, or a device, which stands for its group too */
+/* object: a container's slot, or a device, which stands for its group too */
+struct file {
+	enum kind kind;
+	int object;
+};
 struct container_state {
-	int serial;		/* 0: there is none in this slot */
+	int serial; /* 0: there is none in this slot */
 	bool iommu, v2;
-	uint64_t top;		/* the last IOVA that its IOMMU allows */
+	uint64_t top; /* the last IOVA that its IOMMU allows */
 	int count;
 	struct mapping mapping[MOST_MAPPINGS];
 };
 struct device_state {
 	struct device *device;
-	int container;		/* of its group, or -1 */
+	int container; /* of its group, or -1 */
 	bool decode;
 };
 
@@ -71,7 +107,8 @@ extern struct vma vmas[VMAS];
 extern int handle_count, vma_count;
 extern struct container_state containers[CONTAINERS];
 extern struct device_state devices[DEVICES];
-extern bool owner_only;			/* UNMAP_DMA is the creator's alone: kernels before 6.0 */
+/* UNMAP_DMA is the creator's alone: kernels before 6.0 */
+extern bool owner_only;
 
 int file_new(enum kind kind, int object);
 void handle_add(int process, int fd, int file);
@@ -82,12 +119,15 @@ void process_drop(int process);
 void process_copy(int from, int to);
 /* Lets go of what nothing refers to any more, as the kernel does. */
 void settle_model(void);
-int handle_of(int process, enum kind kind, int object);	/* an index, or -1 */
+int handle_of(int process, enum kind kind, int object); /* an index, or -1 */
 int files_of(enum kind kind, int object);
 int groups_of(int container);
 bool model_is_empty(void);
 
-/* What a mapping of `size` bytes at `address` of a process would cover. 0, or the errno with which it fails. */
+/*
+ * What a mapping of `size` bytes at `address` of a process would cover. 0, or the errno with which
+ * it fails.
+ */
 int cover(int process, uint64_t address, struct mapping *mapping);
 bool overlaps(const struct container_state *c, uint64_t iova, uint64_t size);
 void mapping_add(struct container_state *c, const struct mapping *mapping);
@@ -98,8 +138,12 @@ bool unmap_is_certain(const struct container_state *c, pid_t pid, uint64_t iova,
 
 /* ---- workers ---- */
 
-struct process { pid_t pid; int socket, generation; uint64_t arena; };
-extern struct process processes[PROCESSES];	/* pid 0: none */
+struct process {
+	pid_t pid;
+	int socket, generation;
+	uint64_t arena;
+};
+extern struct process processes[PROCESSES]; /* pid 0: none */
 
 void worker_start(int slot);
 void process_kill(int slot);
@@ -107,17 +151,22 @@ void worker_loop(int socket) __attribute__((noreturn));
 int64_t call(int process, struct request request);
 void call_batch(int process, const struct request *requests, int count);
 void call_answers(int process, int64_t *results, int count);
-int take_fd(int process);		/* that the worker has sent */
+int take_fd(int process); /* that the worker has sent */
 int64_t give_fd(int process, int fd);
 
 /* ---- operations ---- */
 
-extern int operation;			/* the index of the one at work */
-uint64_t draw(uint64_t limit);		/* [0, limit), from the generator of this operation */
+extern int operation; /* the index of the one at work */
+/* [0, limit), from the generator of this operation */
+uint64_t draw(uint64_t limit);
 bool chance(unsigned percent);
 void draw_from(uint64_t seed, int index);
-void did(int process, int64_t result, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* The kernel did something else than the model says: one of the two is wrong, and the run has failed. */
+void did(int process, int64_t result, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/*
+ * The kernel did something else than the model says: one of the two is wrong, and the run has
+ * failed.
+ */
 void surprise(int process, int64_t result, int64_t expected, const char *what);
 static inline void expect(int process, int64_t result, int64_t expected, const char *what)
 {
@@ -132,10 +181,11 @@ static inline void expect(int process, int64_t result, int64_t expected, const c
 
 bool attach_device(int process, int container, int device);
 bool open_device(int process, int device);
-bool map_into(int process, int container, uint64_t address, uint64_t iova, uint64_t size, uint32_t flags, const char *what);
+bool map_into(int process, int container, uint64_t address, uint64_t iova, uint64_t size,
+	      uint32_t flags, const char *what);
 bool pick_map_target(int *process, int *container);
 uint64_t draw_iova(void);
-uint64_t free_iova(const struct container_state *c, uint64_t size);	/* or ~0 */
+uint64_t free_iova(const struct container_state *c, uint64_t size); /* or ~0 */
 
 void quiet_point(int index);
 int snapshot_ask(void);

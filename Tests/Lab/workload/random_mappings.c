@@ -8,7 +8,8 @@ bool owner_only;
 static const struct vma *vma_at(int process, uint64_t address)
 {
 	for (int i = 0; i < vma_count; i++)
-		if (vmas[i].process == process && address >= vmas[i].address && address - vmas[i].address < vmas[i].size)
+		if (vmas[i].process == process && address >= vmas[i].address &&
+		    address - vmas[i].address < vmas[i].size)
 			return &vmas[i];
 	return NULL;
 }
@@ -33,13 +34,17 @@ int cover(int process, uint64_t address, struct mapping *m)
 
 			if (!devices[device].decode)
 				return -EFAULT;
-			if (last && last->device == device && last->bar == v->bar && last->bar_offset + last->size == v->offset + inside
-			    && last->iova + last->size == m->iova + at)
+			if (last && last->device == device && last->bar == v->bar &&
+			    last->bar_offset + last->size == v->offset + inside &&
+			    last->iova + last->size == m->iova + at)
 				last->size += size;
 			else if (m->pieces == MOST_PIECES)
-				return -E2BIG;	/* not the kernel's: the caller leaves it */
+				/* not the kernel's: the caller leaves it */
+				return -E2BIG;
 			else
-				m->piece[m->pieces++] = (struct piece){ device, v->bar, v->offset + inside, m->iova + at, size };
+				m->piece[m->pieces++] =
+					(struct piece){ device, v->bar, v->offset + inside,
+							m->iova + at, size };
 		}
 		at += size;
 	}
@@ -79,8 +84,9 @@ int64_t unmap_in_model(struct container_state *c, pid_t pid, uint64_t iova, uint
 	if (!size || (iova | size) % PAGE || iova + size - 1 < iova)
 		return -EINVAL;
 	for (int i = 0; c->v2 && i < c->count; i++)
-		if (touches(&c->mapping[i], iova, size)
-		    && (c->mapping[i].iova < iova || c->mapping[i].iova + c->mapping[i].size > iova + size))
+		if (touches(&c->mapping[i], iova, size) &&
+		    (c->mapping[i].iova < iova ||
+		     c->mapping[i].iova + c->mapping[i].size > iova + size))
 			return -EINVAL;
 	for (int i = 0; i < c->count; i++) {
 		const struct mapping *m = &c->mapping[i];
@@ -104,11 +110,15 @@ bool unmap_is_certain(const struct container_state *c, pid_t pid, uint64_t iova,
 
 	for (int i = 0; i < c->count; i++)
 		if (touches(&c->mapping[i], iova, size)) {
-			if ((!c->v2 && iova > c->mapping[i].iova) || (owner_only && c->mapping[i].creator != pid))
+			if ((!c->v2 && iova > c->mapping[i].iova) ||
+			    (owner_only && c->mapping[i].creator != pid))
 				stays++;
 			else
 				gone++;
 		}
-	/* vfio_find_dma walks the tree from its root in kernels with `owner_only`; later the lowest IOVA comes first. */
+	/*
+	 * vfio_find_dma walks the tree from its root in kernels with `owner_only`; later the lowest
+	 * IOVA comes first.
+	 */
 	return !owner_only || !gone || !stays;
 }

@@ -9,10 +9,16 @@
 #define WRITE VFIO_DMA_MAP_FLAG_WRITE
 #define BASE 0x1000000ull
 
-static uint32_t draw_flags(void) { return chance(80) ? READ | WRITE : chance(60) ? READ : WRITE; }
+static uint32_t draw_flags(void)
+{
+	return chance(80) ? READ | WRITE : chance(60) ? READ : WRITE;
+}
 
 /* Few places, so that maps meet: 64 of 256 KiB, and somewhere in them. */
-uint64_t draw_iova(void) { return BASE + draw(64) * 0x40000 + (chance(30) ? draw(16) * PAGE : 0); }
+uint64_t draw_iova(void)
+{
+	return BASE + draw(64) * 0x40000 + (chance(30) ? draw(16) * PAGE : 0);
+}
 
 uint64_t free_iova(const struct container_state *c, uint64_t size)
 {
@@ -34,30 +40,43 @@ bool pick_map_target(int *process, int *container)
 	for (int i = 0; i < WORKERS * CONTAINERS; i++) {
 		*process = (first + i) % WORKERS;
 		*container = (first + i) / WORKERS % CONTAINERS;
-		if (containers[*container].serial && containers[*container].iommu && containers[*container].count < MOST_MAPPINGS - BATCH
-		    && handle_of(*process, CONTAINER_FILE, *container) >= 0)
+		if (containers[*container].serial && containers[*container].iommu &&
+		    containers[*container].count < MOST_MAPPINGS - BATCH &&
+		    handle_of(*process, CONTAINER_FILE, *container) >= 0)
 			return true;
 	}
 	return false;
 }
 
-bool map_into(int process, int container, uint64_t address, uint64_t iova, uint64_t size, uint32_t flags, const char *what)
+bool map_into(int process, int container, uint64_t address, uint64_t iova, uint64_t size,
+	      uint32_t flags, const char *what)
 {
 	struct container_state *c = &containers[container];
-	struct mapping m = { .iova = iova, .size = size, .read = flags & READ, .write = flags & WRITE, .creator = processes[process].pid };
+	struct mapping m = { .iova = iova,
+			     .size = size,
+			     .read = flags & READ,
+			     .write = flags & WRITE,
+			     .creator = processes[process].pid };
 	int fd = handles[handle_of(process, CONTAINER_FILE, container)].fd, expected;
 
-	if (!size || !(flags & (READ | WRITE)) || (size | iova | address) % PAGE || iova + size - 1 < iova)
+	if (!size || !(flags & (READ | WRITE)) || (size | iova | address) % PAGE ||
+	    iova + size - 1 < iova)
 		expected = -EINVAL;
 	else if (overlaps(c, iova, size))
 		expected = -EEXIST;
-	else if (iova + size - 1 > c->top || (iova <= 0xfeefffffull && iova + size - 1 >= 0xfee00000ull))
+	else if (iova + size - 1 > c->top ||
+		 (iova <= 0xfeefffffull && iova + size - 1 >= 0xfee00000ull))
 		expected = -EINVAL;
 	else
 		expected = cover(process, address, &m);
 	if (expected == -E2BIG)
 		return false;
-	int64_t result = call(process, (struct request){ .call = CALL_MAP, .fd = fd, .address = address, .iova = iova, .size = size, .flags = flags });
+	int64_t result = call(process, (struct request){ .call = CALL_MAP,
+							 .fd = fd,
+							 .address = address,
+							 .iova = iova,
+							 .size = size,
+							 .flags = flags });
 
 	did(process, result, "map %s in k%d at 0x%lx, %lu bytes", what, c->serial, iova, size);
 	/* A range that wraps around is -EOVERFLOW since type1 checks with check_add_overflow. */
@@ -70,12 +89,14 @@ bool map_into(int process, int container, uint64_t address, uint64_t iova, uint6
 
 bool op_map_ram(void)
 {
-	uint64_t pages = 1 + draw(chance(20) ? 256 : 16), iova = draw_iova(), at = draw(ARENA_PAGES - pages);
+	uint64_t pages = 1 + draw(chance(20) ? 256 : 16), iova = draw_iova(),
+		 at = draw(ARENA_PAGES - pages);
 	uint32_t flags = draw_flags();
 	int process, container;
 
-	return pick_map_target(&process, &container)
-	       && map_into(process, container, processes[process].arena + at * PAGE, iova, pages * PAGE, flags, "RAM");
+	return pick_map_target(&process, &container) &&
+	       map_into(process, container, processes[process].arena + at * PAGE, iova,
+			pages * PAGE, flags, "RAM");
 }
 
 /* Maps a window of a device's BAR into a process: the index of the VMA, or -1. */
@@ -86,16 +107,24 @@ static int mmap_bar(int process, int device, uint64_t address, uint64_t most_pag
 
 	for (unsigned i = 0; index >= 0 && i < BARS; i++) {
 		unsigned bar = (first + i) % BARS;
-		uint64_t pages = devices[device].device->bar[bar].size / PAGE, most = pages < most_pages ? pages : most_pages;
+		uint64_t pages = devices[device].device->bar[bar].size / PAGE,
+			 most = pages < most_pages ? pages : most_pages;
 
 		if (!pages)
 			continue;
-		uint64_t size = most_pages > 64 && chance(10) ? pages : 1 + draw(most), offset = draw(pages - size + 1) * PAGE;
+		uint64_t size = most_pages > 64 && chance(10) ? pages : 1 + draw(most),
+			 offset = draw(pages - size + 1) * PAGE;
 		int file = handles[index].file;
-		int64_t result = call(process, (struct request){ .call = CALL_MMAP_BAR, .fd = handles[index].fd, .flags = bar, .address = address,
-								  .size = size * PAGE, .offset = offset });
+		int64_t result = call(process, (struct request){ .call = CALL_MMAP_BAR,
+								 .fd = handles[index].fd,
+								 .flags = bar,
+								 .address = address,
+								 .size = size * PAGE,
+								 .offset = offset });
 
-		did(process, result < 0 && result > -4096 ? result : 0, "mmap BAR %u of %s at 0x%lx, %lu pages", bar, devices[device].device->name, offset, size);
+		did(process, result < 0 && result > -4096 ? result : 0,
+		    "mmap BAR %u of %s at 0x%lx, %lu pages", bar, devices[device].device->name,
+		    offset, size);
 		if (result < 0 && result > -4096) {
 			surprise(process, result, 0, "mmap BAR");
 			return -1;
@@ -128,9 +157,12 @@ bool op_munmap(void)
 		if (v.ram || v.process >= WORKERS)
 			continue;
 		uint64_t size = half && v.size > PAGE ? v.size / 2 / PAGE * PAGE : v.size;
-		int64_t result = call(v.process, (struct request){ .call = CALL_MUNMAP, .address = v.address, .size = size });
+		int64_t result = call(v.process, (struct request){ .call = CALL_MUNMAP,
+								   .address = v.address,
+								   .size = size });
 
-		did(v.process, result, "munmap %lu of %lu bytes of a BAR of %s", size, v.size, devices[files[v.file].object].device->name);
+		did(v.process, result, "munmap %lu of %lu bytes of a BAR of %s", size, v.size,
+		    devices[files[v.file].object].device->name);
 		expect(v.process, result, 0, "munmap");
 		vma_cut(v.process, v.address, size);
 		settle_model();
@@ -139,7 +171,10 @@ bool op_munmap(void)
 	return false;
 }
 
-/* A window of a BAR that the process has mapped, whoever's device that is: of this container, of another, or closed but for this VMA. */
+/*
+ * A window of a BAR that the process has mapped, whoever's device that is: of this container, of
+ * another, or closed but for this VMA.
+ */
 bool op_map_bar(void)
 {
 	int process, container, first = draw(VMAS);
@@ -154,18 +189,24 @@ bool op_map_bar(void)
 
 		if (v.ram || v.process != process)
 			continue;
-		return map_into(process, container, v.address + (start / 7 % (pages - size + 1)) * PAGE, iova, size * PAGE, flags, "BAR");
+		return map_into(process, container,
+				v.address + (start / 7 % (pages - size + 1)) * PAGE, iova,
+				size * PAGE, flags, "BAR");
 	}
 	for (int device = 0; device < DEVICES; device++) {
 		int index = mmap_bar(process, (device + first) % DEVICES, 0, 64);
 
 		if (index >= 0)
-			return map_into(process, container, vmas[index].address, iova, vmas[index].size, flags, "BAR");
+			return map_into(process, container, vmas[index].address, iova,
+					vmas[index].size, flags, "BAR");
 	}
 	return false;
 }
 
-/* RAM, device memory and RAM in one mapping; the device's part is one window, or two of different devices. */
+/*
+ * RAM, device memory and RAM in one mapping; the device's part is one window, or two of different
+ * devices.
+ */
 bool op_map_mixed(void)
 {
 	int process, container, first = draw(DEVICES), parts = 0;
@@ -173,20 +214,30 @@ bool op_map_mixed(void)
 
 	if (!pick_map_target(&process, &container))
 		return false;
-	uint64_t address = call(process, (struct request){ .call = CALL_MMAP_RAM, .size = pages * PAGE });
+	uint64_t address =
+		call(process, (struct request){ .call = CALL_MMAP_RAM, .size = pages * PAGE });
 
-	vma_add((struct vma){ .process = process, .ram = true, .address = address, .size = pages * PAGE });
+	vma_add((struct vma){
+		.process = process, .ram = true, .address = address, .size = pages * PAGE });
 	for (int device = 0; device < DEVICES && parts < 2; device++)
-		if (mmap_bar(process, (first + device) % DEVICES, address + (2 + parts * 11 + draw(2)) * PAGE, 8) >= 0)
+		if (mmap_bar(process, (first + device) % DEVICES,
+			     address + (2 + parts * 11 + draw(2)) * PAGE, 8) >= 0)
 			parts++;
 	if (parts)
-		map_into(process, container, address, iova, pages * PAGE, READ | WRITE, "RAM and BAR");
-	/* The RAM stays with the type1 mapping; what is left of the region in the process is only the BARs' windows. */
+		map_into(process, container, address, iova, pages * PAGE, READ | WRITE,
+			 "RAM and BAR");
+	/*
+	 * The RAM stays with the type1 mapping; what is left of the region in the process is only
+	 * the BARs' windows.
+	 */
 	for (int i = vma_count - 1; i >= 0; i--)
-		if (vmas[i].process == process && vmas[i].ram && vmas[i].address >= address && vmas[i].address < address + pages * PAGE) {
+		if (vmas[i].process == process && vmas[i].ram && vmas[i].address >= address &&
+		    vmas[i].address < address + pages * PAGE) {
 			struct vma v = vmas[i];
 
-			call(process, (struct request){ .call = CALL_MUNMAP, .address = v.address, .size = v.size });
+			call(process, (struct request){ .call = CALL_MUNMAP,
+							.address = v.address,
+							.size = v.size });
 			vma_cut(process, v.address, v.size);
 		}
 	settle_model();
@@ -207,30 +258,53 @@ bool op_map_bad(void)
 	if (clear == ~0ull)
 		return false;
 	switch (how) {
-	case 0: return map_into(process, container, arena, clear + 16, PAGE, READ, "at an odd IOVA");
-	case 1: return map_into(process, container, arena + 16, clear, PAGE, READ, "an odd address");
-	case 2: return map_into(process, container, arena, clear, 0, READ, "nothing");
-	case 3: return map_into(process, container, arena, clear, PAGE, 0, "neither to read nor to write");
-	case 4: return map_into(process, container, arena, 0xfffffffffffff000ull, 2 * PAGE, READ, "around the end of 64 bits");
-	case 5: return map_into(process, container, arena, 0xfee00000ull, PAGE, READ, "the MSI window");
-	case 6: return map_into(process, container, 0x10000, clear, PAGE, READ, "what is not there");
+	case 0:
+		return map_into(process, container, arena, clear + 16, PAGE, READ,
+				"at an odd IOVA");
+	case 1:
+		return map_into(process, container, arena + 16, clear, PAGE, READ,
+				"an odd address");
+	case 2:
+		return map_into(process, container, arena, clear, 0, READ, "nothing");
+	case 3:
+		return map_into(process, container, arena, clear, PAGE, 0,
+				"neither to read nor to write");
+	case 4:
+		return map_into(process, container, arena, 0xfffffffffffff000ull, 2 * PAGE, READ,
+				"around the end of 64 bits");
+	case 5:
+		return map_into(process, container, arena, 0xfee00000ull, PAGE, READ,
+				"the MSI window");
+	case 6:
+		return map_into(process, container, 0x10000, clear, PAGE, READ,
+				"what is not there");
 	case 7: {
-		/* The first half can be pinned and mapped, then there is nothing: it has to go again. */
-		uint64_t address = call(process, (struct request){ .call = CALL_MMAP_RAM, .size = 32 * PAGE });
+		/*
+		 * The first half can be pinned and mapped, then there is nothing: it has to go
+		 * again.
+		 */
+		uint64_t address =
+			call(process, (struct request){ .call = CALL_MMAP_RAM, .size = 32 * PAGE });
 
-		vma_add((struct vma){ .process = process, .ram = true, .address = address, .size = 32 * PAGE });
-		call(process, (struct request){ .call = CALL_MUNMAP, .address = address + 16 * PAGE, .size = 16 * PAGE });
+		vma_add((struct vma){
+			.process = process, .ram = true, .address = address, .size = 32 * PAGE });
+		call(process, (struct request){ .call = CALL_MUNMAP,
+						.address = address + 16 * PAGE,
+						.size = 16 * PAGE });
 		vma_cut(process, address + 16 * PAGE, 16 * PAGE);
 		map_into(process, container, address, clear, 32 * PAGE, READ | WRITE, "torn RAM");
-		call(process, (struct request){ .call = CALL_MUNMAP, .address = address, .size = 16 * PAGE });
+		call(process, (struct request){
+				      .call = CALL_MUNMAP, .address = address, .size = 16 * PAGE });
 		vma_cut(process, address, 16 * PAGE);
 		return true;
 	}
 	default:
 		if (!c->count)
-			return map_into(process, container, arena, c->top + 1, PAGE, READ, "beyond the IOMMU's reach");
+			return map_into(process, container, arena, c->top + 1, PAGE, READ,
+					"beyond the IOMMU's reach");
 		iova = c->mapping[draw(c->count)].iova;
-		return map_into(process, container, arena, iova > PAGE ? iova - PAGE : iova, 2 * PAGE, READ, "what is taken");
+		return map_into(process, container, arena, iova > PAGE ? iova - PAGE : iova,
+				2 * PAGE, READ, "what is taken");
 	}
 }
 
@@ -241,6 +315,7 @@ bool op_map_top(void)
 
 	if (!pick_map_target(&process, &container))
 		return false;
-	return map_into(process, container, processes[process].arena, containers[container].top + 1 - (pages + below) * PAGE, pages * PAGE, READ | WRITE,
-			"at the top");
+	return map_into(process, container, processes[process].arena,
+			containers[container].top + 1 - (pages + below) * PAGE, pages * PAGE,
+			READ | WRITE, "at the top");
 }

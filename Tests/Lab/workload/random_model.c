@@ -1,4 +1,7 @@
-/* What must be there: files with who refers to them, and what their going takes along. No kernel is asked here. */
+/*
+ * What must be there: files with who refers to them, and what their going takes along. No kernel is
+ * asked here.
+ */
 #include "random.h"
 #include "oracle.h"
 
@@ -95,7 +98,8 @@ void process_copy(int from, int to)
 int handle_of(int process, enum kind kind, int object)
 {
 	for (int i = 0; i < handle_count; i++)
-		if (handles[i].process == process && files[handles[i].file].kind == kind && files[handles[i].file].object == object)
+		if (handles[i].process == process && files[handles[i].file].kind == kind &&
+		    files[handles[i].file].object == object)
 			return i;
 	return -1;
 }
@@ -129,8 +133,11 @@ bool model_is_empty(void)
 	return true;
 }
 
-/* A device's file goes with its last descriptor and its last BAR VMA. A group leaves its container with its file, which every open
- * device keeps (up to 5.10 it is a count that does); the last group takes the IOMMU side and every mapping. */
+/*
+ * A device's file goes with its last descriptor and its last BAR VMA. A group leaves its container
+ * with its file, which every open device keeps (up to 5.10 it is a count that does); the last group
+ * takes the IOMMU side and every mapping.
+ */
 void settle_model(void)
 {
 	bool used[FILES] = { false };
@@ -144,7 +151,8 @@ void settle_model(void)
 		if (!used[i] && files[i].kind != GROUP_FILE)
 			files[i].kind = NO_FILE;
 	for (int i = 0; i < FILES; i++)
-		if (!used[i] && files[i].kind == GROUP_FILE && !files_of(DEVICE_FILE, files[i].object)) {
+		if (!used[i] && files[i].kind == GROUP_FILE &&
+		    !files_of(DEVICE_FILE, files[i].object)) {
 			devices[files[i].object].container = -1;
 			files[i].kind = NO_FILE;
 		}

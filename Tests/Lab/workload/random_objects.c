@@ -33,7 +33,10 @@ static int open_container(int process)
 	return slot;
 }
 
-/* Opens a group that nobody has; the group's number may come back a moment late after a driver was bound. */
+/*
+ * Opens a group that nobody has; the group's number may come back a moment late after a driver was
+ * bound.
+ */
 static int open_group(int process, int device)
 {
 	struct request request = { .call = CALL_OPEN };
@@ -41,7 +44,8 @@ static int open_group(int process, int device)
 	int tries = 0;
 
 	snprintf(request.text, sizeof(request.text), "/dev/vfio/%d", devices[device].device->group);
-	while ((fd = call(process, request)) < 0 && (fd == -ENOENT || fd == -EBUSY) && tries++ < 100)
+	while ((fd = call(process, request)) < 0 && (fd == -ENOENT || fd == -EBUSY) &&
+	       tries++ < 100)
 		usleep(20000);
 	did(process, fd, "open group of %s, %d tries", devices[device].device->name, tries + 1);
 	if (fd < 0) {
@@ -65,7 +69,9 @@ bool attach_device(int process, int container, int device)
 
 	if (gfd < 0)
 		return false;
-	int64_t result = call(process, (struct request){ .call = CALL_SET_CONTAINER, .fd = handles[gfd].fd, .other = handles[cfd].fd });
+	int64_t result = call(process, (struct request){ .call = CALL_SET_CONTAINER,
+							 .fd = handles[gfd].fd,
+							 .other = handles[cfd].fd });
 
 	did(process, result, "group of %s joins k%d", devices[device].device->name, c->serial);
 	expect(process, result, 0, "set container");
@@ -75,7 +81,10 @@ bool attach_device(int process, int container, int device)
 	if (c->iommu)
 		return true;
 	c->v2 = !chance(15);
-	result = call(process, (struct request){ .call = CALL_SET_IOMMU, .fd = handles[cfd].fd, .flags = c->v2 ? VFIO_TYPE1v2_IOMMU : VFIO_TYPE1_IOMMU });
+	result = call(process,
+		      (struct request){ .call = CALL_SET_IOMMU,
+					.fd = handles[cfd].fd,
+					.flags = c->v2 ? VFIO_TYPE1v2_IOMMU : VFIO_TYPE1_IOMMU });
 	did(process, result, "set iommu of k%d, v%d", c->serial, c->v2 + 1);
 	expect(process, result, 0, "set iommu");
 	c->iommu = result == 0;
@@ -90,7 +99,8 @@ bool open_device(int process, int device)
 	struct request request = { .call = CALL_GET_DEVICE };
 	bool first = !files_of(DEVICE_FILE, device);
 
-	if (gfd < 0 || devices[device].container < 0 || !containers[devices[device].container].iommu || files_of(DEVICE_FILE, device) > 2)
+	if (gfd < 0 || devices[device].container < 0 ||
+	    !containers[devices[device].container].iommu || files_of(DEVICE_FILE, device) > 2)
 		return false;
 	request.fd = handles[gfd].fd;
 	snprintf(request.text, sizeof(request.text), "%s", d->bdf);
@@ -103,18 +113,24 @@ bool open_device(int process, int device)
 	}
 	handle_add(process, fd, file_new(DEVICE_FILE, device));
 	for (unsigned bar = 0; first && bar < BARS; bar++) {
-		int64_t size = call(process, (struct request){ .call = CALL_BAR_SIZE, .fd = fd, .flags = bar });
+		int64_t size = call(
+			process, (struct request){ .call = CALL_BAR_SIZE, .fd = fd, .flags = bar });
 
 		d->bar[bar].size = size > 0 ? size : 0;
 	}
 	if (first) {
-		expect(process, call(process, (struct request){ .call = CALL_DECODE, .fd = fd, .flags = 1 }), 0, "memory decode on");
+		expect(process,
+		       call(process, (struct request){ .call = CALL_DECODE, .fd = fd, .flags = 1 }),
+		       0, "memory decode on");
 		devices[device].decode = true;
 	}
 	return true;
 }
 
-/* A container of its own with one or two of the devices that are free, all in one operation so that there is something to map into. */
+/*
+ * A container of its own with one or two of the devices that are free, all in one operation so that
+ * there is something to map into.
+ */
 bool op_build(void)
 {
 	int process = draw(WORKERS), wanted = 1 + draw(2), first = draw(DEVICES), container = -1;
@@ -139,10 +155,13 @@ bool op_attach(void)
 
 	for (int i = 0; i < WORKERS * CONTAINERS * DEVICES; i++) {
 		int at = (first + i) % (WORKERS * CONTAINERS * DEVICES);
-		int device = at / (WORKERS * CONTAINERS), container = at / WORKERS % CONTAINERS, process = at % WORKERS;
+		int device = at / (WORKERS * CONTAINERS), container = at / WORKERS % CONTAINERS,
+		    process = at % WORKERS;
 
-		if (containers[container].serial && (!files_of(GROUP_FILE, device) || handle_of(process, GROUP_FILE, device) >= 0)
-		    && attach_device(process, container, device))
+		if (containers[container].serial &&
+		    (!files_of(GROUP_FILE, device) ||
+		     handle_of(process, GROUP_FILE, device) >= 0) &&
+		    attach_device(process, container, device))
 			return true;
 	}
 	return false;
@@ -168,7 +187,8 @@ static bool close_one(enum kind kind, const char *what)
 
 		if (h.process >= WORKERS || files[h.file].kind != kind)
 			continue;
-		int64_t result = call(h.process, (struct request){ .call = CALL_CLOSE, .fd = h.fd });
+		int64_t result =
+			call(h.process, (struct request){ .call = CALL_CLOSE, .fd = h.fd });
 
 		did(h.process, result, "close %s %d", what, files[h.file].object);
 		handle_drop(index);
@@ -178,23 +198,35 @@ static bool close_one(enum kind kind, const char *what)
 	return false;
 }
 
-bool op_close_device(void) { return close_one(DEVICE_FILE, "device"); }
-bool op_close_group(void) { return close_one(GROUP_FILE, "group"); }
-bool op_close_container(void) { return close_one(CONTAINER_FILE, "container"); }
+bool op_close_device(void)
+{
+	return close_one(DEVICE_FILE, "device");
+}
+bool op_close_group(void)
+{
+	return close_one(GROUP_FILE, "group");
+}
+bool op_close_container(void)
+{
+	return close_one(CONTAINER_FILE, "container");
+}
 
 bool op_unset_container(void)
 {
 	int first = draw(WORKERS * DEVICES);
 
 	for (int i = 0; i < WORKERS * DEVICES; i++) {
-		int process = (first + i) % WORKERS, device = (first + i) / WORKERS % DEVICES, gfd = handle_of(process, GROUP_FILE, device);
+		int process = (first + i) % WORKERS, device = (first + i) / WORKERS % DEVICES,
+		    gfd = handle_of(process, GROUP_FILE, device);
 
 		if (gfd < 0 || devices[device].container < 0)
 			continue;
-		int64_t result = call(process, (struct request){ .call = CALL_UNSET_CONTAINER, .fd = handles[gfd].fd });
+		int64_t result = call(process, (struct request){ .call = CALL_UNSET_CONTAINER,
+								 .fd = handles[gfd].fd });
 
 		did(process, result, "group of %s leaves", devices[device].device->name);
-		expect(process, result, files_of(DEVICE_FILE, device) ? -EBUSY : 0, "unset container");
+		expect(process, result, files_of(DEVICE_FILE, device) ? -EBUSY : 0,
+		       "unset container");
 		if (result == 0)
 			devices[device].container = -1;
 		settle_model();
@@ -223,11 +255,13 @@ bool op_rebind(void)
 bool op_reset(void)
 {
 	/* Not the e1000e: its link is up again only after seconds. */
-	int process = draw(WORKERS), device = draw(DEVICES - 1), index = handle_of(process, DEVICE_FILE, device);
+	int process = draw(WORKERS), device = draw(DEVICES - 1),
+	    index = handle_of(process, DEVICE_FILE, device);
 
 	if (index < 0)
 		return false;
-	did(process, call(process, (struct request){ .call = CALL_RESET, .fd = handles[index].fd }), "reset %s", devices[device].device->name);
+	did(process, call(process, (struct request){ .call = CALL_RESET, .fd = handles[index].fd }),
+	    "reset %s", devices[device].device->name);
 	return true;
 }
 
@@ -236,14 +270,18 @@ bool op_decode(void)
 	int first = draw(WORKERS * DEVICES);
 
 	for (int i = 0; i < WORKERS * DEVICES; i++) {
-		int process = (first + i) % WORKERS, device = (first + i) / WORKERS % DEVICES, index = handle_of(process, DEVICE_FILE, device);
+		int process = (first + i) % WORKERS, device = (first + i) / WORKERS % DEVICES,
+		    index = handle_of(process, DEVICE_FILE, device);
 
 		if (index < 0)
 			continue;
 		bool on = !devices[device].decode;
-		int64_t result = call(process, (struct request){ .call = CALL_DECODE, .fd = handles[index].fd, .flags = on });
+		int64_t result = call(process, (struct request){ .call = CALL_DECODE,
+								 .fd = handles[index].fd,
+								 .flags = on });
 
-		did(process, result, "memory decode of %s %s", devices[device].device->name, on ? "on" : "off");
+		did(process, result, "memory decode of %s %s", devices[device].device->name,
+		    on ? "on" : "off");
 		expect(process, result, 0, "memory decode");
 		devices[device].decode = on;
 		return true;

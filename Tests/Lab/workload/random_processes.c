@@ -1,4 +1,7 @@
-/* The processes: telling workers what to do, and what becomes of descriptors when they are forked, passed on and killed. */
+/*
+ * The processes: telling workers what to do, and what becomes of descriptors when they are forked,
+ * passed on and killed.
+ */
 #define _GNU_SOURCE
 #include "random.h"
 #include "oracle.h"
@@ -59,8 +62,10 @@ void worker_start(int slot)
 	close(sockets[1]);
 	p->socket = sockets[0];
 	oracle("spawn", "\"child\":%d,\"role\":\"%s\",\"t_after\":%lu", p->pid, name, boot_ns());
-	p->arena = call(slot, (struct request){ .call = CALL_MMAP_RAM, .size = ARENA_PAGES * PAGE });
-	vma_add((struct vma){ .process = slot, .ram = true, .address = p->arena, .size = ARENA_PAGES * PAGE });
+	p->arena =
+		call(slot, (struct request){ .call = CALL_MMAP_RAM, .size = ARENA_PAGES * PAGE });
+	vma_add((struct vma){
+		.process = slot, .ram = true, .address = p->arena, .size = ARENA_PAGES * PAGE });
 }
 
 void process_kill(int slot)
@@ -121,7 +126,8 @@ bool op_pass(void)
 	int64_t result;
 
 	for (int i = 0; i < handle_count && index < 0; i++)
-		if (handles[(first + i) % handle_count].process < WORKERS && handles[(first + i) % handle_count].process != to)
+		if (handles[(first + i) % handle_count].process < WORKERS &&
+		    handles[(first + i) % handle_count].process != to)
 			index = (first + i) % handle_count;
 	if (index < 0)
 		return false;
@@ -140,7 +146,8 @@ bool op_pass(void)
 		surprise(to, result, 0, "pass");
 	else
 		handle_add(to, result, given.file);
-	did(to, result, "passed from %d, kind %d of %d", processes[given.process].pid, files[given.file].kind, files[given.file].object);
+	did(to, result, "passed from %d, kind %d of %d", processes[given.process].pid,
+	    files[given.file].kind, files[given.file].object);
 	return true;
 }
 
@@ -156,6 +163,7 @@ bool op_dup(void)
 
 	if (result >= 0)
 		handle_add(from.process, result, from.file);
-	did(from.process, result, "dup, kind %d of %d", files[from.file].kind, files[from.file].object);
+	did(from.process, result, "dup, kind %d of %d", files[from.file].kind,
+	    files[from.file].object);
 	return true;
 }

@@ -1,4 +1,7 @@
-/* A quiet point: nothing moves, the model is told in one line of the oracle, and the tool is asked for a snapshot. */
+/*
+ * A quiet point: nothing moves, the model is told in one line of the oracle, and the tool is asked
+ * for a snapshot.
+ */
 #include "random.h"
 #include "oracle.h"
 
@@ -9,7 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define REACT_US 100000		/* what a close leaves to a work queue, 5.10's releases among it, is done by then */
+/* what a close leaves to a work queue, 5.10's releases among it, is done by then */
+#define REACT_US 100000
 #define PATIENCE_US 60000000
 #define ASKED "vfioscope: snapshot:"
 
@@ -17,31 +21,43 @@
 static void check_counts(void)
 {
 	static long limit;
-	FILE *file = limit ? NULL : fopen("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit", "r");
+	FILE *file = limit ? NULL
+			   : fopen("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit", "r");
 
 	if (file && fscanf(file, "%ld", &limit) != 1)
 		give_up("dma_entry_limit", EINVAL);
 	if (file)
 		fclose(file);
 	for (int slot = 0; slot < CONTAINERS; slot++)
-		for (int process = 0; process < WORKERS && containers[slot].serial && containers[slot].iommu; process++) {
+		for (int process = 0;
+		     process < WORKERS && containers[slot].serial && containers[slot].iommu;
+		     process++) {
 			int index = handle_of(process, CONTAINER_FILE, slot);
-			int64_t available = index < 0 ? -1 : call(process, (struct request){ .call = CALL_AVAILABLE, .fd = handles[index].fd });
+			int64_t available =
+				index < 0 ? -1
+					  : call(process,
+						 (struct request){ .call = CALL_AVAILABLE,
+								   .fd = handles[index].fd });
 
 			if (available < 0)
 				continue;
-			expect(process, limit - available, containers[slot].count, "VFIO_IOMMU_GET_INFO's count of mappings");
+			expect(process, limit - available, containers[slot].count,
+			       "VFIO_IOMMU_GET_INFO's count of mappings");
 			break;
 		}
 }
 
 static void tell_mapping(FILE *out, const struct mapping *m)
 {
-	fprintf(out, "{\"iova\":\"0x%lx\",\"size\":%lu,\"read\":%s,\"write\":%s,\"pid\":%d,\"ram\":%lu,\"targets\":[", m->iova, m->size,
-		m->read ? "true" : "false", m->write ? "true" : "false", m->creator, m->ram);
+	fprintf(out,
+		"{\"iova\":\"0x%lx\",\"size\":%lu,\"read\":%s,\"write\":%s,\"pid\":%d,\"ram\":%lu,\"targets\":[",
+		m->iova, m->size, m->read ? "true" : "false", m->write ? "true" : "false",
+		m->creator, m->ram);
 	for (int i = 0; i < m->pieces; i++)
-		fprintf(out, "%s{\"device\":\"%s\",\"bar\":%u,\"bar_offset\":%lu,\"iova\":\"0x%lx\",\"size\":%lu}", i ? "," : "",
-			devices[m->piece[i].device].device->bdf, m->piece[i].bar, m->piece[i].bar_offset, m->piece[i].iova, m->piece[i].size);
+		fprintf(out,
+			"%s{\"device\":\"%s\",\"bar\":%u,\"bar_offset\":%lu,\"iova\":\"0x%lx\",\"size\":%lu}",
+			i ? "," : "", devices[m->piece[i].device].device->bdf, m->piece[i].bar,
+			m->piece[i].bar_offset, m->piece[i].iova, m->piece[i].size);
 	fputs("]}", out);
 }
 
@@ -72,8 +88,10 @@ static void tell(int index, uint64_t before, bool asked)
 	FILE *out = open_memstream(&text, &length);
 	const char *comma = "";
 
-	fprintf(out, "{\"op\":\"quiet\",\"pid\":%d,\"index\":%d,\"t_before\":%lu,\"t_after\":%lu,\"snapshot\":%s,\"containers\":[", getpid(), index, before,
-		boot_ns(), asked ? "true" : "false");
+	fprintf(out,
+		"{\"op\":\"quiet\",\"pid\":%d,\"index\":%d,\"t_before\":%lu,\"t_after\":%lu,"
+		"\"snapshot\":%s,\"containers\":[",
+		getpid(), index, before, boot_ns(), asked ? "true" : "false");
 	for (int i = 0; i < CONTAINERS; i++)
 		if (containers[i].serial) {
 			fputs(comma, out);
@@ -116,14 +134,18 @@ static bool listens(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	file = fopen(path, "r");
 	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "SigBlk: %lx", &mask) == 1 || sscanf(line, "SigCgt: %lx", &mask) == 1)
+		if (sscanf(line, "SigBlk: %lx", &mask) == 1 ||
+		    sscanf(line, "SigCgt: %lx", &mask) == 1)
 			masks |= mask;
 	if (file)
 		fclose(file);
 	return masks & 1ul << (SIGUSR1 - 1);
 }
 
-/* Asks the tool that records this for a snapshot: how many it had told of before, or -1 if there is none that would hear. */
+/*
+ * Asks the tool that records this for a snapshot: how many it had told of before, or -1 if there is
+ * none that would hear.
+ */
 int snapshot_ask(void)
 {
 	const char *pid = getenv("TOOL_PID"), *log = getenv("TOOL_LOG");
@@ -139,7 +161,8 @@ int snapshot_ask(void)
 /* Waits until the tool has told of it. */
 bool snapshot_await(int before)
 {
-	for (long waited = 0; before >= 0 && lines_of(getenv("TOOL_LOG")) == before; waited += 5000) {
+	for (long waited = 0; before >= 0 && lines_of(getenv("TOOL_LOG")) == before;
+	     waited += 5000) {
 		if (waited > PATIENCE_US)
 			give_up("the tool's snapshot", ETIMEDOUT);
 		usleep(5000);

@@ -7,7 +7,10 @@
 
 #define READ_WRITE (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
 
-static int descriptor(int process, int container) { return handles[handle_of(process, CONTAINER_FILE, container)].fd; }
+static int descriptor(int process, int container)
+{
+	return handles[handle_of(process, CONTAINER_FILE, container)].fd;
+}
 
 static bool unmap(int process, int container, uint64_t iova, uint64_t size, const char *what)
 {
@@ -15,7 +18,10 @@ static bool unmap(int process, int container, uint64_t iova, uint64_t size, cons
 
 	if (!unmap_is_certain(c, processes[process].pid, iova, size))
 		return false;
-	int64_t result = call(process, (struct request){ .call = CALL_UNMAP, .fd = descriptor(process, container), .iova = iova, .size = size });
+	int64_t result = call(process, (struct request){ .call = CALL_UNMAP,
+							 .fd = descriptor(process, container),
+							 .iova = iova,
+							 .size = size });
 	int64_t expected = unmap_in_model(c, processes[process].pid, iova, size);
 
 	did(process, result, "unmap %s in k%d at 0x%lx, %lu bytes", what, c->serial, iova, size);
@@ -55,11 +61,15 @@ bool op_unmap_range(void)
 	struct mapping m;
 	uint64_t before = draw(32) * PAGE, after = draw(512) * PAGE;
 
-	return pick(&process, &container, &m)
-	       && unmap(process, container, m.iova > before ? m.iova - before : m.iova, m.size + before + after, "a range");
+	return pick(&process, &container, &m) &&
+	       unmap(process, container, m.iova > before ? m.iova - before : m.iova,
+		     m.size + before + after, "a range");
 }
 
-/* Inside a mapping: type1v2 refuses; type1 does nothing when the start is inside, and takes it all when only the end is. */
+/*
+ * Inside a mapping: type1v2 refuses; type1 does nothing when the start is inside, and takes it all
+ * when only the end is.
+ */
 bool op_unmap_part(void)
 {
 	int process, container;
@@ -76,7 +86,9 @@ bool op_unmap_nothing(void)
 	int process, container;
 	struct mapping m;
 
-	return pick(&process, &container, &m) && unmap(process, container, 0x40000000 + draw(64) * PAGE, (1 + draw(64)) * PAGE, "nothing");
+	return pick(&process, &container, &m) &&
+	       unmap(process, container, 0x40000000 + draw(64) * PAGE, (1 + draw(64)) * PAGE,
+		     "nothing");
 }
 
 bool op_unmap_all(void)
@@ -92,8 +104,11 @@ bool op_unmap_all(void)
 
 	if (known && owner_only && !unmap_is_certain(c, processes[process].pid, 0, 1ull << 62))
 		return false;
-	int64_t result = call(process, (struct request){ .call = CALL_UNMAP, .fd = fd, .flags = VFIO_DMA_UNMAP_FLAG_ALL });
-	int64_t expected = known ? unmap_in_model(c, processes[process].pid, 0, 1ull << 62) : -EINVAL;
+	int64_t result = call(
+		process,
+		(struct request){ .call = CALL_UNMAP, .fd = fd, .flags = VFIO_DMA_UNMAP_FLAG_ALL });
+	int64_t expected =
+		known ? unmap_in_model(c, processes[process].pid, 0, 1ull << 62) : -EINVAL;
 
 	did(process, result, "unmap all in k%d", c->serial);
 	expect(process, result, expected, "unmap all");
@@ -108,7 +123,9 @@ struct plan {
 	int64_t expected[BATCH], result[BATCH];
 };
 
-/* Maps of one to three pages, and unmaps among them; the model takes each as if it had succeeded. */
+/*
+ * Maps of one to three pages, and unmaps among them; the model takes each as if it had succeeded.
+ */
 static void plan(struct plan *p, int steps, unsigned unmaps)
 {
 	struct container_state *c = &containers[p->container];
@@ -120,20 +137,32 @@ static void plan(struct plan *p, int steps, unsigned unmaps)
 		const struct mapping *m = c->count ? &c->mapping[draw(c->count)] : NULL;
 
 		if (m && chance(unmaps) && unmap_is_certain(c, pid, m->iova, m->size)) {
-			*r = (struct request){ .call = CALL_UNMAP, .fd = fd, .iova = m->iova, .size = m->size };
+			*r = (struct request){
+				.call = CALL_UNMAP, .fd = fd, .iova = m->iova, .size = m->size
+			};
 			p->expected[p->count++] = unmap_in_model(c, pid, r->iova, r->size);
 			continue;
 		}
-		struct mapping new = { .size = (1 + draw(3)) * PAGE, .read = true, .write = true, .creator = pid };
+		struct mapping new = {
+			.size = (1 + draw(3)) * PAGE, .read = true, .write = true, .creator = pid
+		};
 		uint64_t address = processes[p->process].arena + draw(ARENA_PAGES - 3) * PAGE;
 		int bar = draw(VMAS);
 
-		if (vma_count && !vmas[bar % vma_count].ram && vmas[bar % vma_count].process == p->process && vmas[bar % vma_count].size >= new.size)
+		if (vma_count && !vmas[bar % vma_count].ram &&
+		    vmas[bar % vma_count].process == p->process &&
+		    vmas[bar % vma_count].size >= new.size)
 			address = vmas[bar % vma_count].address;
 		new.iova = free_iova(c, new.size);
-		if (new.iova == ~0ull || c->count == MOST_MAPPINGS || cover(p->process, address, &new))
+		if (new.iova == ~0ull || c->count == MOST_MAPPINGS ||
+		    cover(p->process, address, &new))
 			continue;
-		*r = (struct request){ .call = CALL_MAP, .fd = fd, .address = address, .iova = new.iova, .size = new.size, .flags = READ_WRITE };
+		*r = (struct request){ .call = CALL_MAP,
+				       .fd = fd,
+				       .address = address,
+				       .iova = new.iova,
+				       .size = new.size,
+				       .flags = READ_WRITE };
 		p->expected[p->count++] = 0;
 		mapping_add(c, &new);
 	}
@@ -161,8 +190,10 @@ bool op_map_many(void)
 	return true;
 }
 
-/* Every worker that has a container which is no other's in this burst maps and unmaps there, all at the same time, and now and then the
- * tool takes a snapshot meanwhile. */
+/*
+ * Every worker that has a container which is no other's in this burst maps and unmaps there, all at
+ * the same time, and now and then the tool takes a snapshot meanwhile.
+ */
 bool op_burst(void)
 {
 	static struct plan plans[WORKERS];
@@ -174,8 +205,9 @@ bool op_burst(void)
 		for (int i = 0; i < CONTAINERS; i++) {
 			int container = (first + process + i) % CONTAINERS;
 
-			if (taken[container] || !containers[container].serial || !containers[container].iommu
-			    || handle_of(process, CONTAINER_FILE, container) < 0)
+			if (taken[container] || !containers[container].serial ||
+			    !containers[container].iommu ||
+			    handle_of(process, CONTAINER_FILE, container) < 0)
 				continue;
 			taken[container] = true;
 			plans[count].process = process;

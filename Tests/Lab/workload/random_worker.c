@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define REGION(index) ((uint64_t)(index) << 40)	/* VFIO_PCI_INDEX_TO_OFFSET */
+#define REGION(index) ((uint64_t)(index) << 40) /* VFIO_PCI_INDEX_TO_OFFSET */
 
 static int64_t answer(int64_t result)
 {
@@ -25,7 +25,8 @@ static int64_t answer(int64_t result)
 
 static int64_t top(int fd)
 {
-	const struct vfio_iommu_type1_info_cap_iova_range *cap = (void *)iommu_capability(fd, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
+	const struct vfio_iommu_type1_info_cap_iova_range *cap =
+		(void *)iommu_capability(fd, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
 
 	return cap && cap->nr_iovas ? (int64_t)cap->iova_ranges[cap->nr_iovas - 1].end : -ENOENT;
 }
@@ -41,7 +42,10 @@ static int64_t decode(int fd, bool on)
 	return answer(pwrite(fd, &command, 2, at)) == 2 ? 0 : -EIO;
 }
 
-/* A child that has copies of everything and does nothing. Its parent is the coordinator: it may outlive the worker. */
+/*
+ * A child that has copies of everything and does nothing. Its parent is the coordinator: it may
+ * outlive the worker.
+ */
 static int64_t fork_holder(void)
 {
 	long child = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
@@ -56,7 +60,10 @@ static int64_t send_fd(int socket, int fd)
 {
 	char byte = 'f', control[CMSG_SPACE(sizeof(int))] = "";
 	struct iovec data = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct msghdr message = { .msg_iov = &data,
+				  .msg_iovlen = 1,
+				  .msg_control = control,
+				  .msg_controllen = sizeof(control) };
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 
 	header->cmsg_level = SOL_SOCKET;
@@ -70,7 +77,10 @@ static int64_t receive_fd(int socket)
 {
 	char byte, control[CMSG_SPACE(sizeof(int))];
 	struct iovec data = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct msghdr message = { .msg_iov = &data,
+				  .msg_iovlen = 1,
+				  .msg_control = control,
+				  .msg_controllen = sizeof(control) };
 	int fd;
 
 	if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1 || !CMSG_FIRSTHDR(&message))
@@ -79,28 +89,44 @@ static int64_t receive_fd(int socket)
 	return fd;
 }
 
-int take_fd(int process) { return receive_fd(processes[process].socket); }
+int take_fd(int process)
+{
+	return receive_fd(processes[process].socket);
+}
 
-int64_t give_fd(int process, int fd) { return send_fd(processes[process].socket, fd); }
+int64_t give_fd(int process, int fd)
+{
+	return send_fd(processes[process].socket, fd);
+}
 
 static int64_t carry_out(const struct request *r, int socket)
 {
 	int fd = r->other;
 
 	switch (r->call) {
-	case CALL_OPEN: return answer(open(r->text, O_RDWR | O_CLOEXEC));
-	case CALL_CLOSE: return answer(close(r->fd));
-	case CALL_DUP: return answer(fcntl(r->fd, F_DUPFD_CLOEXEC, 0));
+	case CALL_OPEN:
+		return answer(open(r->text, O_RDWR | O_CLOEXEC));
+	case CALL_CLOSE:
+		return answer(close(r->fd));
+	case CALL_DUP:
+		return answer(fcntl(r->fd, F_DUPFD_CLOEXEC, 0));
 	case CALL_MMAP_BAR:
-		return answer((int64_t)mmap((void *)r->address, r->size, PROT_READ | PROT_WRITE, MAP_SHARED | (r->address ? MAP_FIXED : 0), r->fd,
+		return answer((int64_t)mmap((void *)r->address, r->size, PROT_READ | PROT_WRITE,
+					    MAP_SHARED | (r->address ? MAP_FIXED : 0), r->fd,
 					    REGION(r->flags) + r->offset));
 	case CALL_MMAP_RAM:
-		return answer((int64_t)mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0));
-	case CALL_MUNMAP: return answer(munmap((void *)r->address, r->size));
-	case CALL_SET_CONTAINER: return answer(ioctl(r->fd, VFIO_GROUP_SET_CONTAINER, &fd));
-	case CALL_UNSET_CONTAINER: return answer(ioctl(r->fd, VFIO_GROUP_UNSET_CONTAINER));
-	case CALL_SET_IOMMU: return answer(ioctl(r->fd, VFIO_SET_IOMMU, (long)r->flags));
-	case CALL_GET_DEVICE: return answer(ioctl(r->fd, VFIO_GROUP_GET_DEVICE_FD, r->text));
+		return answer((int64_t)mmap(NULL, r->size, PROT_READ | PROT_WRITE,
+					    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0));
+	case CALL_MUNMAP:
+		return answer(munmap((void *)r->address, r->size));
+	case CALL_SET_CONTAINER:
+		return answer(ioctl(r->fd, VFIO_GROUP_SET_CONTAINER, &fd));
+	case CALL_UNSET_CONTAINER:
+		return answer(ioctl(r->fd, VFIO_GROUP_UNSET_CONTAINER));
+	case CALL_SET_IOMMU:
+		return answer(ioctl(r->fd, VFIO_SET_IOMMU, (long)r->flags));
+	case CALL_GET_DEVICE:
+		return answer(ioctl(r->fd, VFIO_GROUP_GET_DEVICE_FD, r->text));
 	case CALL_BAR_SIZE: {
 		struct vfio_region_info region = { .argsz = sizeof(region), .index = r->flags };
 
@@ -118,14 +144,22 @@ static int64_t carry_out(const struct request *r, int socket)
 
 		return dma_unmap_quietly(&c, r->iova, r->size, r->flags);
 	}
-	case CALL_RESET: return answer(ioctl(r->fd, VFIO_DEVICE_RESET));
-	case CALL_DECODE: return decode(r->fd, r->flags);
-	case CALL_AVAILABLE: return dma_available(r->fd);
-	case CALL_TOP: return top(r->fd);
-	case CALL_UNMAP_ALL_KNOWN: return answer(ioctl(r->fd, VFIO_CHECK_EXTENSION, VFIO_UNMAP_ALL));
-	case CALL_FORK: return fork_holder();
-	case CALL_SEND: return send_fd(socket, r->fd);
-	case CALL_RECEIVE: return receive_fd(socket);
+	case CALL_RESET:
+		return answer(ioctl(r->fd, VFIO_DEVICE_RESET));
+	case CALL_DECODE:
+		return decode(r->fd, r->flags);
+	case CALL_AVAILABLE:
+		return dma_available(r->fd);
+	case CALL_TOP:
+		return top(r->fd);
+	case CALL_UNMAP_ALL_KNOWN:
+		return answer(ioctl(r->fd, VFIO_CHECK_EXTENSION, VFIO_UNMAP_ALL));
+	case CALL_FORK:
+		return fork_holder();
+	case CALL_SEND:
+		return send_fd(socket, r->fd);
+	case CALL_RECEIVE:
+		return receive_fd(socket);
 	}
 	return -ENOSYS;
 }

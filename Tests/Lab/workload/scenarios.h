@@ -1,7 +1,10 @@
 #ifndef LAB_SCENARIOS_H
 #define LAB_SCENARIOS_H
 
-/* A scenario is run and checked on its own; a helper is part of one, or of a step of guest/commands. */
+/*
+ * A scenario is run and checked on its own; a helper is part of one, or of a step of
+ * guest/commands.
+ */
 #define HELPER SCENARIO
 #define SCENARIO(name, function) void function(void);
 #include "scenarios.list"

@@ -29,7 +29,10 @@ static int memory_file(const char *name)
 	return fd;
 }
 
-/* The child maps `theirs` into a container of its own, as `user`, and sees whether the parent's device writes it. */
+/*
+ * The child maps `theirs` into a container of its own, as `user`, and sees whether the parent's
+ * device writes it.
+ */
 static void child_maps(uint32_t *theirs, unsigned user, int from, int to, int is_same)
 {
 	struct container c = container_with("c2", &testdev);
@@ -39,7 +42,8 @@ static void child_maps(uint32_t *theirs, unsigned user, int from, int to, int is
 	dma_map(&c, theirs, THERE, SIZE);
 	say(to);
 	hear(from);
-	oracle("cpu-sees", "\"same\":%s,\"word\":\"0x%x\",\"ok\":%s", is_same ? "true" : "false", theirs[4], (theirs[4] == WORD) == is_same ? "true" : "false");
+	oracle("cpu-sees", "\"same\":%s,\"word\":\"0x%x\",\"ok\":%s", is_same ? "true" : "false",
+	       theirs[4], (theirs[4] == WORD) == is_same ? "true" : "false");
 	settle();
 	dma_unmap(&c, THERE, SIZE);
 	say(to);
@@ -102,5 +106,6 @@ void shared_anonymous(void)
 /* Two files, at the same place in each. */
 void shared_not(void)
 {
-	two_containers(shared_new(memory_file("one"), SIZE), shared_new(memory_file("two"), SIZE), 0, 0);
+	two_containers(shared_new(memory_file("one"), SIZE), shared_new(memory_file("two"), SIZE),
+		       0, 0);
 }

@@ -1,4 +1,7 @@
-/* Several functions behind one conventional bridge: one IOMMU group, and one window in which a rescan assigns their BARs anew. */
+/*
+ * Several functions behind one conventional bridge: one IOMMU group, and one window in which a
+ * rescan assigns their BARs anew.
+ */
 #include "devices.h"
 #include "edu.h"
 #include "oracle.h"
@@ -15,11 +18,13 @@
 #define BOCHS_DISPLAY 0x12341111
 #define PCI_SERIAL 0x1b360002
 #define WINDOW 0x800000ull
-#define SIZE 0x400000ull	/* BAR 0 of a display: RAM */
+#define SIZE 0x400000ull /* BAR 0 of a display: RAM */
 #define BEFORE 0x5eed000au
 #define AFTER 0x5eed000bu
 
-/* A display with vfio-pci, and the serial port without the driver that the kernel gave it at boot. */
+/*
+ * A display with vfio-pci, and the serial port without the driver that the kernel gave it at boot.
+ */
 static void take(struct device *display, struct device *serial)
 {
 	if (driver_of(serial)[0])
@@ -62,7 +67,10 @@ static void put(struct device *display, uint32_t word)
 	bar_free((void *)bar, SIZE);
 }
 
-/* The three displays, and a mapping of the second one's BAR, which has left VFIO; where that BAR lies. */
+/*
+ * The three displays, and a mapping of the second one's BAR, which has left VFIO; where that BAR
+ * lies.
+ */
 static uint64_t begin(struct device display[3], struct container *c, struct engine *e)
 {
 	struct device serial;
@@ -77,8 +85,8 @@ static uint64_t begin(struct device display[3], struct container *c, struct engi
 }
 
 /*
- * The first of three displays is ejected, the others are removed and found again: both move down by one place, and where the second was
- * the third is.
+ * The first of three displays is ejected, the others are removed and found again: both move down by
+ * one place, and where the second was the third is.
  */
 void bar_moved(void)
 {
@@ -99,7 +107,8 @@ void bar_moved(void)
 		give_up("the rescan moved no BAR", EINVAL);
 	settle();
 	put(&display[2], AFTER);
-	edu_reads(&e, WINDOW + 16, AFTER, "device read another device's memory by a mapping that was not made for it");
+	edu_reads(&e, WINDOW + 16, AFTER,
+		  "device read another device's memory by a mapping that was not made for it");
 	finish(&c, &e);
 }
 
@@ -129,17 +138,22 @@ static int try_attach(struct device *d, struct container *c)
 
 	snprintf(path, sizeof(path), "/dev/vfio/%d", d->group);
 	d->group_fd = open(path, O_RDWR | O_CLOEXEC);
-	oracle_call("group-open", before, d->group_fd < 0 ? -errno : 0, "\"group\":%d,\"device\":\"%s\",\"tries\":1", d->group, d->bdf);
+	oracle_call("group-open", before, d->group_fd < 0 ? -errno : 0,
+		    "\"group\":%d,\"device\":\"%s\",\"tries\":1", d->group, d->bdf);
 	if (d->group_fd < 0)
 		give_up(path, errno);
 	before = boot_ns();
 	int result = ioctl(d->group_fd, VFIO_GROUP_SET_CONTAINER, &c->fd) ? -errno : 0;
 
-	oracle_call("set-container", before, result, "\"group\":%d,\"container\":\"%s\"", d->group, c->name);
+	oracle_call("set-container", before, result, "\"group\":%d,\"container\":\"%s\"", d->group,
+		    c->name);
 	return result;
 }
 
-/* One function of the group in use; before that, the group with a driver of the host's in it, where the kernel lets that happen. */
+/*
+ * One function of the group in use; before that, the group with a driver of the host's in it, where
+ * the kernel lets that happen.
+ */
 void split_group(void)
 {
 	struct device display[3], serial;
@@ -154,7 +168,10 @@ void split_group(void)
 	if (!try_attach(&display[0], &c)) {
 		set_iommu(&c);
 		settle();
-		oracle("refused", "\"device\":\"%s\",\"ret\":%d", display[0].bdf, ioctl(display[0].group_fd, VFIO_GROUP_GET_DEVICE_FD, display[0].bdf) < 0 ? -errno : 0);
+		oracle("refused", "\"device\":\"%s\",\"ret\":%d", display[0].bdf,
+		       ioctl(display[0].group_fd, VFIO_GROUP_GET_DEVICE_FD, display[0].bdf) < 0
+			       ? -errno
+			       : 0);
 	}
 	group_close(&display[0]);
 	driver_unbind(&serial);

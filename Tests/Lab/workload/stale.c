@@ -1,10 +1,13 @@
-/* Mappings of a BAR that outlive the release of the BAR's device: type1 keeps them, and DMA still arrives. */
+/*
+ * Mappings of a BAR that outlive the release of the BAR's device: type1 keeps them, and DMA still
+ * arrives.
+ */
 #include "devices.h"
 #include "edu.h"
 #include "oracle.h"
 #include "scenarios.h"
 
-#define WINDOW 0x200000ull	/* the stale mapping: IOVA and size */
+#define WINDOW 0x200000ull /* the stale mapping: IOVA and size */
 #define SIZE 0x200000ull
 #define NIC_SIZE 0x20000ull
 #define BEFORE 0x5eed0001u
@@ -129,7 +132,10 @@ void stale_reopen(void)
 	container_close(&c);
 }
 
-/* A device that goes to sleep when nobody has it: the mapping stays, and nothing answers until something wakes the device. */
+/*
+ * A device that goes to sleep when nobody has it: the mapping stays, and nothing answers until
+ * something wakes the device.
+ */
 void stale_asleep(void)
 {
 	struct container c = container_with("c1", &edu);
@@ -142,7 +148,8 @@ void stale_asleep(void)
 	bar_free(bar, NIC_SIZE);
 	device_release(&e1000e);
 	settle();
-	oracle("power-state", "\"device\":\"%s\",\"state\":%u,\"t\":%lu", e1000e.bdf, power_state(&e1000e), boot_ns());
+	oracle("power-state", "\"device\":\"%s\",\"state\":%u,\"t\":%lu", e1000e.bdf,
+	       power_state(&e1000e), boot_ns());
 	dma_unmap(&c, WINDOW, NIC_SIZE);
 	group_close(&e1000e);
 	device_release(&edu);

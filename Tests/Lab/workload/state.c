@@ -41,7 +41,8 @@ void memory_off_on(void)
 	cpu_read("memory on", bar + 4);
 	memory_decode(&ivshmem, 0);
 	cpu_read("memory off", bar + 4);
-	edu_reads(&e, WINDOW + 16, WORD, "device reads the mapping while the target's memory is off");
+	edu_reads(&e, WINDOW + 16, WORD,
+		  "device reads the mapping while the target's memory is off");
 	settle();
 	memory_decode(&ivshmem, 1);
 	cpu_read("memory on again", bar + 4);
@@ -60,8 +61,8 @@ static void device_reset(struct device *d)
 	uint64_t before = boot_ns();
 	int result = ioctl(d->fd, VFIO_DEVICE_RESET) ? -errno : 0;
 
-	oracle_call("reset", before, result, "\"device\":\"%s\",\"how\":\"device\",\"offered\":%s", d->bdf,
-		    info.flags & VFIO_DEVICE_FLAGS_RESET ? "true" : "false");
+	oracle_call("reset", before, result, "\"device\":\"%s\",\"how\":\"device\",\"offered\":%s",
+		    d->bdf, info.flags & VFIO_DEVICE_FLAGS_RESET ? "true" : "false");
 }
 
 static void hot_reset(struct device *d)
@@ -78,7 +79,8 @@ static void hot_reset(struct device *d)
 	uint64_t before = boot_ns();
 	int result = ioctl(d->fd, VFIO_DEVICE_PCI_HOT_RESET, &request) ? -errno : 0;
 
-	oracle_call("reset", before, result, "\"device\":\"%s\",\"how\":\"hot\",\"offered\":%s,\"affected\":%u", d->bdf,
+	oracle_call("reset", before, result,
+		    "\"device\":\"%s\",\"how\":\"hot\",\"offered\":%s,\"affected\":%u", d->bdf,
 		    answer ? "false" : "true", info.head.count);
 }
 
@@ -140,7 +142,8 @@ static void set_power_state(struct device *d, unsigned pm, unsigned state)
 	uint64_t before = boot_ns();
 	int result = config_write(d, pm + 4, 2, (control & ~3u) | state);
 
-	oracle_call("power", before, result, "\"device\":\"%s\",\"state\":%u,\"now\":%u", d->bdf, state, config_read(d, pm + 4, 2) & 3);
+	oracle_call("power", before, result, "\"device\":\"%s\",\"state\":%u,\"now\":%u", d->bdf,
+		    state, config_read(d, pm + 4, 2) & 3);
 }
 
 /* D3hot and back through the power management capability. */

@@ -27,7 +27,10 @@ void unmap_holes(void)
 	ram_free(ram, 8 * PAGE);
 }
 
-/* Type1 as it was at first: a request that ends within a mapping takes all of it away, one that begins within takes nothing. */
+/*
+ * Type1 as it was at first: a request that ends within a mapping takes all of it away, one that
+ * begins within takes nothing.
+ */
 void unmap_more(void)
 {
 	struct container c = container_open("c1");
@@ -44,7 +47,8 @@ void unmap_more(void)
 	dma_map(&c, ram, MEMORY, 4 * PAGE);
 	edu_reads(&e, MEMORY + 3 * PAGE, WORD, "device reads the last page of a mapping");
 	dma_unmap(&c, MEMORY, PAGE);
-	edu_reads(&e, MEMORY + 3 * PAGE, WORD, "device reads the last page, of which nobody asked that it be unmapped");
+	edu_reads(&e, MEMORY + 3 * PAGE, WORD,
+		  "device reads the last page, of which nobody asked that it be unmapped");
 	settle();
 	edu_stop(&e);
 	device_release(&edu);
@@ -53,7 +57,10 @@ void unmap_more(void)
 	ram_free(ram, 4 * PAGE);
 }
 
-/* A child unmaps its own mapping and its parent's: up to 5.19 the kernel stops, without an error, at the latter. */
+/*
+ * A child unmaps its own mapping and its parent's: up to 5.19 the kernel stops, without an error,
+ * at the latter.
+ */
 static void other_unmaps(int has_own)
 {
 	struct container c = container_with("c1", &edu);
@@ -78,7 +85,8 @@ static void other_unmaps(int has_own)
 	oracle("spawn", "\"child\":%d,\"role\":\"other\",\"t_after\":%lu", child, boot_ns());
 	waitpid(child, &status, 0);
 	oracle("exited", "\"child\":%d,\"status\":%d", child, status);
-	edu_reads(&e, MEMORY + PAGE + 16, WORD, "device reads memory that another process unmapped");
+	edu_reads(&e, MEMORY + PAGE + 16, WORD,
+		  "device reads memory that another process unmapped");
 	settle();
 	dma_unmap(&c, MEMORY + PAGE, PAGE);
 	edu_stop(&e);

@@ -33,7 +33,8 @@ void container_close(struct container *c)
 {
 	uint64_t before = boot_ns();
 
-	oracle_call("container-close", before, answer(close(c->fd)), "\"container\":\"%s\"", c->name);
+	oracle_call("container-close", before, answer(close(c->fd)), "\"container\":\"%s\"",
+		    c->name);
 	c->fd = -1;
 }
 
@@ -59,15 +60,18 @@ void group_attach(struct device *d, struct container *c)
 
 	snprintf(path, sizeof(path), "/dev/vfio/%d", d->group);
 	/* A group that another process has just left, or a device just bound, may take a moment. */
-	while ((d->group_fd = open(path, O_RDWR | O_CLOEXEC)) < 0 && (errno == EBUSY || errno == ENOENT) && tries++ < 100)
+	while ((d->group_fd = open(path, O_RDWR | O_CLOEXEC)) < 0 &&
+	       (errno == EBUSY || errno == ENOENT) && tries++ < 100)
 		usleep(20000);
-	oracle_call("group-open", before, answer(d->group_fd), "\"group\":%d,\"device\":\"%s\",\"tries\":%d", d->group, d->bdf, tries + 1);
+	oracle_call("group-open", before, answer(d->group_fd),
+		    "\"group\":%d,\"device\":\"%s\",\"tries\":%d", d->group, d->bdf, tries + 1);
 	if (d->group_fd < 0)
 		give_up(path, errno);
 
 	before = boot_ns();
 	result = answer(ioctl(d->group_fd, VFIO_GROUP_SET_CONTAINER, &c->fd));
-	oracle_call("set-container", before, result, "\"group\":%d,\"container\":\"%s\"", d->group, c->name);
+	oracle_call("set-container", before, result, "\"group\":%d,\"container\":\"%s\"", d->group,
+		    c->name);
 	if (result)
 		give_up("VFIO_GROUP_SET_CONTAINER", -result);
 }
@@ -76,7 +80,8 @@ void group_close(struct device *d)
 {
 	uint64_t before = boot_ns();
 
-	oracle_call("group-close", before, answer(close(d->group_fd)), "\"group\":%d,\"device\":\"%s\"", d->group, d->bdf);
+	oracle_call("group-close", before, answer(close(d->group_fd)),
+		    "\"group\":%d,\"device\":\"%s\"", d->group, d->bdf);
 	d->group_fd = -1;
 }
 
@@ -85,7 +90,8 @@ void device_open(struct device *d)
 	uint64_t before = boot_ns();
 
 	d->fd = ioctl(d->group_fd, VFIO_GROUP_GET_DEVICE_FD, d->bdf);
-	oracle_call("device-open", before, answer(d->fd), "\"device\":\"%s\",\"name\":\"%s\"", d->bdf, d->name);
+	oracle_call("device-open", before, answer(d->fd), "\"device\":\"%s\",\"name\":\"%s\"",
+		    d->bdf, d->name);
 	if (d->fd < 0)
 		give_up("VFIO_GROUP_GET_DEVICE_FD", errno);
 
@@ -156,7 +162,8 @@ int config_write(struct device *d, unsigned offset, unsigned size, uint32_t valu
 	int result = answer(pwrite(d->fd, &value, size, d->config + offset));
 
 	oracle_call(offset == 4 ? "command-write" : "config-write", before, result,
-		    "\"device\":\"%s\",\"offset\":%u,\"size\":%u,\"value\":%u", d->bdf, offset, size, value);
+		    "\"device\":\"%s\",\"offset\":%u,\"size\":%u,\"value\":%u", d->bdf, offset,
+		    size, value);
 	return result;
 }
 
@@ -198,7 +205,8 @@ const struct vfio_info_cap_header *iommu_capability(int fd, unsigned id)
 
 int64_t dma_available(int fd)
 {
-	const struct vfio_iommu_type1_info_dma_avail *cap = (void *)iommu_capability(fd, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL);
+	const struct vfio_iommu_type1_info_dma_avail *cap =
+		(void *)iommu_capability(fd, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL);
 
 	return cap ? (int64_t)cap->avail : -ENOENT;
 }
@@ -221,7 +229,8 @@ void cpu_read(const char *meaning, volatile uint32_t *address)
 	else {
 		uint32_t value = *address;
 
-		oracle("cpu-read", "\"result\":\"ok\",\"value\":\"0x%x\",\"meaning\":\"%s\"", value, meaning);
+		oracle("cpu-read", "\"result\":\"ok\",\"value\":\"0x%x\",\"meaning\":\"%s\"", value,
+		       meaning);
 	}
 	sigaction(SIGBUS, &old, NULL);
 }

@@ -1,4 +1,7 @@
-/* VFIO containers, groups and devices, each step recorded in the oracle with what the kernel returned. */
+/*
+ * VFIO containers, groups and devices, each step recorded in the oracle with what the kernel
+ * returned.
+ */
 #ifndef LAB_VFIO_H
 #define LAB_VFIO_H
 
@@ -16,10 +19,12 @@ struct container {
 struct device {
 	const char *name;
 	char bdf[16];
-	int group;		/* IOMMU group number */
-	int group_fd, fd;	/* -1 when closed */
-	uint64_t config;	/* offset of config space in the device file */
-	struct { uint64_t offset, size; } bar[BARS];
+	int group;	  /* IOMMU group number */
+	int group_fd, fd; /* -1 when closed */
+	uint64_t config;  /* offset of config space in the device file */
+	struct {
+		uint64_t offset, size;
+	} bar[BARS];
 };
 
 /* The four devices of the lab, by their PCI ids. */
@@ -41,11 +46,12 @@ void group_close(struct device *d);
 
 /* VFIO_GROUP_GET_DEVICE_FD, the regions' offsets, and COMMAND with memory and bus mastering on. */
 void device_open(struct device *d);
-void device_close(struct device *d);	/* only closes the descriptor */
+void device_close(struct device *d); /* only closes the descriptor */
 
 /* Container with one group and its device, and the way back in the ordinary order. */
 struct container container_with(const char *name, struct device *d);
-void device_release(struct device *d);	/* close fd: the last reference, recorded as op "release" */
+/* close fd: the last reference, recorded as op "release" */
+void device_release(struct device *d);
 
 /* Config space. */
 uint32_t config_read(struct device *d, unsigned offset, unsigned size);
@@ -56,10 +62,11 @@ unsigned find_capability(struct device *d, unsigned id);
 /* Memory. The library remembers what lies where, and says it in the oracle's "map" lines. */
 void *ram_new(size_t size);
 void ram_free(void *address, size_t size);
-void *shared_new(int fd, size_t size);	/* MAP_SHARED; -1: anonymous */
+void *shared_new(int fd, size_t size); /* MAP_SHARED; -1: anonymous */
 void *bar_new(struct device *d, unsigned bar, uint64_t offset, size_t size);
 void *bar_at(void *address, struct device *d, unsigned bar, uint64_t offset, size_t size);
-void *sysfs_bar_new(struct device *d, unsigned bar, size_t size);	/* by /sys/bus/pci/devices/BDF/resourceN */
+/* by /sys/bus/pci/devices/BDF/resourceN */
+void *sysfs_bar_new(struct device *d, unsigned bar, size_t size);
 void bar_free(void *address, size_t size);
 
 /* type1. dma_map returns 0 or -errno; dma_unmap the bytes unmapped or -errno. */
@@ -68,12 +75,16 @@ int dma_map_flags(struct container *c, void *address, uint64_t iova, uint64_t si
 int64_t dma_unmap(struct container *c, uint64_t iova, uint64_t size);
 int64_t dma_unmap_flags(struct container *c, uint64_t iova, uint64_t size, uint32_t flags);
 
-/* A capability of VFIO_IOMMU_GET_INFO, valid until the next call, or NULL; and how many more mappings the kernel takes, or -ENOENT. */
+/*
+ * A capability of VFIO_IOMMU_GET_INFO, valid until the next call, or NULL; and how many more
+ * mappings the kernel takes, or -ENOENT.
+ */
 const struct vfio_info_cap_header *iommu_capability(int fd, unsigned id);
 int64_t dma_available(int fd);
 
 /* Same ioctls, nothing recorded: for loops that record one line in the end. */
-int dma_map_quietly(struct container *c, void *address, uint64_t iova, uint64_t size, uint32_t flags);
+int dma_map_quietly(struct container *c, void *address, uint64_t iova, uint64_t size,
+		    uint32_t flags);
 int64_t dma_unmap_quietly(struct container *c, uint64_t iova, uint64_t size, uint32_t flags);
 
 /* Reads one 32-bit word of a BAR with the CPU: "ok" or "sigbus" in the oracle. */

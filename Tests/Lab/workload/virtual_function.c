@@ -1,4 +1,7 @@
-/* SR-IOV: a virtual function is switched on and off by its physical function, and its COMMAND register has no say over its memory. */
+/*
+ * SR-IOV: a virtual function is switched on and off by its physical function, and its COMMAND
+ * register has no say over its memory.
+ */
 #include "devices.h"
 #include "edu.h"
 #include "oracle.h"
@@ -12,7 +15,8 @@
 #include <unistd.h>
 
 #define WINDOW 0x200000ull
-#define STATUS 0x1c /* CSTS, which also a controller that nobody enabled answers with something else than 0 */
+/* CSTS, which also a controller that nobody enabled answers with something else than 0 */
+#define STATUS 0x1c
 
 static struct device pf = { .name = "nvme", .fd = -1, .group_fd = -1 };
 
@@ -46,9 +50,12 @@ static void tell_bars(struct device *d)
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", d->bdf);
 	file = fopen(path, "r");
-	for (int bar = 0; file && bar < BARS && fscanf(file, "%llx %llx %llx", &first, &last, &flags) == 3; bar++)
+	for (int bar = 0;
+	     file && bar < BARS && fscanf(file, "%llx %llx %llx", &first, &last, &flags) == 3;
+	     bar++)
 		if (flags & 0x200)
-			snprintf(bars + strlen(bars), sizeof(bars) - strlen(bars), "%s{\"bar\":%d,\"address\":\"0x%llx\",\"size\":%llu}",
+			snprintf(bars + strlen(bars), sizeof(bars) - strlen(bars),
+				 "%s{\"bar\":%d,\"address\":\"0x%llx\",\"size\":%llu}",
 				 *bars ? "," : "", bar, first, last - first + 1);
 	if (file)
 		fclose(file);
@@ -100,7 +107,10 @@ void virtual_function(void)
 	edu_reads(&e, WINDOW + STATUS, status, "peer-to-peer with a virtual function");
 	memory_decode(&vf, 0);
 	settle();
-	/* The kernel's word for it, and the specification's; QEMU 7.2 does switch it off, so DMA is no witness here. */
+	/*
+	 * The kernel's word for it, and the specification's; QEMU 7.2 does switch it off, so DMA is
+	 * no witness here.
+	 */
 	cpu_read("a virtual function whose COMMAND says that its memory is off", bar);
 	memory_decode(&vf, 1);
 	bar_free((void *)bar, PAGE);

@@ -7,15 +7,23 @@ private let page: UInt64 = 4096
 
 @Suite("Capacity")
 struct GraphCapacityTests {
-    private func ram(_ graph: inout Graph, _ time: UInt64, _ iova: UInt64, size: UInt64 = page, iommu: IOMMUKey = i1, by actor: Actor = vmA,
-                     provenance: Provenance = .observed) {
+    private func ram(
+        _ graph: inout Graph, _ time: UInt64, _ iova: UInt64, size: UInt64 = page, iommu: IOMMUKey = i1,
+        by actor: Actor = vmA,
+        provenance: Provenance = .observed
+    ) {
         graph.apply(time, .map(Map(iommu: iommu, iova: iova, size: size, provenance: provenance)), by: actor)
     }
 
-    private func pinned(_ graph: borrowing Graph, _ actor: Actor) -> UInt64? { graph.memoryCapacity(of: actor.process, at: .max)?.pinnedBytes }
+    private func pinned(_ graph: borrowing Graph, _ actor: Actor) -> UInt64? {
+        graph.memoryCapacity(of: actor.process, at: .max)?.pinnedBytes
+    }
 
     private func limit(_ graph: inout Graph, _ bytes: UInt64?, isLifted: Bool = false, by actor: Actor = vmA) {
-        graph.apply(10, .processInfo(ProcessInfo(exe: ShortText("/x"), memoryLock: MemoryLock(limit: bytes, isLifted: isLifted))), by: actor)
+        graph.apply(
+            10,
+            .processInfo(ProcessInfo(exe: ShortText("/x"), memoryLock: MemoryLock(limit: bytes, isLifted: isLifted))),
+            by: actor)
     }
 
     // MARK: Pinned memory
@@ -63,7 +71,8 @@ struct GraphCapacityTests {
         let actors = [vmA, vmB, actor(300)]
         for actor in actors { limit(&graph, 16 * page, by: actor) }
         for step in 0..<2000 {
-            let time = 1000 + UInt64(step), iommu = random.chance(50) ? i1 : i2, iova = UInt64(random.below(12)) * 0x10_0000
+            let time = 1000 + UInt64(step), iommu = random.chance(50) ? i1 : i2,
+                iova = UInt64(random.below(12)) * 0x10_0000
             let who = actors[random.below(3)], size = UInt64(1 + random.below(8)) * page
             switch random.below(20) {
             case 0: graph.apply(time, .iommuRelease(iommu))
@@ -75,17 +84,24 @@ struct GraphCapacityTests {
             case 11: graph.apply(time, .walkBegin(iommu))
             case 12: graph.apply(time, .walkEnd(iommu, mappings: 0, consistent: true))
             case 13: graph.apply(time, .processExit, by: who)
-            default: ram(&graph, time, iova, size: size, iommu: iommu, by: who, provenance: random.chance(20) ? .snapshot : .observed)
+            default:
+                ram(
+                    &graph, time, iova, size: size, iommu: iommu, by: who,
+                    provenance: random.chance(20) ? .snapshot : .observed)
             }
             var sums: [ProcessKey: UInt64] = [:]
             for container in graph.allContainers {
-                for mapping in graph.mappings(in: container.id) { sums[graph.actor(at: mapping.owner).process, default: 0] += graph.ramBytes(of: mapping) }
+                for mapping in graph.mappings(in: container.id) {
+                    sums[graph.actor(at: mapping.owner).process, default: 0] += graph.ramBytes(of: mapping)
+                }
             }
             for actor in actors {
                 let capacity = graph.memoryCapacity(of: actor.process, at: .max)
                 #expect(capacity?.pinnedBytes ?? 0 == sums[actor.process] ?? 0, "step \(step)")
                 if let limit = capacity?.limitBytes, let sum = capacity?.pinnedBytes, sum > 0, sum * 100 < limit * 90 {
-                    #expect(!graph.allContainers.contains { graph.nearMemoryLimit(in: $0.id)?.process == actor.process }, "step \(step)")
+                    #expect(
+                        !graph.allContainers.contains { graph.nearMemoryLimit(in: $0.id)?.process == actor.process },
+                        "step \(step)")
                 }
             }
         }
@@ -95,7 +111,9 @@ struct GraphCapacityTests {
         var graph = Graph.prepared()
         limit(&graph, 16 * page, isLifted: true)
         ram(&graph, 100, 0, size: 64 * page)
-        #expect(graph.memoryCapacity(of: vmA.process, at: 200)?.limitBytes == nil && graph.nearMemoryLimit(in: ContainerID(1)) == nil)
+        #expect(
+            graph.memoryCapacity(of: vmA.process, at: 200)?.limitBytes == nil
+                && graph.nearMemoryLimit(in: ContainerID(1)) == nil)
         limit(&graph, 16 * page)
         #expect(graph.nearMemoryLimit(in: ContainerID(1)) == vmA)
         limit(&graph, nil)
@@ -111,7 +129,8 @@ struct GraphCapacityTests {
         // Ten mappings a second, of ten pages each.
         for step in 0..<UInt64(100) { ram(&graph, 10 * second + step * second / 10, step * 0x10_0000, size: 10 * page) }
         let now = 20 * second
-        let mappings = graph.mappingCapacity(of: ContainerID(1), at: now), memory = graph.memoryCapacity(of: vmA.process, at: now)
+        let mappings = graph.mappingCapacity(of: ContainerID(1), at: now),
+            memory = graph.memoryCapacity(of: vmA.process, at: now)
         #expect(mappings.mappings == 100 && mappings.limit == 1000)
         #expect((85 * second...95 * second).contains(mappings.exhaustedIn ?? 0))
         #expect((28 * second...32 * second).contains(memory?.exhaustedIn ?? 0))
@@ -127,7 +146,9 @@ struct GraphCapacityTests {
         for step in 0..<UInt64(100) { graph.unmap(16 * second + step * second / 50, i1, step * 0x10_0000) }
         #expect(graph.mappingCapacity(of: ContainerID(1), at: 18 * second).exhaustedIn == nil)
         #expect(graph.memoryCapacity(of: vmA.process, at: 18 * second)?.exhaustedIn == nil)
-        for step in 0..<UInt64(100) { ram(&graph, 30 * second + step * second / 50, step * 0x10_0000, provenance: .snapshot) }
+        for step in 0..<UInt64(100) {
+            ram(&graph, 30 * second + step * second / 50, step * 0x10_0000, provenance: .snapshot)
+        }
         #expect(graph.mappingCapacity(of: ContainerID(1), at: 32 * second).mappings == 100)
         #expect(graph.mappingCapacity(of: ContainerID(1), at: 32 * second).exhaustedIn == nil)
     }

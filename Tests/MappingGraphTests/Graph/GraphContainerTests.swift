@@ -106,7 +106,8 @@ import Testing
         #expect(graph.containers.map(\.id) == [ContainerID(1)])
     }
 
-    /// Tracing began late: the mappings came first, a later group tells which container they are in.
+    /// Tracing began late: the mappings came first, a later group tells which container they are
+    /// in.
     @Test func anInferredContainerTakesItsIdentityLater() {
         var graph = Graph()
         graph.apply(5, .map(Map(iommu: i1, iova: 0x1000, size: 4096)))

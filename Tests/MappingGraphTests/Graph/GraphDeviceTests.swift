@@ -39,15 +39,20 @@ import Testing
 
     @Test func aLateStartMakesADeviceOpen() {
         var graph = Graph()
-        #expect(graph.apply(5, .deviceOpen(DeviceUse(device: gpu, group: gpuGroup, openCount: 2)), by: vmB).affects == .device(gpu))
+        #expect(
+            graph.apply(5, .deviceOpen(DeviceUse(device: gpu, group: gpuGroup, openCount: 2)), by: vmB).affects
+                == .device(gpu))
         let device = graph.device(gpu)!
-        #expect(device.isOpen && device.openGeneration == 1 && device.opener?.process == vmB.process && !device.isDriverKnown)
+        #expect(
+            device.isOpen && device.openGeneration == 1 && device.opener?.process == vmB.process
+                && !device.isDriverKnown)
     }
 
     @Test func devicesThatAreNotPCIAreLeftOut() {
         var graph = Graph()
         for kind: Event.Kind in [
-            .deviceOpen(DeviceUse(device: nil)), .deviceClose(DeviceUse(device: nil)), .deviceFirstOpen(DeviceUse(device: nil)),
+            .deviceOpen(DeviceUse(device: nil)), .deviceClose(DeviceUse(device: nil)),
+            .deviceFirstOpen(DeviceUse(device: nil)),
             .deviceLastClose(DeviceUse(device: nil)),
         ] {
             #expect(graph.apply(1, kind).affects == .nothing)

@@ -8,7 +8,8 @@ import Testing
 
     @Test func mapsAndUnmaps() {
         var graph = Graph.prepared()
-        let mapped = graph.apply(10, .map(Map(iommu: i1, iova: 0x10000, size: 0x4000, readable: true, writable: false)), by: vmB)
+        let mapped = graph.apply(
+            10, .map(Map(iommu: i1, iova: 0x10000, size: 0x4000, readable: true, writable: false)), by: vmB)
         #expect(mapped.container == id && mapped.peer == nil && mapped.affects == .nothing && !mapped.known)
         #expect(graph.lastTargets.isEmpty)
         let mapping = graph.mapping(at: 0x13fff, in: id)!
@@ -43,13 +44,15 @@ import Testing
         graph.apply(9, .extent(Extent(iova: 0x11000, address: gpuBar, size: 0x1000)))
         graph.apply(9, .extent(Extent(iova: 0x12000, address: gpuBar + 0x1000, size: 0x1000)))
         graph.apply(9, .extent(Extent(iova: 0x13000, address: nicBar, size: 0x1000)))
-        let applied = graph.apply(10, .map(Map(iommu: i1, iova: 0x10000, size: 0x4000, deviceBytes: 0x3000, extentCount: 3)))
+        let applied = graph.apply(
+            10, .map(Map(iommu: i1, iova: 0x10000, size: 0x4000, deviceBytes: 0x3000, extentCount: 3)))
         let peer = graph.peer(applied.peer!)!
         // What is contiguous is one target.
-        #expect(peer.targets == [
-            Target(device: gpu, bar: 0, barOffset: 0, iova: 0x11000, size: 0x2000),
-            Target(device: nic, bar: 0, barOffset: 0, iova: 0x13000, size: 0x1000),
-        ])
+        #expect(
+            peer.targets == [
+                Target(device: gpu, bar: 0, barOffset: 0, iova: 0x11000, size: 0x2000),
+                Target(device: nic, bar: 0, barOffset: 0, iova: 0x13000, size: 0x1000),
+            ])
         #expect(peer.wereInSameContainer == [true, false] && peer.openGenerations == [0, 0])
         graph.unmap(11, i1, 0x10000)
         #expect(graph.targetedDevices.isEmpty)
@@ -62,9 +65,11 @@ import Testing
         graph.apply(8, .extent(Extent(iova: 0x9000, address: nicBar, size: 0x1000)), by: second)
         let ram = graph.apply(9, .map(Map(iommu: i1, iova: 0x5000, size: 0x1000)), by: actor(100, tid: 103))
         #expect(ram.peer == nil)
-        graph.apply(10, .map(Map(iommu: i1, iova: 0x9000, size: 0x1000, deviceBytes: 0x1000, extentCount: 1)), by: second)
+        graph.apply(
+            10, .map(Map(iommu: i1, iova: 0x9000, size: 0x1000, deviceBytes: 0x1000, extentCount: 1)), by: second)
         #expect(graph.lastTargets.map(\.device) == [nic])
-        graph.apply(11, .map(Map(iommu: i1, iova: 0x1000, size: 0x1000, deviceBytes: 0x1000, extentCount: 1)), by: first)
+        graph.apply(
+            11, .map(Map(iommu: i1, iova: 0x1000, size: 0x1000, deviceBytes: 0x1000, extentCount: 1)), by: first)
         #expect(graph.lastTargets.map(\.device) == [gpu])
     }
 
@@ -82,7 +87,9 @@ import Testing
     @Test func bytesWithoutExtentsHaveAnUnknownOwner() {
         var graph = Graph.prepared()
         graph.apply(9, .extent(Extent(iova: 0x10000, address: gpuBar, size: 0x1000)))
-        let applied = graph.apply(10, .map(Map(iommu: i1, iova: 0x10000, size: 0x4000, deviceBytes: 0x3000, extentCount: 1, moreExtents: true)))
+        let applied = graph.apply(
+            10,
+            .map(Map(iommu: i1, iova: 0x10000, size: 0x4000, deviceBytes: 0x3000, extentCount: 1, moreExtents: true)))
         #expect(graph.peer(applied.peer!)!.targets.map(\.device) == [gpu, nil])
         #expect(graph.lastTargets.map(\.size) == [0x1000, 0x2000])
     }
@@ -141,11 +148,14 @@ import Testing
         var graph = Graph.prepared()
         graph.unmap(20, i1, 0x10000)
         #expect(!graph.apply(25, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000, began: 21))).raced)
-        #expect(graph.apply(26, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000, began: 20))).raced, "began at the removal's own time")
+        #expect(
+            graph.apply(26, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000, began: 20))).raced,
+            "began at the removal's own time")
         #expect(graph.mappingCount(in: id) == 1)
         graph.unmap(30, i1, 0x20000)
         #expect(!graph.apply(31, .map(Map(iommu: i1, iova: 0x20000, size: 0x1000))).raced, "not known when it began")
-        #expect(!graph.apply(32, .map(Map(iommu: i2, iova: 0x20000, size: 0x1000, began: 1))).raced, "another container")
+        #expect(
+            !graph.apply(32, .map(Map(iommu: i2, iova: 0x20000, size: 0x1000, began: 1))).raced, "another container")
     }
 
     @Test func orphansAreBounded() {
@@ -159,7 +169,9 @@ import Testing
 
     @Test func extentsAreBounded() {
         var graph = Graph.prepared()
-        for thread in UInt32(0)..<5000 { graph.apply(1, .extent(Extent(iova: 0, address: gpuBar, size: 1)), by: actor(1, tid: thread)) }
+        for thread in UInt32(0)..<5000 {
+            graph.apply(1, .extent(Extent(iova: 0, address: gpuBar, size: 1)), by: actor(1, tid: thread))
+        }
         graph.map(2, i1, 0x1000, to: nicBar, size: 0x1000)
         #expect(graph.lastTargets.map(\.device) == [nic])
     }

@@ -39,14 +39,24 @@ import Testing
             let address = (device == gpu ? gpuBar : nicBar) + UInt64(random.below(260)) << 12
             return [
                 event(.extent(Extent(iova: iova, address: address, size: pages << 12))),
-                event(.map(Map(iommu: iommu, iova: iova, size: pages << 12, result: random.chance(10) ? -14 : 0, deviceBytes: pages << 12, extentCount: 1))),
+                event(
+                    .map(
+                        Map(
+                            iommu: iommu, iova: iova, size: pages << 12, result: random.chance(10) ? -14 : 0,
+                            deviceBytes: pages << 12, extentCount: 1))),
             ]
         case 50..<85:
-            return [event(.mappingRemoved(MappingRemoved(iommu: iommu, iova: iova, size: 4096, cause: random.chance(10) ? .failedMap : .request)))]
+            return [
+                event(
+                    .mappingRemoved(
+                        MappingRemoved(
+                            iommu: iommu, iova: iova, size: 4096, cause: random.chance(10) ? .failedMap : .request)))
+            ]
         case 85..<87: return [event(.deviceFirstOpen(DeviceUse(device: device)))]
         case 87..<89: return [event(.deviceLastClose(DeviceUse(device: device)))]
         case 89..<92: return [event(.memoryDecode(device, enabled: random.chance(50), by: .vfio))]
-        case 92..<95: return [event(.reset(device, phase: random.chance(50) ? .begin : .end, wholeBus: random.chance(30)))]
+        case 92..<95:
+            return [event(.reset(device, phase: random.chance(50) ? .begin : .end, wholeBus: random.chance(30)))]
         case 95..<98: return [event(.power(device, state: PowerState.allCases[random.below(6)], by: .host))]
         case 98:
             let group = device == gpu ? gpuGroup : nicGroup, key = device == gpu ? c1 : c2
@@ -56,7 +66,8 @@ import Testing
             guard random.chance(20) else { return [] }
             let group = iommu == i1 ? gpuGroup : nicGroup
             return [
-                event(.iommuRelease(iommu)), event(.iommuOpen(iommu, type: 1, container: nil)), event(.iommuAttach(iommu, group: group, result: 0)),
+                event(.iommuRelease(iommu)), event(.iommuOpen(iommu, type: 1, container: nil)),
+                event(.iommuAttach(iommu, group: group, result: 0)),
             ]
         }
     }
@@ -68,10 +79,15 @@ import Testing
                 continue
             }
             let expected = naive.rows[iommu] ?? [:]
-            let rows = Dictionary(uniqueKeysWithValues: graph.mappings(in: id).map { mapping in
-                (mapping.iova, NaiveGraph.Row(size: mapping.size, pid: graph.actor(at: mapping.owner).process.pid,
-                                              places: mapping.peer.map { places(graph.peer($0)!) } ?? []))
-            })
+            let rows = Dictionary(
+                uniqueKeysWithValues: graph.mappings(in: id).map { mapping in
+                    (
+                        mapping.iova,
+                        NaiveGraph.Row(
+                            size: mapping.size, pid: graph.actor(at: mapping.owner).process.pid,
+                            places: mapping.peer.map { places(graph.peer($0)!) } ?? [])
+                    )
+                })
             #expect(rows == expected, context)
             #expect(graph.mappings(in: id).map(\.iova) == expected.keys.sorted(), context)
             #expect(graph.mappedBytes(in: id) == expected.values.reduce(0) { $0 + $1.size }, context)
@@ -79,8 +95,11 @@ import Testing
         }
         for (address, unit) in naive.units {
             let device = graph.device(address)!
-            #expect(NaiveGraph.Unit(isOpen: device.isOpen, generation: device.openGeneration, decode: device.memoryEnabled, depth: Int(device.resetDepth),
-                                    power: device.power, opener: device.opener?.process.pid) == unit, context)
+            #expect(
+                NaiveGraph.Unit(
+                    isOpen: device.isOpen, generation: device.openGeneration, decode: device.memoryEnabled,
+                    depth: Int(device.resetDepth),
+                    power: device.power, opener: device.opener?.process.pid) == unit, context)
             let targeting = graph.peerMappings.filter { $0.targets.contains { $0.device == address } }.map(\.id)
             #expect(graph.peerIDs(targeting: address) == targeting, context)
         }
@@ -90,7 +109,8 @@ import Testing
     private func places(_ peer: PeerMapping) -> [String] {
         peer.targets.flatMap { target in
             stride(from: 0, to: target.size, by: 4096).map { offset in
-                (target.device.map { "\($0)+\(target.barOffset + offset)" } ?? "nowhere") + " at \(target.iova + offset)"
+                (target.device.map { "\($0)+\(target.barOffset + offset)" } ?? "nowhere")
+                    + " at \(target.iova + offset)"
             }
         }
     }

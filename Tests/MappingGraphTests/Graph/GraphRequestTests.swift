@@ -14,7 +14,9 @@ import Testing
         return graph
     }
 
-    private func actor(_ pid: UInt32, thread: UInt32? = nil) -> Actor { Actor(process: ProcessKey(pid: pid, start: 1), tid: thread ?? pid) }
+    private func actor(_ pid: UInt32, thread: UInt32? = nil) -> Actor {
+        Actor(process: ProcessKey(pid: pid, start: 1), tid: thread ?? pid)
+    }
 
     @discardableResult
     private func say(_ graph: inout Graph, _ kind: Event.Kind, by pid: UInt32 = 7, thread: UInt32? = nil) -> Applied {
@@ -53,11 +55,15 @@ import Testing
 
     @Test func abandonedMappingsAreCounted() {
         var it = graph()
-        for number in UInt64(0)..<10 { say(&it, .map(Map(iommu: side, iova: number << 12, size: 0x1000)), by: number % 2 == 0 ? 7 : 8) }
+        for number in UInt64(0)..<10 {
+            say(&it, .map(Map(iommu: side, iova: number << 12, size: 0x1000)), by: number % 2 == 0 ? 7 : 8)
+        }
         #expect(it.container(id)?.abandoned == 0)
         say(&it, .processExit, by: 7)
         say(&it, .processExit, by: 7)
-        #expect(it.container(id)?.abandoned == 5 && it.hasExited(ProcessKey(pid: 7, start: 1)) && !it.hasExited(ProcessKey(pid: 7, start: 2)))
+        #expect(
+            it.container(id)?.abandoned == 5 && it.hasExited(ProcessKey(pid: 7, start: 1))
+                && !it.hasExited(ProcessKey(pid: 7, start: 2)))
         say(&it, removal(0))
         say(&it, removal(1 << 12))
         #expect(it.container(id)?.abandoned == 4)
@@ -78,10 +84,15 @@ import Testing
         #expect(it.mappingLimit == 65_535 && it.mappingMark == 62_259 && it.mappingRelief == 58_982)
         it.mappingLimit = 20
         var news: [Int] = []
-        for number in 1...20 where say(&it, .map(Map(iommu: side, iova: UInt64(number) << 12, size: 0x1000))).containerChange != .nothing { news.append(number) }
+        for number in 1...20
+        where say(&it, .map(Map(iommu: side, iova: UInt64(number) << 12, size: 0x1000))).containerChange != .nothing {
+            news.append(number)
+        }
         #expect(news == [1, 19])
         news = []
-        for number in (1...20).reversed() where say(&it, removal(UInt64(number) << 12)).containerChange != .nothing { news.append(number - 1) }
+        for number in (1...20).reversed() where say(&it, removal(UInt64(number) << 12)).containerChange != .nothing {
+            news.append(number - 1)
+        }
         #expect(news == [17, 0])
     }
 
@@ -89,7 +100,9 @@ import Testing
         var it = graph()
         for iova in [0x1000, 0x5000, UInt64.max - 0xfff] { say(&it, .map(Map(iommu: side, iova: iova, size: 0x1000))) }
         func found(_ first: UInt64, _ last: UInt64) -> UInt64? { it.mapping(overlapping: first, last, in: id)?.iova }
-        #expect(found(0, 0xfff) == nil && found(0x2000, 0x4fff) == nil && found(0x6000, .max - 0x1000) == nil && found(9, 8) == nil)
+        #expect(
+            found(0, 0xfff) == nil && found(0x2000, 0x4fff) == nil && found(0x6000, .max - 0x1000) == nil
+                && found(9, 8) == nil)
         #expect(found(0, 0x1000) == 0x1000 && found(0x1fff, 0x1fff) == 0x1000 && found(0x1fff, 0x4fff) == 0x1000)
         #expect(found(0, 0x5000) == 0x5000 && found(0, .max) == .max - 0xfff && found(.max, .max) == .max - 0xfff)
     }

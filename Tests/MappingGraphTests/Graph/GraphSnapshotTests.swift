@@ -13,8 +13,15 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
         graph.apply(1, .deviceInfo(info(gpu, group: gpuGroup, bar: gpuBar)))
         graph.apply(1, .deviceInfo(info(nic, group: nicGroup, bar: nicBar)))
         graph.apply(100, .snapshotBegin, by: host)
-        graph.apply(101, .snapshotDevice(SnapshotDevice(device: gpu, group: gpuGroup, openCount: 2, memoryEnabled: false, power: .d3hot)), by: host)
-        graph.apply(101, .snapshotDevice(SnapshotDevice(device: nic, group: nicGroup, openCount: 0, memoryEnabled: nil, power: .d0)), by: host)
+        graph.apply(
+            101,
+            .snapshotDevice(
+                SnapshotDevice(device: gpu, group: gpuGroup, openCount: 2, memoryEnabled: false, power: .d3hot)),
+            by: host)
+        graph.apply(
+            101,
+            .snapshotDevice(SnapshotDevice(device: nic, group: nicGroup, openCount: 0, memoryEnabled: nil, power: .d0)),
+            by: host)
         #expect(graph.apply(102, .snapshotGroup(gpuGroup, c1), by: host).newContainer)
         #expect(graph.apply(102, .snapshotGroup(nicGroup, nil), by: host).container == nil)
         let found = graph.apply(103, .snapshotContainer(c1, iommu: i1, type: 3), by: host)
@@ -34,9 +41,13 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
 
         #expect(graph.containers.map(\.id) == [k1, k2])
         let container = try unwrapped(graph.container(k1))
-        #expect(container.iommu == i1 && container.iommuType == 3 && container.groups == [gpuGroup] && container.provenance == .snapshot)
+        #expect(
+            container.iommu == i1 && container.iommuType == 3 && container.groups == [gpuGroup]
+                && container.provenance == .snapshot)
         #expect(container.opener == vmA && container.closed == nil)
-        #expect(graph.container(k2)?.iommu == nil && graph.container(k2)?.opener == nil && graph.container(k2)?.provenance == .snapshot)
+        #expect(
+            graph.container(k2)?.iommu == nil && graph.container(k2)?.opener == nil
+                && graph.container(k2)?.provenance == .snapshot)
         #expect(graph.groups[gpuGroup]?.container == k1 && graph.groups[gpuGroup]?.opener == vmA)
         #expect(graph.groups[nicGroup]?.container == nil)
         let device = try unwrapped(graph.device(gpu))
@@ -73,13 +84,14 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
 
     // MARK: After a loss
 
-    /// Behind the walk or ahead of it: an event knows better than a walk that passed by.
-    /// Nothing was lost, and nothing happened during the walk: then the graph was wrong, and says so.
-    /// Found while it was being made, half of it, and told by its own event when the snapshot was over: nothing was missed.
-    /// A tree that changes while it is walked can hide a node; events say what became of it.
-    /// Nothing can be said of its mappings yet: the gap stays open, and the next snapshot is one after a loss again.
-    /// The walk is tried again until it finds as many as the kernel counts.
-    /// Records of the snapshot itself are lost: nothing follows from what it does not show, and the gap stays open until the next.
+    /// Behind the walk or ahead of it: an event knows better than a walk that passed by. Nothing
+    /// was lost, and nothing happened during the walk: then the graph was wrong, and says so. Found
+    /// while it was being made, half of it, and told by its own event when the snapshot was over:
+    /// nothing was missed. A tree that changes while it is walked can hide a node; events say what
+    /// became of it. Nothing can be said of its mappings yet: the gap stays open, and the next
+    /// snapshot is one after a loss again. The walk is tried again until it finds as many as the
+    /// kernel counts. Records of the snapshot itself are lost: nothing follows from what it does
+    /// not show, and the gap stays open until the next.
     @Test func aLossDuringTheSnapshot() {
         var graph = Graph.traced()
         graph.apply(10, .loss(since: 9, lost: 3), by: host)
@@ -95,14 +107,16 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
         #expect(graph.evidenceSpans(began: 1, ended: 60) == [EvidenceSpan(from: 50, until: 60)])
     }
 
-    /// Its last group left it unseen: the container is there, its IOMMU side is not, and the mappings went with that.
+    /// Its last group left it unseen: the container is there, its IOMMU side is not, and the
+    /// mappings went with that.
     @Test func aContainerWithoutItsIOMMUSide() {
         var graph = Graph.traced()
         graph.apply(10, .loss(since: 9, lost: 3), by: host)
         graph.apply(20, .snapshotBegin, by: host)
         graph.apply(21, .snapshotContainer(c1, iommu: nil, type: 0), by: host)
         graph.apply(30, .snapshotEnd, by: host)
-        #expect(graph.mappingCount(in: k1) == 0 && graph.container(for: i1) == nil && graph.container(for: c1)?.id == k1)
+        #expect(
+            graph.mappingCount(in: k1) == 0 && graph.container(for: i1) == nil && graph.container(for: c1)?.id == k1)
         #expect(graph.lastSnapshot?.removed == 3)
     }
 
@@ -118,7 +132,9 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
         #expect(ended.affects == (afterLoss ? .everything : .nothing) && ended.cleared == afterLoss)
         #expect(graph.containers.map(\.id) == (afterLoss ? [] : [k1, k2]))
         #expect((graph.container(for: c1) == nil) == afterLoss && (graph.container(for: i1) == nil) == afterLoss)
-        #expect((graph.groups[gpuGroup]?.container == nil) == afterLoss && (graph.groups[nicGroup]?.container == nil) == afterLoss)
+        #expect(
+            (graph.groups[gpuGroup]?.container == nil) == afterLoss
+                && (graph.groups[nicGroup]?.container == nil) == afterLoss)
         #expect(graph.device(gpu)?.isOpen == !afterLoss && graph.device(nic)?.isOpen == !afterLoss)
         #expect(graph.device(nic)?.lastClosed == (afterLoss ? 30 : nil))
         #expect(graph.mappingCount(in: k1) == (afterLoss ? 0 : 4) && (graph.peer(peer) == nil) == afterLoss)
@@ -129,24 +145,35 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
         var graph = Graph.traced()
         graph.apply(10, .loss(since: 9, lost: 3), by: host)
         graph.apply(20, .snapshotBegin, by: host)
-        #expect(graph.apply(21, .snapshotDevice(SnapshotDevice(device: gpu, group: gpuGroup, openCount: 0, memoryEnabled: nil, power: .d0)), by: host).affects == .device(gpu))
+        #expect(
+            graph.apply(
+                21,
+                .snapshotDevice(
+                    SnapshotDevice(device: gpu, group: gpuGroup, openCount: 0, memoryEnabled: nil, power: .d0)),
+                by: host
+            ).affects == .device(gpu))
         #expect(graph.device(gpu)?.isOpen == false && graph.device(gpu)?.lastClosed == 21)
         #expect(graph.apply(22, .snapshotGroup(gpuGroup, nil), by: host).affects == .group(gpuGroup))
         #expect(graph.groups[gpuGroup]?.container == nil && graph.container(k1)?.groups == [])
         // Without a loss, that was an event that comes yet.
         graph = Graph.traced()
         graph.apply(20, .snapshotBegin, by: host)
-        graph.apply(21, .snapshotDevice(SnapshotDevice(device: gpu, group: gpuGroup, openCount: 0, memoryEnabled: nil, power: .d0)), by: host)
+        graph.apply(
+            21,
+            .snapshotDevice(SnapshotDevice(device: gpu, group: gpuGroup, openCount: 0, memoryEnabled: nil, power: .d0)),
+            by: host)
         graph.apply(22, .snapshotGroup(gpuGroup, nil), by: host)
         #expect(graph.device(gpu)?.isOpen == true && graph.groups[gpuGroup]?.container == k1)
     }
 
-    /// The end of a reset was lost, and that the device went to sleep: its mappings are neither unreachable for ever nor reachable meanwhile.
+    /// The end of a reset was lost, and that the device went to sleep: its mappings are neither
+    /// unreachable for ever nor reachable meanwhile.
     @Test(arguments: [true, false]) func aResetWithoutEnd(isOpen: Bool) {
         var graph = Graph.traced()
         graph.apply(9, .reset(gpu, phase: .begin, wholeBus: false))
         if !isOpen { graph.apply(9, .deviceLastClose(DeviceUse(device: gpu, group: gpuGroup))) }
-        let found = SnapshotDevice(device: gpu, group: gpuGroup, openCount: isOpen ? 1 : 0, memoryEnabled: isOpen ? true : nil, power: .d3hot)
+        let found = SnapshotDevice(
+            device: gpu, group: gpuGroup, openCount: isOpen ? 1 : 0, memoryEnabled: isOpen ? true : nil, power: .d3hot)
         graph.apply(20, .snapshotBegin, by: host)
         graph.apply(21, .snapshotDevice(found), by: host)
         graph.apply(22, .snapshotEnd, by: host)
@@ -185,7 +212,10 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
         func take(_ time: UInt64, _ graph: inout Graph) -> [Applied] {
             graph.findRoots(time)
             graph.apply(time, .walkBegin(i1), by: host)
-            let found = [graph.find(time, i1, 0x1000), graph.find(time, i1, 0x2000, to: gpuBar), graph.find(time, i1, 0x7000, size: 0x9000)]
+            let found = [
+                graph.find(time, i1, 0x1000), graph.find(time, i1, 0x2000, to: gpuBar),
+                graph.find(time, i1, 0x7000, size: 0x9000),
+            ]
             graph.apply(time, .walkEnd(i1, mappings: 3, consistent: true), by: host)
             return found + [graph.apply(time, .snapshotEnd, by: host)]
         }
@@ -193,11 +223,20 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
         let mappings = Array(graph.mappings(in: k1)), peers = graph.peerMappings.map(\.id), device = graph.device(gpu)!
         if afterLoss { graph.apply(50, .loss(since: 40, lost: 1), by: host) }
         let again = take(100, &graph)
-        #expect(again.dropLast().allSatisfy { $0.known && $0.removed == nil && $0.peer == nil && !$0.resynced && $0.affects == .nothing })
+        #expect(
+            again.dropLast().allSatisfy {
+                $0.known && $0.removed == nil && $0.peer == nil && !$0.resynced && $0.affects == .nothing
+            })
         #expect(again.last!.affects == .nothing && !again.last!.cleared)
-        #expect(Array(graph.mappings(in: k1)) == mappings && graph.peerMappings.map(\.id) == peers && graph.mappedBytes(in: k1) == 0xb000)
-        #expect(graph.allContainers.count == 1 && graph.container(k1)?.opened == 10 && graph.container(k1)?.groups == [gpuGroup])
+        #expect(
+            Array(graph.mappings(in: k1)) == mappings && graph.peerMappings.map(\.id) == peers
+                && graph.mappedBytes(in: k1) == 0xb000)
+        #expect(
+            graph.allContainers.count == 1 && graph.container(k1)?.opened == 10
+                && graph.container(k1)?.groups == [gpuGroup])
         let now = graph.device(gpu)!
-        #expect(now.openGeneration == device.openGeneration && now.opened == device.opened && now.opener == vmA && now.openDescriptors == 2)
+        #expect(
+            now.openGeneration == device.openGeneration && now.opened == device.opened && now.opener == vmA
+                && now.openDescriptors == 2)
     }
 }

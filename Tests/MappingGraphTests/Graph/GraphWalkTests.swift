@@ -47,7 +47,9 @@ private let k1 = ContainerID(1)
         #expect(graph.starts() == [0x1000, 0x2000, 0x3000])
     }
 
-    @Test(arguments: [1, 99_999_999, 100_000_000, 100_000_001, 5_000_000_000] as [UInt64]) func removedBeforeTheWalk(by nanoseconds: UInt64) {
+    @Test(arguments: [1, 99_999_999, 100_000_000, 100_000_001, 5_000_000_000] as [UInt64]) func removedBeforeTheWalk(
+        by nanoseconds: UInt64
+    ) {
         let walk: UInt64 = 10_000_000_000
         var graph = Graph.traced()
         graph.unmap(walk - nanoseconds, i1, 0x2000)
@@ -122,13 +124,17 @@ private let k1 = ContainerID(1)
         #expect(!graph.find(23, i1, 0x3000).resynced && graph.lastRemoved.isEmpty)
         let ended = graph.apply(24, .walkEnd(i1, mappings: 2, consistent: true), by: host)
         #expect(ended.resynced && ended.cleared && ended.container == k1)
-        #expect(graph.lastRemoved.map(\.iova) == [0x2000, 0x4000, 0x5000] && graph.lastRemoved.map(\.peer) == [nil, lost, nil])
+        #expect(
+            graph.lastRemoved.map(\.iova) == [0x2000, 0x4000, 0x5000]
+                && graph.lastRemoved.map(\.peer) == [nil, lost, nil])
         #expect(graph.peer(lost) == nil && graph.peerIDs(targeting: nic).isEmpty)
         graph.apply(25, .snapshotEnd, by: host)
         #expect(graph.lastRemoved.isEmpty)
         #expect(graph.starts() == [0x1000, 0x3000] && graph.mappedBytes(in: k1) == 0x2000)
         let result = graph.lastSnapshot
-        #expect(result?.isAfterLoss == true && result?.mappings == 2 && result?.added == 0 && result?.removed == 3 && result?.ended == 25)
+        #expect(
+            result?.isAfterLoss == true && result?.mappings == 2 && result?.added == 0 && result?.removed == 3
+                && result?.ended == 25)
         #expect(graph.gaps == [Gap(since: 9, until: 10, lost: 3, recovered: 25)])
     }
 
@@ -164,7 +170,9 @@ private let k1 = ContainerID(1)
         #expect(graph.apply(23, .walkEnd(i1, mappings: 2, consistent: true), by: host).resynced)
         graph.apply(24, .snapshotEnd, by: host)
         #expect(graph.starts() == [0x3000, 0x7000])
-        #expect(graph.lastSnapshot?.added == 1 && graph.lastSnapshot?.removed == 2 && graph.lastSnapshot?.isAfterLoss == false)
+        #expect(
+            graph.lastSnapshot?.added == 1 && graph.lastSnapshot?.removed == 2
+                && graph.lastSnapshot?.isAfterLoss == false)
     }
 
     @Test(arguments: [UInt64(20), 22, 23]) func aMappingUnderWay(began: UInt64) {
@@ -211,6 +219,7 @@ private let k1 = ContainerID(1)
         graph.find(25, i1, 0x3000)
         graph.endWalk(26, mappings: 2)
         #expect(graph.starts() == [0x2000, 0x3000])
-        #expect(graph.lastSnapshot?.mappings == 2 && graph.lastSnapshot?.unsettled == 0 && graph.lastSnapshot?.removed == 1)
+        #expect(
+            graph.lastSnapshot?.mappings == 2 && graph.lastSnapshot?.unsettled == 0 && graph.lastSnapshot?.removed == 1)
     }
 }

@@ -1,8 +1,10 @@
 import Events
 
-/// The graph's mappings and devices as plain dictionaries, by the shortest code that can be right: what `Graph` is compared with.
+/// The graph's mappings and devices as plain dictionaries, by the shortest code that can be right:
+/// what `Graph` is compared with.
 ///
-/// It knows container keys and IOMMU keys that are linked one to one, and neither late starts nor races.
+/// It knows container keys and IOMMU keys that are linked one to one, and neither late starts nor
+/// races.
 struct NaiveGraph {
     struct Row: Equatable {
         var size: UInt64
@@ -37,7 +39,9 @@ struct NaiveGraph {
             guard map.result == 0 else { return }
             // Page by page: nothing is clever here.
             let places = extents.flatMap { extent in
-                stride(from: 0, to: extent.size, by: 4096).map { offset in place(extent.address + offset) + " at \(extent.iova + offset)" }
+                stride(from: 0, to: extent.size, by: 4096).map { offset in
+                    place(extent.address + offset) + " at \(extent.iova + offset)"
+                }
             }
             rows[map.iommu, default: [:]][map.iova] = Row(size: map.size, pid: pid, places: places)
         case .mappingRemoved(let removal): if removal.cause != .failedMap { rows[removal.iommu]?[removal.iova] = nil }

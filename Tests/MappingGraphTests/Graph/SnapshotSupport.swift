@@ -7,16 +7,29 @@ let host = Actor()
 /// A snapshot told piece by piece.
 extension Graph {
     @discardableResult
-    mutating func find(_ time: UInt64, _ iommu: IOMMUKey, _ iova: UInt64, size: UInt64 = 0x1000, to address: UInt64? = nil, by actor: Actor = vmA) -> Applied {
+    mutating func find(
+        _ time: UInt64, _ iommu: IOMMUKey, _ iova: UInt64, size: UInt64 = 0x1000, to address: UInt64? = nil,
+        by actor: Actor = vmA
+    ) -> Applied {
         if let address { apply(time, .extent(Extent(iova: iova, address: address, size: size)), by: actor) }
-        return apply(time, .map(Map(iommu: iommu, iova: iova, size: size, deviceBytes: address == nil ? 0 : size, extentCount: address == nil ? 0 : 1,
-                                    provenance: .snapshot)), by: actor)
+        return apply(
+            time,
+            .map(
+                Map(
+                    iommu: iommu, iova: iova, size: size, deviceBytes: address == nil ? 0 : size,
+                    extentCount: address == nil ? 0 : 1,
+                    provenance: .snapshot)), by: actor)
     }
 
     /// What a snapshot says first, for container 1 with the GPU.
     mutating func findRoots(_ time: UInt64, isOpen: Bool = true) {
         apply(time, .snapshotBegin, by: host)
-        apply(time, .snapshotDevice(SnapshotDevice(device: gpu, group: gpuGroup, openCount: isOpen ? 2 : 0, memoryEnabled: isOpen ? true : nil, power: .d0)), by: host)
+        apply(
+            time,
+            .snapshotDevice(
+                SnapshotDevice(
+                    device: gpu, group: gpuGroup, openCount: isOpen ? 2 : 0, memoryEnabled: isOpen ? true : nil,
+                    power: .d0)), by: host)
         apply(time, .snapshotGroup(gpuGroup, c1), by: host)
         apply(time, .snapshotContainer(c1, iommu: i1, type: 3), by: host)
         apply(time, .snapshotHolder(.container(c1), byMapping: false))
@@ -24,7 +37,8 @@ extension Graph {
         if isOpen { apply(time, .snapshotHolder(.device(gpu), byMapping: false)) }
     }
 
-    /// The roots, and the walk of container 1 begins, with these mappings found one nanosecond later.
+    /// The roots, and the walk of container 1 begins, with these mappings found one nanosecond
+    /// later.
     mutating func beginWalk(_ time: UInt64, finding iovas: UInt64...) {
         findRoots(time)
         apply(time + 1, .walkBegin(i1), by: host)

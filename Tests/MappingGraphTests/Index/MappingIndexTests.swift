@@ -4,13 +4,19 @@ import Testing
 @testable import MappingGraph
 
 @Suite struct MappingIndexTests {
-    private func page(_ number: UInt64, owner: UInt32 = 0) -> Mapping { Mapping(iova: number << 12, size: 4096, owner: owner) }
+    private func page(_ number: UInt64, owner: UInt32 = 0) -> Mapping {
+        Mapping(iova: number << 12, size: 4096, owner: owner)
+    }
 
     @Test func everyFieldSurvives() {
         var index = MappingIndex()
         let all = [
-            Mapping(iova: 0, size: 0xffff_ffff_ffff_f000, readable: true, writable: false, provenance: .inferred, owner: 7, peer: nil),
-            Mapping(iova: 0xffff_ffff_ffff_f000, size: 4096, readable: false, writable: true, provenance: .snapshot, owner: .max, peer: 0),
+            Mapping(
+                iova: 0, size: 0xffff_ffff_ffff_f000, readable: true, writable: false, provenance: .inferred, owner: 7,
+                peer: nil),
+            Mapping(
+                iova: 0xffff_ffff_ffff_f000, size: 4096, readable: false, writable: true, provenance: .snapshot,
+                owner: .max, peer: 0),
         ]
         for mapping in all { index.insert(mapping) }
         #expect(Array(index) == all)
@@ -28,7 +34,9 @@ import Testing
 
     @Test func floorKnowsGapsAndEnds() {
         var index = MappingIndex()
-        for number in stride(from: UInt64(10), to: 4000, by: 10) { index.insert(Mapping(iova: number << 12, size: 5 << 12)) }
+        for number in stride(from: UInt64(10), to: 4000, by: 10) {
+            index.insert(Mapping(iova: number << 12, size: 5 << 12))
+        }
         #expect(index.floor(10 << 12)?.iova == 10 << 12)
         #expect(index.floor((15 << 12) - 1)?.iova == 10 << 12)
         #expect(index.floor(15 << 12) == nil)
@@ -79,11 +87,14 @@ import Testing
         #expect(index.allocatedBytes < 40_000)
     }
 
-    /// Runs that end just before what is there: each would leave a leaf of one entry behind, if the next leaf were not filled first.
+    /// Runs that end just before what is there: each would leave a leaf of one entry behind, if the
+    /// next leaf were not filled first.
     @Test func descendingRunsInGapsStayDense() {
         var index = MappingIndex()
         for block in 0..<UInt64(600) { for number in 0..<UInt64(128) { index.insert(page(block << 20 | number)) } }
-        for block in 0..<UInt64(600) { for number in 0..<UInt64(128) { index.insert(page(block << 20 | (0x8000 - number))) } }
+        for block in 0..<UInt64(600) {
+            for number in 0..<UInt64(128) { index.insert(page(block << 20 | (0x8000 - number))) }
+        }
         #expect(index.brokenInvariant() == nil)
         #expect(index.allocatedBytes <= 56 * index.count)
     }

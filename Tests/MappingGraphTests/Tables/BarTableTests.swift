@@ -8,14 +8,18 @@ import Testing
         var graph = Graph()
         graph.apply(1, .deviceInfo(info(gpu, group: 1, bar: 0x1000_0000, size: 0x1000)))
         graph.apply(1, .deviceInfo(info(nic, group: 2, bar: 0x1000_2000, size: 0x1000)))
-        #expect(graph.resolve(address: 0x0fff_f000, size: 0x5000) == [
-            Target(device: nil, bar: 0, barOffset: 0, iova: 0, size: 0x1000),
-            Target(device: gpu, bar: 0, barOffset: 0, iova: 0x1000, size: 0x1000),
-            Target(device: nil, bar: 0, barOffset: 0, iova: 0x2000, size: 0x1000),
-            Target(device: nic, bar: 0, barOffset: 0, iova: 0x3000, size: 0x1000),
-            Target(device: nil, bar: 0, barOffset: 0, iova: 0x4000, size: 0x1000),
-        ])
-        #expect(graph.resolve(address: 0x1000_0800, size: 0x400) == [Target(device: gpu, bar: 0, barOffset: 0x800, iova: 0, size: 0x400)])
+        #expect(
+            graph.resolve(address: 0x0fff_f000, size: 0x5000) == [
+                Target(device: nil, bar: 0, barOffset: 0, iova: 0, size: 0x1000),
+                Target(device: gpu, bar: 0, barOffset: 0, iova: 0x1000, size: 0x1000),
+                Target(device: nil, bar: 0, barOffset: 0, iova: 0x2000, size: 0x1000),
+                Target(device: nic, bar: 0, barOffset: 0, iova: 0x3000, size: 0x1000),
+                Target(device: nil, bar: 0, barOffset: 0, iova: 0x4000, size: 0x1000),
+            ])
+        #expect(
+            graph.resolve(address: 0x1000_0800, size: 0x400) == [
+                Target(device: gpu, bar: 0, barOffset: 0x800, iova: 0, size: 0x400)
+            ])
         #expect(graph.resolve(address: 0x1000_0fff, size: 2).map(\.device) == [gpu, nil])
     }
 
@@ -23,7 +27,10 @@ import Testing
     @Test func aBarSmallerThanAPage() {
         var graph = Graph()
         graph.apply(1, .deviceInfo(info(gpu, group: 1, bar: 0x1000_0000, size: 0x100)))
-        #expect(graph.resolve(address: 0x1000_0000, size: 0x1000) == [Target(device: gpu, bar: 0, barOffset: 0, iova: 0, size: 0x1000)])
+        #expect(
+            graph.resolve(address: 0x1000_0000, size: 0x1000) == [
+                Target(device: gpu, bar: 0, barOffset: 0, iova: 0, size: 0x1000)
+            ])
         #expect(graph.resolve(address: 0x1000_0000, size: 0x1001).map(\.device) == [gpu, nil])
         // Not at the beginning of its page, it cannot be mapped; and what is another's stays so.
         graph.apply(2, .deviceInfo(info(nic, group: 2, bar: 0x1000_0800, size: 0x100)))
@@ -35,7 +42,8 @@ import Testing
         var graph = Graph()
         graph.apply(1, .deviceInfo(info(gpu, group: 1, bar: .max - 0xfff, size: 0x1000)))
         #expect(graph.resolve(address: .max - 0x1fff, size: 0x2000).map(\.size) == [0x1000, 0x1000])
-        #expect(graph.resolve(address: .max, size: 5) == [Target(device: gpu, bar: 0, barOffset: 0xfff, iova: 0, size: 1)])
+        #expect(
+            graph.resolve(address: .max, size: 5) == [Target(device: gpu, bar: 0, barOffset: 0xfff, iova: 0, size: 1)])
         #expect(graph.resolve(address: 0, size: 0) == [])
     }
 

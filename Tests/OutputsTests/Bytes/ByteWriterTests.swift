@@ -5,7 +5,9 @@ import Testing
 @Suite struct ByteWriterTests {
     private func written(_ body: (inout ByteWriter) -> Void) -> String { text(ByteWriter.gather(body)) }
 
-    @Test(arguments: [0, 1, 9, 10, 99, 100, 999, 1000, 9999, 10_000, 99_999, 123_456_789, UInt64(Int64.max), .max - 1, .max])
+    @Test(arguments: [
+        0, 1, 9, 10, 99, 100, 999, 1000, 9999, 10_000, 99_999, 123_456_789, UInt64(Int64.max), .max - 1, .max,
+    ])
     func decimalAndHex(value: UInt64) {
         #expect(written { $0.append(value) } == String(value))
         #expect(written { $0.append(hex: value) } == "0x" + String(value, radix: 16))
@@ -34,7 +36,10 @@ import Testing
     }
 
     @Test func grouped() {
-        let expected: [UInt64: String] = [0: "0", 999: "999", 1000: "1,000", 70_123: "70,123", 1_002_030: "1,002,030", .max: "18,446,744,073,709,551,615"]
+        let expected: [UInt64: String] = [
+            0: "0", 999: "999", 1000: "1,000", 70_123: "70,123", 1_002_030: "1,002,030",
+            .max: "18,446,744,073,709,551,615",
+        ]
         for (value, text) in expected { #expect(written { $0.append(grouped: value) } == text) }
     }
 
@@ -59,7 +64,10 @@ import Testing
 
     @Test func growsBeyondItsThreshold() {
         let long = String(repeating: "0123456789", count: 20_000)
-        #expect(written { $0.append(string: long); $0.append("!") } == long + "!")
+        #expect(
+            written {
+                $0.append(string: long); $0.append("!")
+            } == long + "!")
     }
 
     // MARK: JSON
@@ -72,18 +80,25 @@ import Testing
     }
 
     /// A text of kernel bytes that need not be UTF-8.
-    private func comm(_ bytes: [UInt8]) -> Comm { bytes.withUnsafeBytes { Comm(copying: $0.baseAddress!, count: $0.count) } }
+    private func comm(_ bytes: [UInt8]) -> Comm {
+        bytes.withUnsafeBytes { Comm(copying: $0.baseAddress!, count: $0.count) }
+    }
 
-    @Test(arguments: [
-        ([0x61, 0xff, 0x62], "a\u{fffd}b"), ([0xc3], "\u{fffd}"), ([0xc3, 0xa9], "é"), ([0xc0, 0xaf], "\u{fffd}\u{fffd}"),
-        ([0xed, 0xa0, 0x80], "\u{fffd}\u{fffd}\u{fffd}"), ([0xe2, 0x82, 0xac], "€"), ([0xe2, 0x82], "\u{fffd}\u{fffd}"),
-        ([0xf4, 0x90, 0x80, 0x80], "\u{fffd}\u{fffd}\u{fffd}\u{fffd}"), ([0xf0, 0x90, 0x8d, 0x88], "𐍈"), ([0xe0, 0x80, 0x80], "\u{fffd}\u{fffd}\u{fffd}"),
-    ] as [([UInt8], String)])
+    @Test(
+        arguments: [
+            ([0x61, 0xff, 0x62], "a\u{fffd}b"), ([0xc3], "\u{fffd}"), ([0xc3, 0xa9], "é"),
+            ([0xc0, 0xaf], "\u{fffd}\u{fffd}"),
+            ([0xed, 0xa0, 0x80], "\u{fffd}\u{fffd}\u{fffd}"), ([0xe2, 0x82, 0xac], "€"),
+            ([0xe2, 0x82], "\u{fffd}\u{fffd}"),
+            ([0xf4, 0x90, 0x80, 0x80], "\u{fffd}\u{fffd}\u{fffd}\u{fffd}"), ([0xf0, 0x90, 0x8d, 0x88], "𐍈"),
+            ([0xe0, 0x80, 0x80], "\u{fffd}\u{fffd}\u{fffd}"),
+        ] as [([UInt8], String)])
     func brokenUTF8(bytes: [UInt8], expected: String) {
         #expect(written { $0.append(json: comm(bytes)) } == "\"\(expected)\"")
     }
 
-    /// Replacement makes text longer; it is cut so that it fits where it came from, and is the same after any number of rounds.
+    /// Replacement makes text longer; it is cut so that it fits where it came from, and is the same
+    /// after any number of rounds.
     @Test func replacedTextFits() {
         let broken = comm(Array(repeating: 0xff, count: 16))
         let once = written { $0.append(json: broken) }
@@ -97,17 +112,23 @@ import Testing
     }
 
     @Test func xml() {
-        #expect(written { $0.append(xml: "<a & \"b\"> 'é'\u{0}\u{1b}") } == "&lt;a &amp; &quot;b&quot;&gt; &#39;é&#39;\u{fffd}\u{fffd}")
+        #expect(
+            written { $0.append(xml: "<a & \"b\"> 'é'\u{0}\u{1b}") }
+                == "&lt;a &amp; &quot;b&quot;&gt; &#39;é&#39;\u{fffd}\u{fffd}")
     }
 
     // MARK: Times
 
-    @Test(arguments: [
-        (0, "1970-01-01T00:00:00.000000000Z"), (-1, "1969-12-31T23:59:59.999999999Z"), (1_790_000_000_123_456_789, "2026-09-21T14:13:20.123456789Z"),
-        (951_782_400_000_000_000, "2000-02-29T00:00:00.000000000Z"), (4_107_542_399_000_000_001, "2100-02-28T23:59:59.000000001Z"),
-        (4_107_542_400_000_000_000, "2100-03-01T00:00:00.000000000Z"), (Int64.max, "2262-04-11T23:47:16.854775807Z"),
-        (Int64.min, "1677-09-21T00:12:43.145224192Z"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            (0, "1970-01-01T00:00:00.000000000Z"), (-1, "1969-12-31T23:59:59.999999999Z"),
+            (1_790_000_000_123_456_789, "2026-09-21T14:13:20.123456789Z"),
+            (951_782_400_000_000_000, "2000-02-29T00:00:00.000000000Z"),
+            (4_107_542_399_000_000_001, "2100-02-28T23:59:59.000000001Z"),
+            (4_107_542_400_000_000_000, "2100-03-01T00:00:00.000000000Z"),
+            (Int64.max, "2262-04-11T23:47:16.854775807Z"),
+            (Int64.min, "1677-09-21T00:12:43.145224192Z"),
+        ] as [(Int64, String)])
     func time(nanoseconds: Int64, expected: String) {
         #expect(written { $0.append(time: nanoseconds) } == expected)
         #expect(written { $0.append(timeOfDay: nanoseconds) } == String(expected.dropFirst(11).prefix(12)))
@@ -115,10 +136,16 @@ import Testing
 
     @Test func timesInAnyOrder() {
         let second: Int64 = 1_000_000_000
-        let all = written { out in for time in [0, 5 * second, second + 1, second, -second, 0] { out.append(time: time); out.append(" ") } }
-        #expect(all == [0, 5, 1, 1, -1, 0].enumerated().map { index, value in
-            value < 0 ? "1969-12-31T23:59:59.000000000Z " : "1970-01-01T00:00:0\(value).00000000\(index == 2 ? 1 : 0)Z "
-        }.joined())
+        let all = written { out in
+            for time in [0, 5 * second, second + 1, second, -second, 0] { out.append(time: time); out.append(" ") }
+        }
+        #expect(
+            all
+                == [0, 5, 1, 1, -1, 0].enumerated().map { index, value in
+                    value < 0
+                        ? "1969-12-31T23:59:59.000000000Z "
+                        : "1970-01-01T00:00:0\(value).00000000\(index == 2 ? 1 : 0)Z "
+                }.joined())
     }
 
     @Test func everyDayOfFourCenturies() {
@@ -139,17 +166,25 @@ import Testing
 
     // MARK: Quantities
 
-    @Test(arguments: [
-        (0, "0 B"), (1, "1 B"), (1023, "1023 B"), (1024, "1 KiB"), (4096, "4 KiB"), (1536, "1.5 KiB"), (1 << 20, "1 MiB"), (1 << 20 + 4096, "1028 KiB"),
-        (10 << 20 + 4096, "10.0 MiB"), (16 << 30, "16 GiB"), (3 << 29, "1.5 GiB"), (UInt64.max, "15.9 EiB"), (1 << 63, "8 EiB"),
-    ] as [(UInt64, String)])
+    @Test(
+        arguments: [
+            (0, "0 B"), (1, "1 B"), (1023, "1023 B"), (1024, "1 KiB"), (4096, "4 KiB"), (1536, "1.5 KiB"),
+            (1 << 20, "1 MiB"), (1 << 20 + 4096, "1028 KiB"),
+            (10 << 20 + 4096, "10.0 MiB"), (16 << 30, "16 GiB"), (3 << 29, "1.5 GiB"), (UInt64.max, "15.9 EiB"),
+            (1 << 63, "8 EiB"),
+        ] as [(UInt64, String)])
     func sizes(bytes: UInt64, expected: String) { #expect(written { $0.append(size: bytes) } == expected) }
 
-    @Test(arguments: [
-        (0, "0 µs"), (350_999, "350 µs"), (12_000_000, "12 ms"), (1_000_000_000, "1 s"), (1_299_999_999, "1.2 s"), (59_999_999_999, "59.9 s"),
-        (185_000_000_000, "3 min 5 s"), (7_380_000_000_000, "2 h 3 min"), (349_200_000_000_000, "4 d 1 h"), (UInt64.max, "213503 d 23 h"),
-    ] as [(UInt64, String)])
-    func durations(nanoseconds: UInt64, expected: String) { #expect(written { $0.append(duration: nanoseconds) } == expected) }
+    @Test(
+        arguments: [
+            (0, "0 µs"), (350_999, "350 µs"), (12_000_000, "12 ms"), (1_000_000_000, "1 s"), (1_299_999_999, "1.2 s"),
+            (59_999_999_999, "59.9 s"),
+            (185_000_000_000, "3 min 5 s"), (7_380_000_000_000, "2 h 3 min"), (349_200_000_000_000, "4 d 1 h"),
+            (UInt64.max, "213503 d 23 h"),
+        ] as [(UInt64, String)])
+    func durations(nanoseconds: UInt64, expected: String) {
+        #expect(written { $0.append(duration: nanoseconds) } == expected)
+    }
 
     @Test func ranges() {
         #expect(written { $0.append(iova: 0x8000_0000, size: 0x10_0000) } == "0x80000000-0x800fffff")
@@ -159,11 +194,26 @@ import Testing
     }
 
     @Test func columns() {
-        #expect(written { $0.append(string: "é"); $0.pad(from: 0, to: 4); $0.append("|") } == "é   |")
-        #expect(written { $0.append(string: "abcdef"); $0.cut(from: 0, to: 4) } == "abc…")
-        #expect(written { $0.append(string: "äöüß"); $0.cut(from: 0, to: 4) } == "äöüß")
-        #expect(written { $0.append(string: "a  "); $0.trimSpaces() } == "a")
-        #expect(written { $0.append(string: "   "); $0.trimSpaces() } == "")
+        #expect(
+            written {
+                $0.append(string: "é"); $0.pad(from: 0, to: 4); $0.append("|")
+            } == "é   |")
+        #expect(
+            written {
+                $0.append(string: "abcdef"); $0.cut(from: 0, to: 4)
+            } == "abc…")
+        #expect(
+            written {
+                $0.append(string: "äöüß"); $0.cut(from: 0, to: 4)
+            } == "äöüß")
+        #expect(
+            written {
+                $0.append(string: "a  "); $0.trimSpaces()
+            } == "a")
+        #expect(
+            written {
+                $0.append(string: "   "); $0.trimSpaces()
+            } == "")
     }
 
     @Test func errors() {
@@ -175,6 +225,8 @@ import Testing
     }
 
     @Test func pciAddresses() {
-        for address in ["0000:02:00.0", "ffff:ff:1f.7", "10000:01:02.3"] { #expect(written { $0.append(PCIAddress(address)!) } == address) }
+        for address in ["0000:02:00.0", "ffff:ff:1f.7", "10000:01:02.3"] {
+            #expect(written { $0.append(PCIAddress(address)!) } == address)
+        }
     }
 }

@@ -8,8 +8,11 @@ import Testing
     private func lines(of events: [(Actor, Event.Kind)], colour: Bool = false) -> [String] {
         var history = History()
         history.session.hooks = []
-        for (index, (actor, kind)) in events.enumerated() { history.events.append(Event(time: 2_000_000_000 + UInt64(index), actor: actor, kind: kind)) }
-        return OutputsTests.lines(history.run(TextLines(options: OutputOptions(colour: colour)))).dropFirst().dropLast().map { $0 }
+        for (index, (actor, kind)) in events.enumerated() {
+            history.events.append(Event(time: 2_000_000_000 + UInt64(index), actor: actor, kind: kind))
+        }
+        return OutputsTests.lines(history.run(TextLines(options: OutputOptions(colour: colour)))).dropFirst().dropLast()
+            .map { $0 }
     }
 
     @Test func unmapsThatDidWhatTheyShouldAreFolded() {
@@ -29,15 +32,24 @@ import Testing
             (vmA, .unmapRequest(UnmapRequest(iommu: side, iova: 0x1000, size: 4096, flags: 0, result: -22))),
         ])
         #expect(found.count == 4)
-        #expect(found[0].contains("hit nothing") && found[2].contains("said to be removed; seen: 4 KiB") && found[3].contains("unmap FAILED"))
+        #expect(
+            found[0].contains("hit nothing") && found[2].contains("said to be removed; seen: 4 KiB")
+                && found[3].contains("unmap FAILED"))
     }
 
     @Test func unmapsOfMoreOrLessThanWasAskedForAreShown() {
         let found = lines(of: [
             (vmA, .mappingRemoved(MappingRemoved(iommu: side, iova: 0x1000, size: 4096, cause: .request))),
-            (vmA, .unmapRequest(UnmapRequest(iommu: side, iova: 0x1000, size: 4096, flags: 0, result: 0, requested: 16384))),
+            (
+                vmA,
+                .unmapRequest(
+                    UnmapRequest(iommu: side, iova: 0x1000, size: 4096, flags: 0, result: 0, requested: 16384))
+            ),
             (vmA, .map(Map(iommu: side, iova: 0x8000, size: 4096))),
-            (vmB, .unmapRequest(UnmapRequest(iommu: side, iova: 0x7000, size: 0, flags: 0, result: 0, requested: 8192))),
+            (
+                vmB,
+                .unmapRequest(UnmapRequest(iommu: side, iova: 0x7000, size: 0, flags: 0, result: 0, requested: 8192))
+            ),
         ])
         #expect(found.contains { $0.contains("16 KiB  asked for; removed: 4 KiB") })
         #expect(found.contains { $0.contains("at 0x7000  removed nothing, but a mapping is there") })
@@ -54,13 +66,18 @@ import Testing
 
     @Test func namesAreOfTheVM() {
         let found = lines(of: [
-            (vmA, .processInfo(ProcessInfo(exe: ShortText("/usr/bin/qemu"), vm: ShortText("a-very-long-name-of-a-vm")))),
+            (
+                vmA,
+                .processInfo(ProcessInfo(exe: ShortText("/usr/bin/qemu"), vm: ShortText("a-very-long-name-of-a-vm")))
+            ),
             (vmA, .groupOpen(1)), (vmB, .groupOpen(2)), (Actor(), .deviceRemove(nic)),
         ])
-        #expect(found == [
-            "14:13:22.000  a-very-long-nam… 4242     group open     group 1", "14:13:22.000  qemu-system-x86  5151     group open     group 2",
-            "14:13:22.000  kernel                    removed        0000:02:00.0",
-        ])
+        #expect(
+            found == [
+                "14:13:22.000  a-very-long-nam… 4242     group open     group 1",
+                "14:13:22.000  qemu-system-x86  5151     group open     group 2",
+                "14:13:22.000  kernel                    removed        0000:02:00.0",
+            ])
     }
 
     @Test func colourOnlyWhenTold() {
@@ -75,28 +92,47 @@ import Testing
             .snapshotDevice(SnapshotDevice(device: address, group: 1, openCount: open, memoryEnabled: nil, power: .d0))
         }
         var events: [(Actor, Event.Kind)] = [
-            (vmA, .snapshotBegin), (vmA, device(nic, open: 1)), (vmA, device(nil, open: 1)), (vmA, device(gpu, open: 0)), (vmA, .snapshotGroup(1, ContainerKey(5))),
-            (vmA, .snapshotGroup(1, ContainerKey(5))), (vmA, .snapshotContainer(ContainerKey(5), iommu: side, type: 3)), (vmA, .walkBegin(side)),
+            (vmA, .snapshotBegin), (vmA, device(nic, open: 1)), (vmA, device(nil, open: 1)),
+            (vmA, device(gpu, open: 0)), (vmA, .snapshotGroup(1, ContainerKey(5))),
+            (vmA, .snapshotGroup(1, ContainerKey(5))), (vmA, .snapshotContainer(ContainerKey(5), iommu: side, type: 3)),
+            (vmA, .walkBegin(side)),
         ]
-        for place in 0..<1234 as Range<UInt64> { events.append((vmB, .map(Map(iommu: side, iova: place << 12, size: 4096, provenance: .snapshot)))) }
-        events += [(vmA, .walkEnd(side, mappings: 1234, consistent: true)), (vmA, .snapshotEnd), (vmA, .snapshotBegin), (vmA, .snapshotEnd)]
-        #expect(lines(of: events) == [
-            "14:13:22.000  kernel                    snapshot       1 container, 1 group, 2 devices open, 1,234 mappings",
-            "14:13:22.000  kernel                    snapshot       0 containers, 0 groups, 0 devices open, 0 mappings",
-        ])
+        for place in 0..<1234 as Range<UInt64> {
+            events.append((vmB, .map(Map(iommu: side, iova: place << 12, size: 4096, provenance: .snapshot))))
+        }
+        events += [
+            (vmA, .walkEnd(side, mappings: 1234, consistent: true)), (vmA, .snapshotEnd), (vmA, .snapshotBegin),
+            (vmA, .snapshotEnd),
+        ]
+        #expect(
+            lines(of: events) == [
+                "14:13:22.000  kernel                    snapshot       1 container, 1 group, 2 devices open, 1,234 "
+                    + "mappings",
+                "14:13:22.000  kernel                    snapshot       0 containers, 0 groups, 0 devices open, 0 "
+                    + "mappings",
+            ])
     }
 
     @Test func whatASnapshotDoesNotFindIsOneLine() {
         func snapshot(_ iovas: [UInt64]) -> [(Actor, Event.Kind)] {
-            [(vmA, .snapshotBegin), (vmA, .snapshotContainer(ContainerKey(5), iommu: side, type: 3)), (vmA, .walkBegin(side))]
-                + iovas.map { (vmB, .map(Map(iommu: side, iova: $0, size: 4096, provenance: .snapshot))) } + [(vmA, .walkEnd(side, mappings: 0, consistent: true)), (vmA, .snapshotEnd)]
+            [
+                (vmA, .snapshotBegin), (vmA, .snapshotContainer(ContainerKey(5), iommu: side, type: 3)),
+                (vmA, .walkBegin(side)),
+            ]
+                + iovas.map { (vmB, .map(Map(iommu: side, iova: $0, size: 4096, provenance: .snapshot))) } + [
+                    (vmA, .walkEnd(side, mappings: 0, consistent: true)), (vmA, .snapshotEnd),
+                ]
         }
         let loss: [(Actor, Event.Kind)] = [(Actor(), .loss(since: 1, lost: 1))]
-        let found = lines(of: snapshot([0, 4096, 8192, 12288, 16384]) + loss + snapshot([4096, 12288]) + loss + snapshot([12288]))
-        #expect(found.filter { $0.contains("resync") } == [
-            "14:13:22.000  kernel                    resync         c1   3 mappings were gone: their removal was not seen",
-            "14:13:22.000  kernel                    resync         c1   1 mapping was gone: its removal was not seen",
-        ])
+        let found = lines(
+            of: snapshot([0, 4096, 8192, 12288, 16384]) + loss + snapshot([4096, 12288]) + loss + snapshot([12288]))
+        #expect(
+            found.filter { $0.contains("resync") } == [
+                "14:13:22.000  kernel                    resync         c1   3 mappings were gone: their removal was "
+                    + "not seen",
+                "14:13:22.000  kernel                    resync         c1   1 mapping was gone: its removal was not "
+                    + "seen",
+            ])
     }
 
     @Test func everyKindOfEventHasALineOrIsRoutine() {
@@ -105,7 +141,9 @@ import Testing
             switch event.kind {
             case .extent, .deviceInfo, .processInfo: #expect(count == 0)
             case .iommuOpen, .iommuAttach: #expect(count <= 1)
-            case .snapshotBegin, .snapshotContainer, .snapshotGroup, .snapshotDevice, .snapshotHolder, .walkBegin, .walkEnd: #expect(count == 0)
+            case .snapshotBegin, .snapshotContainer, .snapshotGroup, .snapshotDevice, .snapshotHolder, .walkBegin,
+                .walkEnd:
+                #expect(count == 0)
             case .map(let map) where map.provenance == .snapshot: #expect(count == 0)
             // What a device is already; see `ShownState`.
             case .memoryDecode(_, true, _), .power(_, .d0, _): #expect(count == 0)

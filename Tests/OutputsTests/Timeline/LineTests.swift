@@ -3,7 +3,8 @@ import MappingGraph
 import Testing
 @testable import Outputs
 
-/// Lines of mappings against a naive writer's: numbers, times, addresses and names at their limits and anywhere between.
+/// Lines of mappings against a naive writer's: numbers, times, addresses and names at their limits
+/// and anywhere between.
 @Suite struct LineTests {
     private func number(_ random: inout Random) -> UInt64 {
         switch random.below(4) {
@@ -18,30 +19,45 @@ import Testing
 
     private func actor(_ random: inout Random) -> Actor {
         if random.chance(20) { return Actor() }
-        let names: [[UInt8]] = [Array("qemu-system-x86".utf8), Array("sixteen bytes ok".utf8), [], Array("\"\\\u{1}é".utf8), Array(repeating: 1, count: 16),
-                                Array(repeating: 0xff, count: 16), Array("seven b".utf8), Array("~\u{7f}".utf8), Array("exactly8".utf8)]
+        let names: [[UInt8]] = [
+            Array("qemu-system-x86".utf8), Array("sixteen bytes ok".utf8), [], Array("\"\\\u{1}é".utf8),
+            Array(repeating: 1, count: 16),
+            Array(repeating: 0xff, count: 16), Array("seven b".utf8), Array("~\u{7f}".utf8), Array("exactly8".utf8),
+        ]
         let name = names[random.below(names.count)]
-        return Actor(process: ProcessKey(pid: small(&random), start: number(&random)), tid: small(&random), uid: small(&random), cgroup: number(&random),
-                     comm: name.withUnsafeBytes { $0.isEmpty ? Comm() : Comm(copying: $0.baseAddress!, count: $0.count) })
+        return Actor(
+            process: ProcessKey(pid: small(&random), start: number(&random)), tid: small(&random), uid: small(&random),
+            cgroup: number(&random),
+            comm: name.withUnsafeBytes { $0.isEmpty ? Comm() : Comm(copying: $0.baseAddress!, count: $0.count) })
     }
 
     private func kind(_ random: inout Random) -> Event.Kind {
         let iommu = IOMMUKey(1)
         switch random.below(3) {
         case 0:
-            return .mappingRemoved(MappingRemoved(iommu: iommu, iova: number(&random), size: number(&random),
-                                                  cause: [.request, .teardown, .failedMap][random.below(3)]))
+            return .mappingRemoved(
+                MappingRemoved(
+                    iommu: iommu, iova: number(&random), size: number(&random),
+                    cause: [.request, .teardown, .failedMap][random.below(3)]))
         case 1:
-            return .unmapRequest(UnmapRequest(iommu: iommu, iova: number(&random), size: number(&random), flags: small(&random),
-                                              result: Int32(truncatingIfNeeded: number(&random)), requested: random.chance(50) ? number(&random) : nil))
+            return .unmapRequest(
+                UnmapRequest(
+                    iommu: iommu, iova: number(&random), size: number(&random), flags: small(&random),
+                    result: Int32(truncatingIfNeeded: number(&random)),
+                    requested: random.chance(50) ? number(&random) : nil))
         default:
-            var map = Map(iommu: iommu, iova: number(&random), vaddr: number(&random), size: number(&random), readable: random.chance(50),
-                          writable: random.chance(50), result: random.chance(50) ? 0 : -Int32(random.below(140)), deviceBytes: random.chance(50) ? 0 : number(&random),
-                          moreExtents: random.chance(20), began: number(&random), vaddrOnly: random.chance(20),
-                          provenance: [.observed, .snapshot, .inferred][random.below(3)])
+            var map = Map(
+                iommu: iommu, iova: number(&random), vaddr: number(&random), size: number(&random),
+                readable: random.chance(50),
+                writable: random.chance(50), result: random.chance(50) ? 0 : -Int32(random.below(140)),
+                deviceBytes: random.chance(50) ? 0 : number(&random),
+                moreExtents: random.chance(20), began: number(&random), vaddrOnly: random.chance(20),
+                provenance: [.observed, .snapshot, .inferred][random.below(3)])
             map.isMemoryGone = random.chance(20)
             if random.chance(30) {
-                map.backing = Backing(kind: [.file, .memfd, .anonymous][random.below(3)], device: small(&random), inode: number(&random), offset: number(&random))
+                map.backing = Backing(
+                    kind: [.file, .memfd, .anonymous][random.below(3)], device: small(&random), inode: number(&random),
+                    offset: number(&random))
             }
             return .map(map)
         }
@@ -60,7 +76,9 @@ import Testing
 
     @Test(arguments: 0..<60) func mappings(seed: Int) {
         var random = Random(seed: UInt64(seed))
-        let offsets: [Int64] = [0, 1_790_000_000_123_456_789, -5_000_000_001, .max, .min, Int64(bitPattern: random.next())]
+        let offsets: [Int64] = [
+            0, 1_790_000_000_123_456_789, -5_000_000_001, .max, .min, Int64(bitPattern: random.next()),
+        ]
         let offset = offsets[seed % offsets.count]
         let naive = NaiveLines(clockOffset: offset, showVaddr: seed % 2 == 0)
         var session = Session(toolVersion: "", kernel: "", machine: "", bootID: "", clockOffset: 0, began: 0, hooks: [])
@@ -94,7 +112,10 @@ import Testing
         for offset in [0, 1, -1, 999_999_999, 1_790_000_000_500_000_000, .max, .min] as [Int64] {
             var stamps = LineStamps()
             stamps.clockOffset = offset
-            let borders: [UInt64] = [0, 999_999_999, 1_000_000_000, 500_000_000_000, UInt64(bitPattern: .max &- offset), UInt64(bitPattern: 0 &- offset), .max]
+            let borders: [UInt64] = [
+                0, 999_999_999, 1_000_000_000, 500_000_000_000, UInt64(bitPattern: .max &- offset),
+                UInt64(bitPattern: 0 &- offset), .max,
+            ]
             for border in borders {
                 for step in -3...3 {
                     let time = border &+ UInt64(bitPattern: Int64(step))
@@ -105,7 +126,11 @@ import Testing
                         stamps.put(alone: time, &cursor)
                         out.commit(cursor)
                     }
-                    #expect(text(found) == #"\#(time),"time":"\#(NaiveLines.time(Int64(truncatingIfNeeded: time) &+ offset))" \#(time)"#)
+                    #expect(
+                        text(found)
+                            == #"\#(time),"#
+                            + #""time":"\#(NaiveLines.time(Int64(truncatingIfNeeded: time) &+ offset))" \#(time)"#
+                    )
                 }
             }
         }
@@ -113,18 +138,28 @@ import Testing
 
     @Test func digits() {
         var random = Random(seed: 3)
-        for value in (0..<1000).map({ UInt64($0) }) + (0..<100_000).map({ _ in random.next() % 100_000_000 }) + [9999, 10_000, 99_999_999] {
+        for value in (0..<1000).map({ UInt64($0) }) + (0..<100_000).map({ _ in random.next() % 100_000_000 }) + [
+            9999, 10_000, 99_999_999,
+        ] {
             let naive = String(repeating: "0", count: 8 - String(value).count) + String(value)
             #expect(withUnsafeBytes(of: decimalText(value)) { $0.elementsEqual(naive.utf8) })
         }
         for value in (0..<100_000).map({ _ in random.next() >> 32 }) + [0, 9, 10, 15, 16, 0xffff_ffff, 0x9abc_def0] {
             let hex = String(value, radix: 16)
-            #expect(withUnsafeBytes(of: hexText(value)) { $0.elementsEqual((String(repeating: "0", count: 8 - hex.count) + hex).utf8) })
+            #expect(
+                withUnsafeBytes(of: hexText(value)) {
+                    $0.elementsEqual((String(repeating: "0", count: 8 - hex.count) + hex).utf8)
+                })
         }
         for digits in 1...20 {
             let value: UInt64 = 12_345_678_901_234_567_890
-            #expect(text(ByteWriter.gather { $0.append(value, digits: digits) }) == String(String(value).suffix(digits)))
-            if digits <= 16 { #expect(text(ByteWriter.gather { $0.append(hex: value, digits: digits) }) == String(String(value, radix: 16).suffix(digits))) }
+            #expect(
+                text(ByteWriter.gather { $0.append(value, digits: digits) }) == String(String(value).suffix(digits)))
+            if digits <= 16 {
+                #expect(
+                    text(ByteWriter.gather { $0.append(hex: value, digits: digits) })
+                        == String(String(value, radix: 16).suffix(digits)))
+            }
         }
     }
 
@@ -137,11 +172,16 @@ import Testing
             let who = all[random.below(6)], container = random.chance(30) ? nil : ContainerID(UInt32(random.below(3)))
             let isAlone = random.chance(30)
             func written(_ kept: inout ActorText) -> String {
-                text(ByteWriter.gather { out in
-                    var cursor = out.room(512)
-                    if isAlone { kept.put(who, &cursor) } else { kept.put(RecordedActor(who), in: container, &cursor) }
-                    out.commit(cursor)
-                })
+                text(
+                    ByteWriter.gather { out in
+                        var cursor = out.room(512)
+                        if isAlone {
+                            kept.put(who, &cursor)
+                        } else {
+                            kept.put(RecordedActor(who), in: container, &cursor)
+                        }
+                        out.commit(cursor)
+                    })
             }
             var fresh = ActorText()
             #expect(written(&kept) == written(&fresh))

@@ -12,11 +12,15 @@ struct NaiveLines {
         switch event.kind {
         case .map(let map): members = [#""type":"map""#] + beginning(event, container) + self.members(map)
         case .mappingRemoved(let removal):
-            members = [#""type":"unmap""#, #""action":"removed""#] + beginning(event, container)
+            members =
+                [#""type":"unmap""#, #""action":"removed""#] + beginning(event, container)
                 + range(removal.iova, removal.size) + [#""cause":"\#(removal.cause.timelineName)""#]
         case .unmapRequest(let request):
-            members = [#""type":"unmap""#, #""action":"request""#] + beginning(event, container) + range(request.iova, request.size)
-                + [#""flags":\#(request.flags)"#] + (request.requested.map { [#""requested":\#($0)"#] } ?? []) + result(request.result)
+            members =
+                [#""type":"unmap""#, #""action":"request""#] + beginning(event, container)
+                + range(request.iova, request.size)
+                + [#""flags":\#(request.flags)"#] + (request.requested.map { [#""requested":\#($0)"#] } ?? [])
+                + result(request.result)
         default: members = []
         }
         return "{" + members.joined(separator: ",") + "}"
@@ -26,13 +30,19 @@ struct NaiveLines {
         var members = range(map.iova, map.size)
         if showVaddr { members.append(#""vaddr":"0x\#(String(map.vaddr, radix: 16))""#) }
         members += [#""read":\#(map.readable)"#, #""write":\#(map.writable)"#] + result(map.result)
-        members += [#""ram":\#(map.size - min(map.size, map.deviceBytes))"#, #""targets":[]"#, #""provenance":"\#(map.provenance.timelineName)""#]
+        members += [
+            #""ram":\#(map.size - min(map.size, map.deviceBytes))"#, #""targets":[]"#,
+            #""provenance":"\#(map.provenance.timelineName)""#,
+        ]
         if map.began != 0 { members.append(#""began":\#(map.began)"#) }
         if map.moreExtents { members.append(#""more_targets":true"#) }
         if map.vaddrOnly { members.append(#""vaddr_only":true"#) }
         if let backing = map.backing {
-            members += [#""backing":"\#(backing.kind.timelineName)""#, #""backing_device":\#(backing.device)"#, #""backing_inode":\#(backing.inode)"#,
-                        #""backing_offset":\#(backing.offset)"#]
+            members += [
+                #""backing":"\#(backing.kind.timelineName)""#, #""backing_device":\#(backing.device)"#,
+                #""backing_inode":\#(backing.inode)"#,
+                #""backing_offset":\#(backing.offset)"#,
+            ]
         }
         if map.isMemoryGone { members.append(#""mm_gone":true"#) }
         return members
@@ -40,15 +50,22 @@ struct NaiveLines {
 
     private func beginning(_ event: Event, _ container: ContainerID?) -> [String] {
         let actor = event.actor
-        var members = [#""t":\#(event.time)"#, #""time":"\#(Self.time(Int64(truncatingIfNeeded: event.time) &+ clockOffset))""#]
+        var members = [
+            #""t":\#(event.time)"#, #""time":"\#(Self.time(Int64(truncatingIfNeeded: event.time) &+ clockOffset))""#,
+        ]
         if actor != Actor() {
-            members += [#""pid":\#(actor.process.pid)"#, #""tid":\#(actor.tid)"#, #""start":\#(actor.process.start)"#,
-                        #""comm":\#(text(ByteWriter.gather { $0.append(json: actor.comm) }))"#, #""uid":\#(actor.uid)"#, #""cgroup":\#(actor.cgroup)"#]
+            members += [
+                #""pid":\#(actor.process.pid)"#, #""tid":\#(actor.tid)"#, #""start":\#(actor.process.start)"#,
+                #""comm":\#(text(ByteWriter.gather { $0.append(json: actor.comm) }))"#, #""uid":\#(actor.uid)"#,
+                #""cgroup":\#(actor.cgroup)"#,
+            ]
         }
         return members + (container.map { [#""container":"\#($0)""#] } ?? [])
     }
 
-    private func range(_ iova: UInt64, _ size: UInt64) -> [String] { [#""iova":"0x\#(String(iova, radix: 16))""#, #""size":\#(size)"#] }
+    private func range(_ iova: UInt64, _ size: UInt64) -> [String] {
+        [#""iova":"0x\#(String(iova, radix: 16))""#, #""size":\#(size)"#]
+    }
 
     private func result(_ result: Int32) -> [String] {
         let name = result < 0 && result > .min ? errorName(-result) : nil
@@ -74,8 +91,12 @@ struct NaiveLines {
             day -= lengths[month]
             month += 1
         }
-        func padded(_ value: Int64, _ digits: Int) -> String { String(repeating: "0", count: digits - String(value).count) + String(value) }
-        return "\(year)-\(padded(Int64(month) + 1, 2))-\(padded(day + 1, 2))T\(padded(time / 3600, 2)):\(padded(time / 60 % 60, 2)):\(padded(time % 60, 2))"
+        func padded(_ value: Int64, _ digits: Int) -> String {
+            String(repeating: "0", count: digits - String(value).count) + String(value)
+        }
+        return
+            "\(year)-\(padded(Int64(month) + 1, 2))-\(padded(day + 1, 2))T"
+            + "\(padded(time / 3600, 2)):\(padded(time / 60 % 60, 2)):\(padded(time % 60, 2))"
             + ".\(padded(rest, 9))Z"
     }
 }

@@ -29,7 +29,8 @@ import Testing
         #expect(text.contains(#""rule":"stale-mapping""#) && text.contains(#""state":"resolved""#))
     }
 
-    /// What a snapshot showed to be gone comes out of the graph again, and a gap without an action is a loss.
+    /// What a snapshot showed to be gone comes out of the graph again, and a gap without an action
+    /// is a loss.
     @Test func removalsByResyncAreMadeAnew() throws {
         let whole = History.late().timeline()
         let rest = lines(whole).filter { !$0.contains(#""cause":"resync""#) }

@@ -22,14 +22,21 @@ import Testing
         for _ in 0..<8 {
             let from = random.below(bytes.count), length = random.below(200), to = random.below(bytes.count)
             let piece = bytes[from..<min(bytes.count, from + length)]
-            if random.chance(50) { bytes.insert(contentsOf: piece, at: to) } else { bytes.removeSubrange(from..<min(bytes.count, from + length)) }
+            if random.chance(50) {
+                bytes.insert(contentsOf: piece, at: to)
+            } else {
+                bytes.removeSubrange(from..<min(bytes.count, from + length))
+            }
             if bytes.isEmpty { return }
         }
         survive(bytes)
     }
 
     @Test(arguments: 0..<150) func replacedNumbers(seed: Int) {
-        let numbers = ["0", "-1", "18446744073709551615", "18446744073709551616", "1e9", "-9223372036854775808", "4294967296", "0.5", "null", "\"0xffffffffffffffff\""]
+        let numbers = [
+            "0", "-1", "18446744073709551615", "18446744073709551616", "1e9", "-9223372036854775808", "4294967296",
+            "0.5", "null", "\"0xffffffffffffffff\"",
+        ]
         var random = Random(seed: UInt64(seed))
         var all = lines(whole)
         for _ in 0..<10 {
