@@ -22,38 +22,54 @@ let package = Package(
         .target(name: "Findings", dependencies: ["MappingGraph", "Events"], swiftSettings: settings),
         .target(
             name: "Policies", dependencies: ["Findings", "MappingGraph", "Events", "CToml"], swiftSettings: settings),
+        .target(
+            name: "Pipeline", dependencies: ["Policies", "Findings", "MappingGraph", "Events"],
+            swiftSettings: settings),
         .target(name: "Outputs", dependencies: ["Findings", "MappingGraph", "Events"], swiftSettings: settings),
         .executableTarget(name: "embed-bpf", path: "Plugins/embed-bpf"),
         .plugin(name: "CompileBPF", capability: .buildTool(), dependencies: ["embed-bpf"]),
         .target(
             name: "Kernel", dependencies: ["Events", "CRecords", "CLibbpf", "CShim"], swiftSettings: settings,
             plugins: ["CompileBPF"]),
+        // What the subcommands are made of, so that tests can import it; vfioscope itself is arguments
+        // and wiring.
+        .target(
+            name: "Commands",
+            dependencies: ["Kernel", "CShim", "Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events"],
+            swiftSettings: settings),
         .executableTarget(
             name: "vfioscope",
             dependencies: [
-                "Kernel", "CShim", "Outputs", "Policies", "Findings", "MappingGraph", "Events",
+                "Commands", "Kernel", "Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            // Unchecked in release builds alone: the graph is a class's, and each event would ask
-            // the runtime eight times whether anyone else has it.
-            swiftSettings: settings + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
-        ),
+            swiftSettings: settings),
         .executableTarget(
-            name: "ring-bench", dependencies: ["Kernel", "Findings", "MappingGraph", "Events", "CLibbpf"],
+            name: "ring-bench", dependencies: ["Kernel", "Pipeline", "Findings", "MappingGraph", "Events", "CLibbpf"],
             path: "Benchmarks/Ring", swiftSettings: settings),
         .executableTarget(
-            name: "workbench", dependencies: ["Outputs", "Findings", "MappingGraph", "Events", "CRecords"],
+            name: "workbench",
+            dependencies: ["Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events", "CRecords"],
             path: "Benchmarks/Workbench", swiftSettings: settings),
         // Alone in using Foundation: what the timeline's writer is compared with.
         .executableTarget(
             name: "json-encoder", dependencies: ["Events"], path: "Benchmarks/Encoder", swiftSettings: settings),
         .testTarget(name: "EventsTests", dependencies: ["Events", "CRecords"]),
         .testTarget(name: "MappingGraphTests", dependencies: ["MappingGraph", "Events"]),
-        .testTarget(name: "FindingsTests", dependencies: ["Policies", "Findings", "MappingGraph", "Events"]),
         .testTarget(
-            name: "OutputsTests", dependencies: ["Outputs", "Findings", "MappingGraph", "Events"],
+            name: "FindingsTests", dependencies: ["Pipeline", "Policies", "Findings", "MappingGraph", "Events"]),
+        .testTarget(
+            name: "OutputsTests",
+            dependencies: ["Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events"],
             exclude: ["Golden", "validate_timeline.py", "validate_graph.py"]),
-        .testTarget(name: "FixtureTests", dependencies: ["Outputs", "Findings", "MappingGraph", "Events"]),
+        .testTarget(
+            name: "FixtureTests",
+            dependencies: ["Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events"]),
+        .testTarget(
+            name: "PipelineTests", dependencies: ["Pipeline", "Policies", "Findings", "MappingGraph", "Events"]),
+        .testTarget(
+            name: "CommandsTests",
+            dependencies: ["Commands", "Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events"]),
         .testTarget(name: "KernelTests", dependencies: ["Kernel", "Events", "CRecords", "CLibbpf"]),
     ],
     swiftLanguageModes: [.v6],

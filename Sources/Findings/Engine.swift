@@ -90,9 +90,22 @@ public struct Engine: Sendable {
         advance(to: time, graph: graph, emit: emit)
     }
 
-    /// Judges what an event changed, after the graph has taken it in.
-    public mutating func apply(_ event: Event, applied: Applied, graph: borrowing Graph, emit: (Finding) -> Void) {
-        if event.time > now { now = event.time }
+    /// Judges what an event changed, after the graph has consumed it.
+    ///
+    /// - Parameter event: only evaluated when a rule judges the call itself, so that an ordinary
+    ///   record need not become an event.
+    @inline(__always)
+    public mutating func apply(
+        _ event: @autoclosure () -> Event, at time: UInt64, applied: Applied, graph: borrowing Graph,
+        emit: (Finding) -> Void
+    ) {
+        if time > now { now = time }
+        if applied.isOrdinary, applied.containerChange == .nothing { return }
+        judge(applied, graph, emit)
+        if applied.isUnusual { lint(event(), applied, graph, emit) }
+    }
+
+    private mutating func judge(_ applied: Applied, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
         if let gone = applied.removed?.peer, !tracks.isEmpty { drop(.peer(gone), emit) }
         if applied.cleared { dropCleared(graph, emit) }
         switch applied.affects {
@@ -107,22 +120,6 @@ public struct Engine: Sendable {
         }
         if applied.containerChange != .nothing { judgeContainers(applied, graph, emit) }
         if applied.containerChange == .state { judgeAreas(graph, emit) }
-        if applied.isUnusual { lint(event, applied, graph, emit) }
-    }
-
-    /// The same for a plain record that the graph has taken in, with what of its container may have
-    /// changed.
-    @inline(__always)
-    public mutating func apply(
-        _ record: PlainRecord, change: Applied.ContainerChange, graph: borrowing Graph, emit: (Finding) -> Void
-    ) {
-        if record.time > now { now = record.time }
-        guard change != .nothing else { return }
-        var applied = Applied()
-        applied.container = graph.latestContainer
-        applied.containerChange = change
-        judgeContainers(applied, graph, emit)
-        if change == .state { judgeAreas(graph, emit) }
     }
 
     // MARK: Exposures

@@ -11,21 +11,19 @@ public protocol EventOutput: Sendable {
     /// - Parameter devices: those known before the first event; the graph has learnt them already.
     mutating func begin(_ session: Session, devices: [DeviceInfo], into out: inout ByteWriter)
     mutating func event(_ event: Event, applied: Applied, graph: borrowing Graph, into out: inout ByteWriter)
-    /// In place of `event`, for a plain record that the graph has taken in as such.
-    mutating func plain(
-        _ record: PlainRecord, _ details: PlainRecord.Details, graph: borrowing Graph, into out: inout ByteWriter)
+    /// In place of `event`, for an ordinary record.
+    mutating func ordinary(
+        _ record: OrdinaryRecord, applied: Applied, graph: borrowing Graph, into out: inout ByteWriter)
     /// - Parameter suppressed: the reason for which a policy does not count it.
     mutating func finding(_ finding: Finding, suppressed: String?, graph: borrowing Graph, into out: inout ByteWriter)
     mutating func end(_ evidence: Evidence, graph: borrowing Graph, into out: inout ByteWriter)
 }
 
 extension EventOutput {
-    public mutating func plain(
-        _ record: PlainRecord, _ details: PlainRecord.Details, graph: borrowing Graph, into out: inout ByteWriter
+    public mutating func ordinary(
+        _ record: OrdinaryRecord, applied: Applied, graph: borrowing Graph, into out: inout ByteWriter
     ) {
-        var applied = Applied()
-        applied.container = graph.latestContainer
-        event(Event(record, details), applied: applied, graph: graph, into: &out)
+        event(Event(record), applied: applied, graph: graph, into: &out)
     }
 
     /// One that counts.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Commands
 import Outputs
 
 /// The stream formats on the command line, from the registry: a new format needs no change here.

@@ -1,8 +1,7 @@
 import ArgumentParser
-import CShim
+import Commands
+import Events
 import Glibc
-
-let toolVersion = "0.1.0"
 
 struct Vfioscope: ParsableCommand {
     static let configuration = CommandConfiguration(

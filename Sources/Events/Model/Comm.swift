@@ -3,26 +3,36 @@
 ///
 /// Bytes after the first NUL are zero. Byte *n* is bits 8*n* to 8*n* + 7 of `low`, then of `high`.
 public struct Comm: Hashable, Sendable {
-    public private(set) var low: UInt64 = 0
-    public private(set) var high: UInt64 = 0
+    public let low: UInt64
+    public let high: UInt64
 
-    public init() {}
+    @inlinable public init() { self.init(low: 0, high: 0) }
 
     /// Keeps the first 16 bytes of `text`.
     public init(_ text: some StringProtocol) { self.init(InlineText<16>(text)) }
 
     public init(_ text: InlineText<16>) {
-        for index in 0..<16 { insert(text.bytes[index], at: index) }
+        var words: (low: UInt64, high: UInt64) = (0, 0)
+        for index in 0..<8 {
+            words.low |= UInt64(text.bytes[index]) << UInt64(8 * index)
+            words.high |= UInt64(text.bytes[index + 8]) << UInt64(8 * index)
+        }
+        self.init(low: words.low, high: words.high)
+    }
+
+    @inlinable @inline(__always)
+    init(low: UInt64, high: UInt64) {
+        self.low = low
+        self.high = high
     }
 
     /// Copies 16 bytes up to the first NUL, from any address.
-    @inline(__always)
+    @inlinable @inline(__always)
     public init(copying source: UnsafeRawPointer) {
-        low = UInt64(littleEndian: source.loadUnaligned(as: UInt64.self))
-        high = UInt64(littleEndian: source.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        let low = UInt64(littleEndian: source.loadUnaligned(as: UInt64.self))
+        let high = UInt64(littleEndian: source.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
         let (lowMask, highMask) = (Self.maskBeforeNUL(low), Self.maskBeforeNUL(high))
-        low &= lowMask
-        high &= lowMask == .max ? highMask : 0
+        self.init(low: low & lowMask, high: high & (lowMask == .max ? highMask : 0))
     }
 
     public init(copying source: UnsafeRawPointer, count: Int) {
@@ -31,7 +41,7 @@ public struct Comm: Hashable, Sendable {
 
     /// Takes `count` bytes, at most 16 and none of them NUL, out of 16 that are readable.
     @inline(__always)
-    init(plain source: UnsafeRawPointer, count: Int) { (low, high) = firstBytes(source, count) }
+    init(unterminated source: UnsafeRawPointer, count: Int) { (low, high) = firstBytes(source, count) }
 
     public var isEmpty: Bool { low == 0 }
     public var count: Int { text.count }
@@ -46,18 +56,10 @@ public struct Comm: Hashable, Sendable {
         return text
     }
 
-    private mutating func insert(_ byte: UInt8, at index: Int) {
-        if index < 8 {
-            low |= UInt64(byte) << UInt64(8 * index)
-        } else {
-            high |= UInt64(byte) << UInt64(8 * index - 64)
-        }
-    }
-
     /// All bits below the lowest byte that is zero. Higher bytes may be found by mistake, never a
     /// lower one (Mycroft).
-    @inline(__always)
-    private static func maskBeforeNUL(_ word: UInt64) -> UInt64 {
+    @inlinable @inline(__always)
+    static func maskBeforeNUL(_ word: UInt64) -> UInt64 {
         let found = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
         return found == 0 ? .max : ((found & (0 &- found)) >> 7) &- 1
     }

@@ -191,6 +191,7 @@ public struct Map: Sendable {
     /// Which memory it is, where that is shared and RAM alone; of its first page.
     public var backing: Backing?
 
+    @inlinable
     public init(
         iommu: IOMMUKey, iova: UInt64, vaddr: UInt64 = 0, size: UInt64, readable: Bool = true, writable: Bool = true,
         result: Int32 = 0,
@@ -274,6 +275,7 @@ public struct UnmapRequest: Sendable {
     /// Bytes asked for; nil where it is not known, and for all mappings at once.
     public var requested: UInt64?
 
+    @inlinable
     public init(iommu: IOMMUKey, iova: UInt64, size: UInt64, flags: UInt32, result: Int32, requested: UInt64? = nil) {
         self.requested = requested
         self.iommu = iommu

@@ -19,6 +19,10 @@ public struct Session: Sendable, Equatable {
     /// `allow_unsafe_interrupts` of vfio_iommu_type1; nil where it is not loaded.
     public var allowsUnsafeInterrupts: Bool?
 
+    /// What stands for the session of a recording that has lost its own.
+    public static let unknown = Session(
+        toolVersion: Events.toolVersion, kernel: "", machine: "", bootID: "", clockOffset: 0, began: 0, hooks: [])
+
     public struct Hook: Sendable, Equatable {
         public var name: String
         public var function: String

@@ -15,32 +15,6 @@ public struct RecordDecoder: Sendable {
 
     public init() {}
 
-    /// Calls `body` with the event that `record` stands for, if it stands for one. O(1), without
-    /// allocation.
-    ///
-    /// - Precondition: `record` points to `count` readable bytes, aligned to 8.
-    @inline(__always)
-    public mutating func decode(_ record: UnsafeRawPointer, count: Int, _ body: (borrowing Event) -> Void) {
-        // What nearly all records are is put together in place: an event is too large to be handed
-        // from function to function.
-        if count >= MemoryLayout<vs_remove>.size {
-            switch vs_type(UInt32(record.load(as: UInt16.self))) {
-            case VS_MAP where count >= MemoryLayout<vs_map>.size:
-                return body(Event(time: Self.time(record), actor: Actor(at: record), kind: .map(Map(at: record))))
-            case VS_REMOVE:
-                return body(
-                    Event(time: Self.time(record), actor: Actor(at: record), kind: .mappingRemoved(removal(record))))
-            case VS_UNMAP where count >= MemoryLayout<vs_unmap>.size:
-                return body(
-                    Event(
-                        time: Self.time(record), actor: Actor(at: record), kind: .unmapRequest(UnmapRequest(at: record))
-                    ))
-            default: break
-            }
-        }
-        if let event = decode(record, count: count) { body(event) }
-    }
-
     /// The event that `record` stands for, or nil when it stands for none. O(1), without
     /// allocation.
     ///
@@ -113,11 +87,6 @@ public struct RecordDecoder: Sendable {
             return snapshotKind(of: record, header, size)
         default: return nil
         }
-    }
-
-    @inline(__always)
-    private static func time(_ record: UnsafeRawPointer) -> UInt64 {
-        record.load(fromByteOffset: MemoryLayout<vs_header>.offset(of: \.time)!, as: UInt64.self)
     }
 
     @inline(__always)
@@ -242,7 +211,7 @@ extension RecordDecoder {
 
 extension Actor {
     /// Reads the header of a record.
-    @inline(__always)
+    @inlinable @inline(__always)
     init(at record: UnsafeRawPointer) {
         let header = record.assumingMemoryBound(to: vs_header.self)
         self.init(

@@ -39,7 +39,7 @@ struct TimelineActorText {
         else { return false }
         actor = Actor(
             process: ProcessKey(pid: pid, start: began), tid: tid, uid: uid, cgroup: cgroup,
-            comm: Comm(plain: scanner.base + comm, count: end - comm))
+            comm: Comm(unterminated: scanner.base + comm, count: end - comm))
         container = number
         text.removeAll(keepingCapacity: true)
         text.append(contentsOf: UnsafeBufferPointer(start: scanner.base + start, count: scanner.offset - start))

@@ -226,7 +226,7 @@ final class TimelineFields {
 
     func comm(_ key: TimelineWord) throws(TimelineFault) -> Comm? {
         if let value = value(key), value.kind == .string, value.end &- value.start <= 16 {
-            return Comm(plain: base + value.start, count: value.end &- value.start)
+            return Comm(unterminated: base + value.start, count: value.end &- value.start)
         }
         return (try text(key) as InlineText<16>?).map { Comm($0) }
     }

@@ -1,12 +1,12 @@
 /// What nearly all lines of a timeline are, just as the writer spells them: RAM without a file
-/// mapped, removed on request, or asked to be unmapped, and all of it went well. See `PlainRecord`.
+/// mapped, removed on request, or asked to be unmapped, and all of it went well. See `OrdinaryRecord`.
 ///
 /// One pass from left to right reads it, and looks nothing up. A line that differs in a single
 /// byte, by a space or by the order of its keys, is no plain one: `TimelineFields` reads it, and
 /// tells what is wrong if something is. So this must accept nothing that means something else
 /// there.
 struct TimelinePlainLine {
-    var kind: PlainRecord.Kind
+    var kind: OrdinaryRecord.Kind
     var writable = false
     var time: UInt64
     var iova: UInt64
@@ -63,35 +63,23 @@ struct TimelinePlainLine {
 }
 
 extension TimelineReader {
-    /// Reads the line at the scanner if it is a plain one, and steps to its line feed.
-    ///
-    /// - Parameter plain: gets it first, and says whether that is enough; if not, `body` gets the
-    ///   event.
+    /// Reads the line at the scanner if it is an ordinary one, and steps to its line feed.
     @inline(__always)
-    mutating func readPlain(_ scanner: inout TimelineScanner, _ plain: (PlainRecord) -> Bool, _ body: (Event) -> Void)
-        -> Bool
-    {
+    mutating func readOrdinary(_ scanner: inout TimelineScanner, _ ordinary: (OrdinaryRecord) -> Void) -> Bool {
         guard let line = TimelinePlainLine(&scanner, &actorText) else { return false }
         let iommu =
             line.kind == .unmapRequest ? containers.iommu(actorText.container) : containers.mapped(actorText.container)
-        let record = PlainRecord(line, actorText.actor, iommu)
-        // A plain request's size is what was asked for.
-        if !plain(record) { body(Event(record, by: actorText.actor, vaddr: 0, requested: line.size)) }
+        ordinary(OrdinaryRecord(line, by: actorText.actor, iommu))
         return true
     }
 }
 
-extension PlainRecord {
+extension OrdinaryRecord {
     @inline(__always)
-    fileprivate init(_ line: TimelinePlainLine, _ actor: Actor, _ iommu: IOMMUKey) {
-        kind = line.kind
-        writable = line.writable
-        tid = actor.tid
-        time = line.time
-        began = line.began
-        process = actor.process
-        self.iommu = iommu
-        iova = line.iova
-        size = line.size
+    fileprivate init(_ line: TimelinePlainLine, by actor: Actor, _ iommu: IOMMUKey) {
+        // The size of an ordinary request is what was asked for.
+        self.init(
+            line.kind, at: line.time, by: actor, iommu: iommu, iova: line.iova, size: line.size,
+            isWritable: line.writable, began: line.began, detail: line.kind == .unmapRequest ? line.size : 0)
     }
 }

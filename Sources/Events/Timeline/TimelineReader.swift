@@ -59,23 +59,30 @@ public struct TimelineReader {
 
     /// Reads a chunk and calls `body` with each event whose line it completes. O(bytes).
     ///
-    /// - Parameter plain: gets what is plain before an event is made of it, and says whether that
-    ///   was enough.
     /// - Throws: `TimelineError` when the first line is not a header that this version can read. Do
     ///   not call again after that.
+    public mutating func read(_ bytes: UnsafeRawBufferPointer, _ body: (Event) -> Void) throws(TimelineError) {
+        try read(bytes, ordinary: { body(Event($0)) }, body)
+    }
+
+    /// Reads a chunk and calls `ordinary` or `body` with what each line that it completes stands
+    /// for. O(bytes).
+    ///
+    /// - Parameter ordinary: gets the lines of ordinary records, without an event.
+    /// - Throws: as `read(_:_:)`.
     public mutating func read(
-        _ bytes: UnsafeRawBufferPointer, plain: (PlainRecord) -> Bool = { _ in false }, _ body: (Event) -> Void
+        _ bytes: UnsafeRawBufferPointer, ordinary: (OrdinaryRecord) -> Void, _ body: (Event) -> Void
     ) throws(TimelineError) {
         var rest = bytes
         while rest.count > Self.longestChunk {
-            try readChunk(UnsafeRawBufferPointer(rebasing: rest.prefix(Self.longestChunk)), plain, body)
+            try readChunk(UnsafeRawBufferPointer(rebasing: rest.prefix(Self.longestChunk)), ordinary, body)
             rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(Self.longestChunk))
         }
-        try readChunk(rest, plain, body)
+        try readChunk(rest, ordinary, body)
     }
 
     private mutating func readChunk(
-        _ bytes: UnsafeRawBufferPointer, _ plain: (PlainRecord) -> Bool, _ body: (Event) -> Void
+        _ bytes: UnsafeRawBufferPointer, _ ordinary: (OrdinaryRecord) -> Void, _ body: (Event) -> Void
     ) throws(TimelineError) {
         guard let raw = bytes.baseAddress else { return }
         let base = raw.assumingMemoryBound(to: UInt8.self)
@@ -86,27 +93,27 @@ public struct TimelineReader {
                 return
             }
             if !givenUp { partial.append(contentsOf: UnsafeBufferPointer(start: base, count: end)) }
-            try readPartial(plain, body)
+            try readPartial(ordinary, body)
             start = end + 1
         }
         // What the scanner may look at behind a line is not there for the last ones: they are
         // copied.
         let roomy = lastNewline(base, from: start, to: bytes.count - TimelineScanner.slack)
-        while start < roomy { start = try line(base + start, room: bytes.count - start, plain, body) + start + 1 }
+        while start < roomy { start = try line(base + start, room: bytes.count - start, ordinary, body) + start + 1 }
         while start < bytes.count {
             guard let end = newline(base, from: start, to: bytes.count) else {
                 keep(base + start, bytes.count - start)
                 return
             }
             partial.append(contentsOf: UnsafeBufferPointer(start: base + start, count: end - start))
-            try readPartial(plain, body)
+            try readPartial(ordinary, body)
             start = end + 1
         }
     }
 
     /// Reads what is left behind the last line break, and completes `evidence`.
     public mutating func finish(_ body: (Event) -> Void) throws(TimelineError) {
-        if !partial.isEmpty || givenUp { try readPartial({ _ in false }, body) }
+        if !partial.isEmpty || givenUp { try readPartial({ body(Event($0)) }, body) }
         guard hasHeader else { throw .empty }
         if brokenLines > UInt64(Self.broken) {
             defects.append("\(brokenLines - UInt64(Self.broken)) further lines are broken")
@@ -125,7 +132,7 @@ public struct TimelineReader {
         }
     }
 
-    private mutating func readPartial(_ plain: (PlainRecord) -> Bool, _ body: (Event) -> Void) throws(TimelineError) {
+    private mutating func readPartial(_ ordinary: (OrdinaryRecord) -> Void, _ body: (Event) -> Void) throws(TimelineError) {
         if givenUp {
             givenUp = false
             linesRead += 1
@@ -140,7 +147,7 @@ public struct TimelineReader {
         whole.append(contentsOf: repeatElement(0, count: TimelineScanner.slack))
         var failure: TimelineError?
         whole.withUnsafeBufferPointer { bytes in
-            do throws(TimelineError) { _ = try line(bytes.baseAddress!, room: bytes.count, plain, body) } catch {
+            do throws(TimelineError) { _ = try line(bytes.baseAddress!, room: bytes.count, ordinary, body) } catch {
                 failure = error
             }
         }
@@ -157,12 +164,12 @@ public struct TimelineReader {
     /// Reads one line, which ends with a line feed and has `TimelineScanner.slack` readable bytes
     /// behind it; gives the line feed's offset.
     private mutating func line(
-        _ base: UnsafePointer<UInt8>, room: Int, _ plain: (PlainRecord) -> Bool,
+        _ base: UnsafePointer<UInt8>, room: Int, _ ordinary: (OrdinaryRecord) -> Void,
         _ body: (Event) -> Void
     ) throws(TimelineError) -> Int {
         linesRead += 1
         var scanner = TimelineScanner(base, room: room)
-        if hasHeader, !summarySeen, readPlain(&scanner, plain, body) { return scanner.offset }
+        if hasHeader, !summarySeen, readOrdinary(&scanner, ordinary) { return scanner.offset }
         scanner.offset = 0
         scanner.skipSpace()
         if scanner.isAtEnd { return scanner.offset }

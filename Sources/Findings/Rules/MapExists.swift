@@ -31,7 +31,7 @@ struct MapExists: EventRule {
 
     func evaluate(_ event: Event, applied: Applied, graph: borrowing Graph) -> Occurrence? {
         guard case .map(let map) = event.kind, map.result == -17 else { return nil }
-        return Occurrence(severity: .low, iova: map.iova, size: map.size, target: graph.lastTargets.first)
+        return Occurrence(severity: .low, iova: map.iova, size: map.size, target: applied.targets.first)
     }
 
     func message(_ event: Event, applied: Applied, graph: borrowing Graph) -> String {

@@ -38,7 +38,7 @@ struct MapFailed: EventRule {
         let isExpected = map.result == -14 && silentDevice(applied, graph) != nil
         return Occurrence(
             severity: isExpected ? .info : .low, kind: isExpected ? 0 : map.result, iova: map.iova, size: map.size,
-            target: graph.lastTargets.first)
+            target: applied.targets.first)
     }
 
     func message(_ event: Event, applied: Applied, graph: borrowing Graph) -> String {
@@ -72,7 +72,7 @@ struct MapFailed: EventRule {
     /// The device that did not answer. A map of a BAR that is disabled fails at its first page,
     /// before it is known whose memory that is.
     private func silentDevice(_ applied: Applied, _ graph: borrowing Graph) -> Device? {
-        for target in graph.lastTargets {
+        for target in applied.targets {
             if let device = target.device.flatMap({ graph.device($0) }), !device.isReachable { return device }
         }
         guard let container = applied.container.flatMap({ graph.container($0) }) else { return nil }

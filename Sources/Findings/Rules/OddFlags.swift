@@ -29,7 +29,7 @@ struct OddFlags: EventRule {
         guard case .map(let map) = event.kind, map.result == 0, !map.readable, !map.vaddrOnly,
             map.provenance == .observed
         else { return nil }
-        return Occurrence(severity: .info, iova: map.iova, size: map.size, target: graph.lastTargets.first)
+        return Occurrence(severity: .info, iova: map.iova, size: map.size, target: applied.targets.first)
     }
 
     func message(_ event: Event, applied: Applied, graph: borrowing Graph) -> String {

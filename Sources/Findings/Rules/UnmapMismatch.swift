@@ -41,7 +41,7 @@ struct UnmapMismatch: EventRule {
     func evaluate(_ event: Event, applied: Applied, graph: borrowing Graph) -> Occurrence? {
         guard case .unmapRequest(let request) = event.kind else { return nil }
         if request.result < 0 {
-            guard graph.lastRequest.mappings > 0 else { return nil }
+            guard applied.removedByRequest.mappings > 0 else { return nil }
             return Occurrence(severity: .medium, kind: 2, iova: request.iova, size: request.size)
         }
         guard request.size == 0 || request.differs, request.flags & (UnmapRequest.allFlag | UnmapRequest.vaddrFlag) == 0
@@ -49,7 +49,7 @@ struct UnmapMismatch: EventRule {
         let asked = request.requested ?? request.size
         if request.size > asked { return Occurrence(severity: .low, kind: 5, iova: request.iova, size: asked) }
         // Not what this thread removed: less than that is a loss of records.
-        guard graph.lastRequest.bytes == request.size else { return nil }
+        guard applied.removedByRequest.bytes == request.size else { return nil }
         let isPart = request.size > 0
         guard let mapping = inTheWay(request, applied, graph) else {
             return Occurrence(severity: .info, kind: isPart ? 3 : 0, iova: request.iova, size: asked)
@@ -61,11 +61,11 @@ struct UnmapMismatch: EventRule {
         guard case .unmapRequest(let request) = event.kind else { return "" }
         let caller = event.caller(applied, graph)
         if request.result < 0 {
-            let count = graph.lastRequest.mappings
+            let count = applied.removedByRequest.mappings
             return
                 "An unmap of \(range(request.iova, request.size)) in \(caller) failed with "
                 + "\(errnoName(request.result)), but \(count) "
-                + "mapping\(count == 1 ? "" : "s") (\(amount(graph.lastRequest.bytes))) had been removed by then."
+                + "mapping\(count == 1 ? "" : "s") (\(amount(applied.removedByRequest.bytes))) had been removed by then."
         }
         let asked = request.requested ?? request.size
         let start =

@@ -1,7 +1,8 @@
 import Events
 
-/// What an event meant to the graph: a small value without references, for the writers and the
-/// rules that come after.
+/// What an event meant to the graph, for the rules and the writers that come after.
+///
+/// Most events are ordinary records, of which only `container` and `containerChange` are news.
 public struct Applied: Sendable {
     /// The container that the event concerns.
     public var container: ContainerID?
@@ -22,8 +23,12 @@ public struct Applied: Sendable {
     public var raced = false
     /// Mappings went away with their container, without a removal each.
     public var cleared = false
-    /// `Graph.lastRemoved` holds mappings that a snapshot showed to be gone.
-    public var resynced = false
+    /// Mappings that a snapshot did not find: they are gone, and their removal was not seen.
+    public var missing: [Mapping] = []
+    /// Where a map leads, whether it succeeded or not; empty for RAM only.
+    public var targets: Few<Target> = []
+    /// What its thread had removed when an unmap request returned.
+    public var removedByRequest = RemovedByRequest()
     /// Whose findings may change.
     public var affects = Affected.nothing
     /// What may have changed of containers, for rules that judge them.
@@ -34,7 +39,17 @@ public struct Applied: Sendable {
     /// The inode of the dma-buf that the event is about.
     public var buffer: UInt64?
 
+    /// An ordinary record that met an ordinary state: it concerns `container`, whose change is
+    /// `containerChange`, and there is nothing else to report.
+    public private(set) var isOrdinary = false
+
     public init() {}
+
+    init(ordinary container: ContainerID, _ change: ContainerChange) {
+        self.container = container
+        containerChange = change
+        isOrdinary = true
+    }
 
     /// What a map or an unmap of RAM changes of a container is hardly ever news: then this is
     /// `nothing`.

@@ -3,7 +3,7 @@ import Events
 extension Graph {
     mutating func apply(_ map: Map, _ event: Event) -> Applied {
         var applied = Applied()
-        resolveTargets(map, thread: event.actor.tid)
+        applied.targets = resolveTargets(map, thread: event.actor.tid)
         // A failed map was never in force; a vaddr update changes nothing that the IOMMU sees.
         guard map.result == 0, !map.vaddrOnly else {
             applied.container = containerID(for: map.iommu)
@@ -23,8 +23,8 @@ extension Graph {
         } else if walk?.iommu == map.iommu {
             walk!.mapped.insert(map.iova)
         }
-        if !lastTargets.isEmpty {
-            applied.peer = addPeer(map, slot, event)
+        if !applied.targets.isEmpty {
+            applied.peer = addPeer(map, to: applied.targets, slot, event)
             applied.affects = .mapping
         }
         let owner = map.isMemoryGone ? formerIndex(of: event.actor) : owner(of: event)
@@ -166,44 +166,45 @@ extension Graph {
         return slot
     }
 
-    /// Fills `lastTargets`. Device bytes that no extent tells of lead to a target without device,
+    /// Where the map leads. Device bytes that no extent reports lead to a target without device,
     /// after the last extent.
-    private mutating func resolveTargets(_ map: Map, thread: UInt32) {
-        if !lastTargets.isEmpty { lastTargets.removeAll(keepingCapacity: true) }
+    private mutating func resolveTargets(_ map: Map, thread: UInt32) -> Few<Target> {
         let pending = extents.take(map.extentCount, thread: thread)
-        guard map.deviceBytes > 0 || !pending.isEmpty else { return }
+        guard map.deviceBytes > 0 || !pending.isEmpty else { return [] }
         rebuildBarTable()
+        var targets = Few<Target>()
         var known: UInt64 = 0
         for extent in pending where extent.iova >= map.iova && extent.iova &- map.iova < map.size {
-            barTable.resolve(address: extent.address, size: extent.size, iova: extent.iova, into: &lastTargets)
+            barTable.resolve(address: extent.address, size: extent.size, iova: extent.iova, into: &targets)
             known &+= extent.size
         }
         if map.deviceBytes > known {
-            let after = lastTargets.last.map { $0.iova &+ $0.size } ?? map.iova
-            lastTargets.append(Target(device: nil, bar: 0, barOffset: 0, iova: after, size: map.deviceBytes - known))
+            let after = targets.last.map { $0.iova &+ $0.size } ?? map.iova
+            targets.append(Target(device: nil, bar: 0, barOffset: 0, iova: after, size: map.deviceBytes - known))
         }
+        return targets
     }
 
     // MARK: Peer mappings
 
-    private mutating func addPeer(_ map: Map, _ slot: Int, _ event: Event) -> UInt32 {
+    private mutating func addPeer(_ map: Map, to targets: Few<Target>, _ slot: Int, _ event: Event) -> UInt32 {
         let id = nextPeer
         nextPeer += 1
         let container = slots[slot].container.id
         peers[id] = PeerMapping(
-            id: id, container: container, iova: map.iova, size: map.size, targets: Few(lastTargets),
+            id: id, container: container, iova: map.iova, size: map.size, targets: targets,
             creator: event.actor, since: event.time,
             provenance: map.provenance,
-            openGenerations: Few(lastTargets) { target in
+            openGenerations: Few(targets) { target in
                 guard let address = target.device, let device = devices[address], device.isOpen else { return 0 }
                 return device.openGeneration
             },
-            wereInSameContainer: Few(lastTargets) { $0.device.flatMap { containerID(of: $0) } == container },
-            wereKnownClosed: Few(lastTargets) { wasKnownClosed($0.device, during: map, event) },
-            bars: Few(lastTargets) { target in
+            wereInSameContainer: Few(targets) { $0.device.flatMap { containerID(of: $0) } == container },
+            wereKnownClosed: Few(targets) { wasKnownClosed($0.device, during: map, event) },
+            bars: Few(targets) { target in
                 target.device.flatMap { devices[$0]?.info.bars[Int(target.bar)] } ?? Bar()
             })
-        for target in lastTargets {
+        for target in targets {
             guard let device = target.device, peersByDevice[device]?.last != id else { continue }
             peersByDevice[device, default: []].append(id)
         }

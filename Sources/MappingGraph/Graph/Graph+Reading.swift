@@ -91,8 +91,8 @@ extension Graph {
 
     /// Where `size` bytes from a physical address lie: pieces in ascending order, without device
     /// where there is no BAR. `iova` counts from 0.
-    public func resolve(address: UInt64, size: UInt64) -> [Target] {
-        var targets: [Target] = []
+    public func resolve(address: UInt64, size: UInt64) -> Few<Target> {
+        var targets = Few<Target>()
         let table = isBarTableStale ? BarTable(devices.values) : barTable
         table.resolve(address: address, size: size, iova: 0, into: &targets)
         return targets

@@ -12,7 +12,7 @@ extension Graph {
     mutating func apply(_ request: UnmapRequest, _ event: Event) -> Applied {
         var applied = Applied()
         applied.container = containerID(for: request.iommu)
-        lastRequest = requests.take(request.iommu, thread: event.actor.tid)
+        applied.removedByRequest = requests.take(request.iommu, thread: event.actor.tid)
         applied.isUnusual = request.result != 0 || request.size == 0 || request.differs
         guard request.result == 0, let id = applied.container else { return applied }
         let slot = Int(id.number) - 1

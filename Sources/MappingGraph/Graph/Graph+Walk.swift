@@ -123,8 +123,7 @@ extension Graph {
             removePeer(peer)
             applied.cleared = true
         }
-        lastRemoved.append(old)
-        applied.resynced = true
+        applied.missing.append(old)
         snapshot?.result.removed += 1
     }
 }

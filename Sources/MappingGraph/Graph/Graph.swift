@@ -69,13 +69,6 @@ public struct Graph: ~Copyable, Sendable {
     /// memory. Before the first event.
     public var memlockMarkPercent = 95
 
-    /// Mappings that the last event showed to be gone, their removal unseen: what a snapshot after
-    /// a loss does not find.
-    public internal(set) var lastRemoved: [Mapping] = []
-    /// Where the map that was applied last leads, whether it succeeded or not; empty for RAM only.
-    public internal(set) var lastTargets: [Target] = []
-    /// What its thread had removed when the unmap request that was applied last returned.
-    public internal(set) var lastRequest = RemovedByRequest()
     /// Losses of records, in order: what happened within them is not in the graph.
     public internal(set) var gaps: [Gap] = []
     /// What the last complete snapshot found, and how it differed from the graph.
@@ -104,7 +97,6 @@ public struct Graph: ~Copyable, Sendable {
     /// Brings the graph up to date and says what the event meant. O(log *n*) in the mappings of the
     /// container for a map or unmap.
     public mutating func apply(_ event: Event) -> Applied {
-        if !lastRemoved.isEmpty { lastRemoved.removeAll(keepingCapacity: true) }
         switch event.kind {
         case .map(let map): return apply(map, event)
         case .mappingRemoved(let removal): return apply(removal, event)

@@ -5,6 +5,13 @@ import Events
 public struct ContainerID: Hashable, Sendable, Comparable, CustomStringConvertible {
     public var number: UInt32
     public init(_ number: UInt32) { self.number = number }
+
+    /// `c1`; nil for anything else.
+    public init?(_ text: some StringProtocol) {
+        guard text.first == "c", let number = UInt32(text.dropFirst()) else { return nil }
+        self.number = number
+    }
+
     public static func < (a: Self, b: Self) -> Bool { a.number < b.number }
     public var description: String { "c\(number)" }
 }

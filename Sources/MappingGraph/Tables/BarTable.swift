@@ -47,7 +47,7 @@ struct BarTable: Sendable {
 
     /// Appends the pieces of `size` bytes from `address`, in order; the parts in no BAR have no
     /// device. A piece that continues the last one is joined to it. O(log *n* + pieces).
-    func resolve(address: UInt64, size: UInt64, iova: UInt64, into targets: inout [Target]) {
+    func resolve(address: UInt64, size: UInt64, iova: UInt64, into targets: inout Few<Target>) {
         guard size > 0 else { return }
         let room = UInt64.max - address
         let last = address + min(size - 1, room)
@@ -84,7 +84,7 @@ struct BarTable: Sendable {
         return low
     }
 
-    static func append(_ target: Target, to targets: inout [Target]) {
+    static func append(_ target: Target, to targets: inout Few<Target>) {
         if let previous = targets.last, previous.device == target.device, previous.bar == target.bar,
             previous.iova &+ previous.size == target.iova,
             target.device == nil || previous.barOffset &+ previous.size == target.barOffset

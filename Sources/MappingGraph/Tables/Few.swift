@@ -11,7 +11,7 @@ public struct Few<Element: Sendable>: RandomAccessCollection, MutableCollection,
     }
 
     /// What `transform` makes of each.
-    init<Source>(_ sources: [Source], _ transform: (Source) -> Element) {
+    init<Source>(_ sources: some Sequence<Source>, _ transform: (Source) -> Element) {
         for source in sources { append(transform(source)) }
     }
 

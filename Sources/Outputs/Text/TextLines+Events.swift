@@ -8,7 +8,7 @@ extension TextLines {
     private static let verbWidth = 15
 
     public mutating func event(_ event: Event, applied: Applied, graph: borrowing Graph, into out: inout ByteWriter) {
-        if applied.resynced { gone = (applied.container, gone.count &+ UInt64(graph.lastRemoved.count)) }
+        if !applied.missing.isEmpty { gone = (applied.container, gone.count &+ UInt64(applied.missing.count)) }
         switch event.kind {
         case .extent, .deviceInfo, .processInfo: return
         case .processExit:
@@ -140,9 +140,9 @@ extension TextLines {
         if map.provenance == .snapshot {
             if !applied.raced { found.mappings &+= 1 }
             // Of RAM there can be a great many, and what was known has been told.
-            guard !graph.lastTargets.isEmpty, !applied.known || applied.replaced else { return }
+            guard !applied.targets.isEmpty, !applied.known || applied.replaced else { return }
         }
-        let targets = Self.joined(graph.lastTargets)
+        let targets = Self.joined(applied.targets)
         line(
             map.result != 0 ? "map FAILED" : map.vaddrOnly ? "map vaddr" : "map", event, graph, &out,
             map.result != 0 ? .warning : .plain
@@ -173,7 +173,7 @@ extension TextLines {
     }
 
     /// Pieces of device memory of which the owner is not known are told as one, wherever they lie.
-    private static func joined(_ targets: [Target]) -> [Target] {
+    private static func joined(_ targets: Few<Target>) -> [Target] {
         var joined: [Target] = []
         var unknown: UInt64 = 0
         for target in targets { if target.device == nil { unknown &+= target.size } else { joined.append(target) } }

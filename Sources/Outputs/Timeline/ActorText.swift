@@ -4,7 +4,7 @@ import MappingGraph
 /// Writes who did it, and in which container. Events come in runs of one actor and one container,
 /// so their text is kept.
 struct ActorText: Sendable {
-    private var actor = RecordedActor(Actor())
+    private var actor = Actor()
     private var container: ContainerID?
     /// The fields of the actor, each behind a comma, then the container's.
     private var text = InlineArray<256, UInt8>(repeating: 0)
@@ -14,15 +14,14 @@ struct ActorText: Sendable {
     /// Appends who did it, unless nobody is named.
     @inline(__always)
     mutating func put(_ actor: Actor, _ cursor: inout ByteCursor) {
-        let actor = RecordedActor(actor)
-        if _slowPath(!actor.isSame(as: self.actor)) { remember(actor, container, cursor.place) }
+        if _slowPath(actor != self.actor) { remember(actor, container, cursor.place) }
         copy(actorCount, &cursor)
     }
 
     /// Appends who did it, unless nobody is named, and `,"container":"c1"`, unless there is none.
     @inline(__always)
-    mutating func put(_ actor: RecordedActor, in container: ContainerID?, _ cursor: inout ByteCursor) {
-        if _slowPath(!actor.isSame(as: self.actor) || container != self.container) {
+    mutating func put(_ actor: Actor, in container: ContainerID?, _ cursor: inout ByteCursor) {
+        if _slowPath(actor != self.actor || container != self.container) {
             remember(actor, container, cursor.place)
         }
         copy(count, &cursor)
@@ -40,10 +39,9 @@ struct ActorText: Sendable {
     /// escape.
     @inline(never)
     private mutating func remember(
-        _ recorded: RecordedActor, _ container: ContainerID?, _ place: UnsafeMutableRawPointer
+        _ actor: Actor, _ container: ContainerID?, _ place: UnsafeMutableRawPointer
     ) {
-        (self.actor, self.container) = (recorded, container)
-        let actor = recorded.actor
+        (self.actor, self.container) = (actor, container)
         var cursor = ByteCursor(place)
         if actor != Actor() {
             cursor.put(#","pid":"#)

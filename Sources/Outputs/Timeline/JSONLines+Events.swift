@@ -12,16 +12,16 @@ extension JSONLines {
             // A snapshot repeats what is known: what it does not repeat is gone.
             let isKnown = map.provenance == .snapshot && applied.known && !applied.replaced
             write(
-                map, at: event.time, by: RecordedActor(event.actor), in: id,
-                targets: graph.lastTargets.isEmpty ? nil : graph.lastTargets,
+                map, at: event.time, by: event.actor, in: id,
+                to: applied.targets,
                 Marks(raced: applied.raced, replaced: applied.replaced, known: isKnown), &out)
         case .mappingRemoved(let removal):
             if applied.newContainer { infer(applied.container, removal.iommu, event, graph, &out) }
             writeRemoval(
-                removal.iova, removal.size, removal.cause, at: event.time, by: RecordedActor(event.actor),
+                removal.iova, removal.size, removal.cause, at: event.time, by: event.actor,
                 in: applied.container, &out)
         case .unmapRequest(let request):
-            write(request, at: event.time, by: RecordedActor(event.actor), in: applied.container, &out)
+            write(request, at: event.time, by: event.actor, in: applied.container, &out)
         case .extent: return
         case .memoryDecode, .reset, .power: writeMemory(event, &out)
         case .processInfo, .processExit, .processExec, .loss: writeOther(event, &out)
@@ -34,7 +34,7 @@ extension JSONLines {
             writeSnapshot(event, applied, graph, &out)
         default: writeContainer(event, applied, graph, &out)
         }
-        if applied.resynced { writeRemoved(event, applied, graph, &out) }
+        if !applied.missing.isEmpty { writeRemoved(event, applied, graph, &out) }
     }
 
     // MARK: Containers and groups

@@ -10,29 +10,22 @@ extension JSONLines {
         var known = false
     }
 
-    public mutating func plain(
-        _ record: PlainRecord, _ details: PlainRecord.Details, graph: borrowing Graph, into out: inout ByteWriter
+    public mutating func ordinary(
+        _ record: OrdinaryRecord, applied: Applied, graph: borrowing Graph, into out: inout ByteWriter
     ) {
-        let id = graph.latestContainer
+        guard applied.isOrdinary else { return event(Event(record), applied: applied, graph: graph, into: &out) }
+        let id = applied.container
         switch record.kind {
-        case .map:
-            let map = Map(
-                iommu: record.iommu, iova: record.iova, vaddr: details.vaddr, size: record.size,
-                writable: record.writable, began: record.began)
-            write(map, at: record.time, by: details.recorded, in: id, targets: nil, Marks(), &out)
+        case .map: write(record.map, at: record.time, by: record.actor, in: id, to: [], Marks(), &out)
         case .removal:
-            writeRemoval(record.iova, record.size, .request, at: record.time, by: details.recorded, in: id, &out)
-        case .unmapRequest:
-            let request = UnmapRequest(
-                iommu: record.iommu, iova: record.iova, size: record.size, flags: 0, result: 0,
-                requested: details.requested)
-            write(request, at: record.time, by: details.recorded, in: id, &out)
+            writeRemoval(record.iova, record.size, .request, at: record.time, by: record.actor, in: id, &out)
+        case .unmapRequest: write(record.unmapRequest, at: record.time, by: record.actor, in: id, &out)
         }
     }
 
     @inline(__always)
     mutating func write(
-        _ map: Map, at time: UInt64, by actor: RecordedActor, in container: ContainerID?, targets: [Target]?,
+        _ map: Map, at time: UInt64, by actor: Actor, in container: ContainerID?, to targets: Few<Target>,
         _ marks: Marks,
         _ out: inout ByteWriter
     ) {
@@ -58,7 +51,7 @@ extension JSONLines {
             line.put(map.deviceBytes < map.size ? map.size - map.deviceBytes : 0)
         }
         line.put(#","targets":["#)
-        if let targets {
+        if !targets.isEmpty {
             out.commit(line)
             out.append(json: targets)
             line = out.room(Self.ordinaryLine)
@@ -94,7 +87,7 @@ extension JSONLines {
 
     @inline(__always)
     mutating func writeRemoval(
-        _ iova: UInt64, _ size: UInt64, _ cause: RemovalCause, at time: UInt64, by actor: RecordedActor,
+        _ iova: UInt64, _ size: UInt64, _ cause: RemovalCause, at time: UInt64, by actor: Actor,
         in container: ContainerID?,
         _ out: inout ByteWriter
     ) {
@@ -112,7 +105,7 @@ extension JSONLines {
 
     @inline(__always)
     mutating func write(
-        _ request: UnmapRequest, at time: UInt64, by actor: RecordedActor, in container: ContainerID?,
+        _ request: UnmapRequest, at time: UInt64, by actor: Actor, in container: ContainerID?,
         _ out: inout ByteWriter
     ) {
         counts[LineType.unmap.rawValue] &+= 1
@@ -135,7 +128,7 @@ extension JSONLines {
 
     /// The mappings that this event of a snapshot showed to be gone: nobody took them away.
     mutating func writeRemoved(_ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
-        for mapping in graph.lastRemoved {
+        for mapping in applied.missing {
             openUnattributed(.unmap, #"{"type":"unmap","action":"removed","t":"#, event, &out)
             var line = out.room(Self.ordinaryLine)
             line.put(applied.container)

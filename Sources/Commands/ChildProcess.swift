@@ -1,13 +1,13 @@
 import Glibc
 
 /// The command that `run` and `record` follow.
-struct ChildProcess {
-    let pid: pid_t
-    private(set) var status: Int32?
+package struct ChildProcess {
+    package let pid: pid_t
+    package private(set) var status: Int32?
 
     /// Starts `command`, found on PATH, with the tool's own standard streams and default signal
     /// handling.
-    init(_ command: [String]) throws {
+    package init(_ command: [String]) throws {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -26,7 +26,7 @@ struct ChildProcess {
     }
 
     /// Asks once whether the command has ended.
-    mutating func poll() -> Bool {
+    package mutating func poll() -> Bool {
         if status != nil { return true }
         var raw: Int32 = 0
         guard waitpid(pid, &raw, WNOHANG) == pid else { return false }
@@ -35,5 +35,5 @@ struct ChildProcess {
         return true
     }
 
-    func signal(_ number: Int32) { kill(pid, number) }
+    package func signal(_ number: Int32) { kill(pid, number) }
 }

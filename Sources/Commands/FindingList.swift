@@ -5,11 +5,13 @@ import Outputs
 import Policies
 
 /// Findings as they stood last, in order of their first appearance.
-struct LatestFindings {
-    private(set) var all: [JudgedFinding] = []
+package struct LatestFindings {
+    package private(set) var all: [JudgedFinding] = []
     private var position: [UInt32: Int] = [:]
 
-    mutating func note(_ judged: JudgedFinding) {
+    package init() {}
+
+    package mutating func note(_ judged: JudgedFinding) {
         if let index = position[judged.finding.id] {
             all[index] = judged
         } else {
@@ -21,8 +23,10 @@ struct LatestFindings {
 
 /// Findings as `audit` and `run` print them: one block each, as they stood at the end, the most
 /// severe first; those that a policy suppresses last.
-enum FindingList {
-    static func write(_ findings: [JudgedFinding], session: Session?, graph: borrowing Graph, to sink: OutputSink) {
+package enum FindingList {
+    package static func write(
+        _ findings: [JudgedFinding], session: Session?, graph: borrowing Graph, to sink: OutputSink
+    ) {
         var text = TextLines(options: OutputOptions(colour: sink.isTerminal))
         var out = ByteWriter { sink.write($0) }
         text.clockOffset = session?.clockOffset ?? 0

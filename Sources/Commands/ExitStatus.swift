@@ -1,7 +1,7 @@
 import Glibc
 
 /// How the tool ends; scripts rely on these numbers.
-enum ExitStatus: Error, Equatable {
+package enum ExitStatus: Error, Equatable {
     case clean
     case findings
     case usage
@@ -10,7 +10,7 @@ enum ExitStatus: Error, Equatable {
     /// `run` without findings ends as its command did.
     case command(Int32)
 
-    var code: Int32 {
+    package var code: Int32 {
         switch self {
         case .clean: 0
         case .findings: 1
@@ -21,36 +21,41 @@ enum ExitStatus: Error, Equatable {
         }
     }
 
-    func leave() -> Never { exit(code) }
+    /// What several inputs come to: findings beat incomplete evidence, which beats a clean result.
+    package func combined(with other: ExitStatus) -> ExitStatus {
+        self == .findings || other == .findings ? .findings : self == .clean ? other : self
+    }
+
+    package func leave() -> Never { exit(code) }
 }
 
 /// A failure with its message: what failed, on what, what to try.
-struct Failure: Error {
-    var status: ExitStatus
-    var message: String
+package struct Failure: Error {
+    package var status: ExitStatus
+    package var message: String
 
-    init(_ status: ExitStatus = .cannot, _ message: String) {
+    package init(_ status: ExitStatus = .cannot, _ message: String) {
         self.status = status
         self.message = message
     }
 
-    func report() { say("vfioscope: \(message)", to: STDERR_FILENO) }
+    package func report() { say("vfioscope: \(message)", to: STDERR_FILENO) }
 }
 
 /// Writes a line to a descriptor; what cannot be written is nobody's to hear.
-func say(_ text: String, to descriptor: Int32 = STDERR_FILENO) {
+package func say(_ text: String, to descriptor: Int32 = STDERR_FILENO) {
     var bytes = Array(text.utf8)
     if bytes.last != UInt8(ascii: "\n") { bytes.append(UInt8(ascii: "\n")) }
     _ = writeAll(bytes, to: descriptor)
 }
 
 /// Writes all of `bytes`; the errno of the first failure, or nil.
-func writeAll(_ bytes: some Collection<UInt8>, to descriptor: Int32) -> Int32? {
+package func writeAll(_ bytes: some Collection<UInt8>, to descriptor: Int32) -> Int32? {
     let contiguous = ContiguousArray(bytes)
     return contiguous.withUnsafeBytes { writeAll($0, to: descriptor) }
 }
 
-func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32? {
+package func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32? {
     var offset = 0
     while offset < bytes.count {
         let written = write(descriptor, bytes.baseAddress! + offset, bytes.count - offset)
@@ -63,4 +68,4 @@ func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32? {
     return nil
 }
 
-func describe(_ code: Int32) -> String { String(cString: strerror(code)) }
+package func describe(_ code: Int32) -> String { String(cString: strerror(code)) }

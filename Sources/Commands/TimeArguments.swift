@@ -1,12 +1,10 @@
-import ArgumentParser
-
 /// A length of time on the command line: `500ms`, `90s`, `15m`, `2h`; a bare number is seconds.
-struct DurationArgument: ExpressibleByArgument {
-    var nanoseconds: UInt64
+package struct DurationArgument: Equatable {
+    package var nanoseconds: UInt64
 
-    init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
+    package init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
-    init?(argument: String) {
+    package init?(argument: String) {
         let units: [(String, UInt64)] = [
             ("ms", 1_000_000), ("us", 1000), ("ns", 1), ("s", 1_000_000_000), ("m", 60_000_000_000),
             ("h", 3_600_000_000_000),
@@ -21,12 +19,12 @@ struct DurationArgument: ExpressibleByArgument {
 
 /// A moment on the command line: nanoseconds since boot, `+DURATION` since tracing began, or RFC
 /// 3339 in UTC.
-enum MomentArgument: ExpressibleByArgument {
+package enum MomentArgument: Equatable {
     case sinceBoot(UInt64)
     case sinceBegin(UInt64)
     case unix(Int64)
 
-    init?(argument: String) {
+    package init?(argument: String) {
         if argument.hasPrefix("+"), let duration = DurationArgument(argument: String(argument.dropFirst())) {
             self = .sinceBegin(duration.nanoseconds)
         } else if let value = UInt64(argument) {
@@ -38,7 +36,7 @@ enum MomentArgument: ExpressibleByArgument {
         }
     }
 
-    func sinceBoot(began: UInt64, clockOffset: Int64) -> UInt64 {
+    package func sinceBoot(began: UInt64, clockOffset: Int64) -> UInt64 {
         switch self {
         case .sinceBoot(let time): time
         case .sinceBegin(let time): began + time

@@ -1,13 +1,11 @@
 import Events
-import Findings
 import Glibc
-import MappingGraph
 import Outputs
-import Policies
+import Pipeline
 
 /// A descriptor that lines go to. The first write that fails is kept and told once; after it
 /// nothing more is written.
-final class OutputSink {
+package final class OutputSink {
     private let descriptor: Int32
     private let name: String
     private var failure: Failure?
@@ -17,18 +15,18 @@ final class OutputSink {
     /// Bytes that are held at most.
     private let room = 1 << 20
     /// Called when a write fails, so that a live command can stop.
-    var onFailure: (Failure) -> Void = { _ in }
+    package var onFailure: (Failure) -> Void = { _ in }
 
     /// - Parameter awaitTurn: returns when nobody else writes to the descriptor any more. What is
     ///   written before is held, up to a mebibyte.
-    init(_ descriptor: Int32, name: String, awaitTurn: (() -> Void)? = nil) {
+    package init(_ descriptor: Int32, name: String, awaitTurn: (() -> Void)? = nil) {
         self.descriptor = descriptor
         self.name = name
         self.awaitTurn = awaitTurn
     }
 
     /// Creates `path`, replacing what is there; `-` is stdout.
-    convenience init(path: String) throws {
+    package convenience init(path: String) throws {
         if path == "-" {
             self.init(STDOUT_FILENO, name: "stdout")
             return
@@ -40,7 +38,7 @@ final class OutputSink {
         self.init(descriptor, name: path)
     }
 
-    func write(_ bytes: UnsafeRawBufferPointer) {
+    package func write(_ bytes: UnsafeRawBufferPointer) {
         if awaitTurn != nil {
             if held.count + bytes.count <= room { return held.append(contentsOf: bytes) }
             takeTurn()
@@ -49,7 +47,7 @@ final class OutputSink {
     }
 
     /// Waits for the turn, if there is one to wait for, and writes what was held.
-    func takeTurn() {
+    package func takeTurn() {
         guard let wait = awaitTurn else { return }
         wait()
         awaitTurn = nil
@@ -64,46 +62,28 @@ final class OutputSink {
         onFailure(failure!)
     }
 
-    func write(_ text: String) {
+    package func write(_ text: String) {
         var text = text
         text.withUTF8 { write(UnsafeRawBufferPointer($0)) }
     }
 
-    var isTerminal: Bool { isatty(descriptor) == 1 }
+    /// Writes the graph as it stands.
+    ///
+    /// - Parameter time: the moment, nanoseconds since boot.
+    package func write(
+        _ picture: any GraphOutput, of pipeline: borrowing AnalysisPipeline, at time: UInt64, session: Session?
+    ) {
+        var out = ByteWriter { self.write($0) }
+        picture.write(
+            pipeline.graph, findings: pipeline.engine.openFindings, at: time, session: session ?? .unknown, into: &out)
+        out.flush()
+    }
+
+    package var isTerminal: Bool { isatty(descriptor) == 1 }
 
     /// Throws the failure, if there was one.
-    func finish() throws {
+    package func finish() throws {
         takeTurn()
         if let failure { throw failure }
-    }
-}
-
-/// A stream format on its way to a sink.
-final class LineOutput {
-    private var format: any EventOutput
-    private var out: ByteWriter
-
-    init(_ format: any EventOutput, to sink: OutputSink) {
-        self.format = format
-        out = ByteWriter { sink.write($0) }
-    }
-
-    func begin(session: Session, devices: [DeviceInfo]) { format.begin(session, devices: devices, into: &out) }
-    func event(_ event: Event, applied: Applied, graph: borrowing Graph) {
-        format.event(event, applied: applied, graph: graph, into: &out)
-    }
-    func plain(_ record: PlainRecord, at place: UnsafeRawPointer, graph: borrowing Graph) {
-        format.plain(record, PlainRecord.Details(record, at: place), graph: graph, into: &out)
-    }
-
-    func finding(_ judged: JudgedFinding, graph: borrowing Graph) {
-        format.finding(judged.finding, suppressed: judged.suppressed, graph: graph, into: &out)
-    }
-
-    func flush() { out.flush() }
-
-    func end(evidence: Evidence, graph: borrowing Graph) {
-        format.end(evidence, graph: graph, into: &out)
-        out.flush()
     }
 }

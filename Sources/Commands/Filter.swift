@@ -1,50 +1,42 @@
-import ArgumentParser
 import Events
+import Findings
 import MappingGraph
 
-/// Which lines `trace` shows. The graph and the rules see everything whatever is shown.
-struct FilterOptions: ParsableArguments {
-    @Option(help: "Only what this process does.") var pid: UInt32?
-    @Option(help: "Only what processes of this name do, or this VM.") var comm: String?
-    @Option(help: "Only this container (c1, c2, …).") var container: String?
-    @Option(help: ArgumentHelp("Only this device.", valueName: "bdf")) var device: String?
-    @Option(help: "Only this IOMMU group.") var group: UInt32?
-    @Option(help: "Only this cgroup, by its id (the inode number of its directory).") var cgroup: UInt64?
+/// Which events and findings a command shows. The graph and the rules see everything whatever is
+/// shown. A condition that is nil holds for all.
+package struct Filter: Equatable {
+    package var pid: UInt32?
+    /// A thread's name, or a VM's.
+    package var comm: String?
+    package var container: ContainerID?
+    package var device: PCIAddress?
+    package var group: UInt32?
+    /// By its id, the inode number of its directory.
+    package var cgroup: UInt64?
 
-    var isEmpty: Bool {
-        pid == nil && comm == nil && container == nil && device == nil && group == nil && cgroup == nil
-    }
+    package init() {}
 
-    mutating func validate() throws {
-        if let device, PCIAddress(device) == nil {
-            throw ValidationError("'\(device)' is not a PCI address: it looks like 0000:02:00.0")
-        }
-        if let container, container.first != "c" || UInt32(container.dropFirst()) == nil {
-            throw ValidationError("'\(container)' is not a container: it looks like c1")
-        }
-    }
+    package var isEmpty: Bool { self == Filter() }
 
-    func shows(_ event: Event, _ applied: Applied, _ graph: borrowing Graph) -> Bool {
-        if isEmpty { return true }
+    package func shows(_ event: Event, _ applied: Applied, _ graph: borrowing Graph) -> Bool {
         if let pid, event.actor.process.pid != pid { return false }
         if let comm, event.actor.comm.string != comm, graph.displayName(for: event.actor) != comm { return false }
         if let cgroup, event.actor.cgroup != cgroup { return false }
-        if let container, applied.container?.description != container { return false }
-        if let device = device.flatMap({ PCIAddress($0) }), event.device != device {
-            guard event.isMap, graph.lastTargets.contains(where: { $0.device == device }) else { return false }
+        if let container, applied.container != container { return false }
+        if let device, event.device != device {
+            guard event.isMap, applied.targets.contains(where: { $0.device == device }) else { return false }
         }
         if let group, !event.concerns(group: group, graph) { return false }
         return true
     }
 
-    func shows(_ finding: FindingSubject, _ graph: borrowing Graph) -> Bool {
-        if isEmpty { return true }
+    package func shows(_ finding: Finding, _ graph: borrowing Graph) -> Bool {
         if let pid, finding.actor.process.pid != pid, finding.deviceOwner?.process.pid != pid { return false }
         if let comm, graph.displayName(for: finding.actor) != comm, finding.actor.comm.string != comm { return false }
         if let cgroup, finding.actor.cgroup != cgroup, finding.deviceOwner?.cgroup != cgroup { return false }
-        if let container, finding.container?.description != container { return false }
+        if let container, finding.container != container { return false }
         // What is about a whole container is about the devices and groups in it.
-        if let device = device.flatMap({ PCIAddress($0) }) {
+        if let device {
             guard
                 finding.device == device
                     || (finding.device == nil && isIn(finding.container, graph.containerID(of: device)))
@@ -62,14 +54,6 @@ struct FilterOptions: ParsableArguments {
     private func isIn(_ container: ContainerID?, _ other: ContainerID?) -> Bool {
         container != nil && container == other
     }
-}
-
-/// The part of a finding that filters and scopes look at.
-struct FindingSubject {
-    var actor: Actor
-    var deviceOwner: Actor?
-    var container: ContainerID?
-    var device: PCIAddress?
 }
 
 extension Event {

@@ -1,10 +1,9 @@
 import ArgumentParser
-import Events
-import Findings
-import Glibc
-import MappingGraph
+import Commands
 import Outputs
+import Pipeline
 
+/// `export`: writes a recording or a timeline in another format.
 struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export",
@@ -44,30 +43,18 @@ struct Export: ParsableCommand {
         defer { input.unmap() }
         let sink = try OutputSink(path: output)
         let options = OutputOptions(showVaddr: showVaddr)
-        let analysis: Analysis
-        let session: Session?
-        let evidence: Evidence
+        var lines: LineOutput?
+        var picture: (any GraphOutput)?
         switch FormatRegistry.format(format)!.kind {
-        case .stream(let make):
-            analysis = Analysis(output: LineOutput(make(options), to: sink))
-            let fed = try input.feed(analysis)
-            session = fed.session
-            evidence = analysis.finish(fed.evidence)
-        case .graph(let make):
-            analysis = Analysis(output: nil)
-            let fed = try input.feed(analysis, until: at)
-            session = fed.session
-            evidence = analysis.finish(fed.evidence)
-            var out = ByteWriter { sink.write($0) }
-            let unknown = Session(
-                toolVersion: toolVersion, kernel: "", machine: "", bootID: "", clockOffset: 0, began: 0, hooks: [])
-            make(options).write(
-                analysis.graph, findings: analysis.engine.openFindings, at: analysis.moment(evidence),
-                session: session ?? unknown, into: &out)
-            out.flush()
+        case .stream(let make): lines = LineOutput(make(options), to: sink)
+        case .graph(let make): picture = make(options)
         }
+        var pipeline = AnalysisPipeline(observer: Analysis(output: lines))
+        let (session, seen) = try input.feed(&pipeline, until: at)
+        let evidence = pipeline.finish(seen)
+        if let picture { sink.write(picture, of: pipeline, at: pipeline.moment(evidence), session: session) }
         try sink.finish()
-        let verdict = Verdict(analysis, worst: nil, evidence: evidence, session: session)
+        let verdict = Verdict(pipeline, worst: nil, evidence: evidence, session: session)
         if !evidence.isComplete { verdict.explainEvidence() }
         throw verdict.status(failOn: .critical)
     }

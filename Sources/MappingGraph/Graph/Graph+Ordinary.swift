@@ -1,26 +1,28 @@
 import Events
 
-/// The short way for what nearly all records are: private RAM mapped or unmapped in a container, by
-/// a process, that are known already.
+/// The short way for ordinary records: private RAM mapped or unmapped, in a container and by a
+/// process that the graph knows already.
 extension Graph {
-    /// Does all that `apply` would do for the record's event, and gives what of its container may
-    /// have changed; or does nothing, and gives nil. O(log *n*) in the mappings of the container.
-    public mutating func apply(_ record: PlainRecord) -> Applied.ContainerChange? {
-        guard walk == nil, select(record.iommu) else { return nil }
-        let change: Applied.ContainerChange?
-        switch record.kind {
-        case .map: change = map(record)
-        case .removal: change = remove(record)
-        case .unmapRequest:
-            lastRequest = requests.take(record.iommu, thread: record.tid)
-            change = .nothing
-        }
-        if change != nil, !lastRemoved.isEmpty { lastRemoved.removeAll(keepingCapacity: true) }
-        return change
+    /// Brings the graph up to date and returns what the record meant: what `apply` returns for its
+    /// event. O(log *n*) in the mappings of the container.
+    public mutating func apply(_ record: OrdinaryRecord) -> Applied {
+        guard let change = applyOrdinary(record) else { return apply(Event(record)) }
+        return Applied(ordinary: ContainerID(UInt32(truncatingIfNeeded: cachedSlot + 1)), change)
     }
 
-    /// The container of the record that was applied last.
-    public var latestContainer: ContainerID { ContainerID(UInt32(truncatingIfNeeded: cachedSlot + 1)) }
+    /// Does all that `apply` does for the record's event, and returns what of its container may have
+    /// changed; or does nothing and returns nil, when the state that the record meets is unusual.
+    @inline(__always)
+    private mutating func applyOrdinary(_ record: OrdinaryRecord) -> Applied.ContainerChange? {
+        guard walk == nil, select(record.iommu) else { return nil }
+        switch record.kind {
+        case .map: return map(record)
+        case .removal: return remove(record)
+        case .unmapRequest:
+            _ = requests.take(record.iommu, thread: record.actor.tid)
+            return .nothing
+        }
+    }
 
     /// Makes `cachedSlot` the container's, if it is known. O(1); no hash for the one that came
     /// last.
@@ -34,24 +36,23 @@ extension Graph {
     }
 
     @inline(__always)
-    private mutating func map(_ record: PlainRecord) -> Applied.ContainerChange? {
+    private mutating func map(_ record: OrdinaryRecord) -> Applied.ContainerChange? {
         // A removal that came before its map is of one that had begun by then.
-        guard extents.isEmpty || !extents.holds(record.tid),
+        guard extents.isEmpty || !extents.holds(record.actor.tid),
             orphans.isEmpty || record.began == 0 || record.began > orphans.latest,
             let owner = actors.known(record.process), actors.state(owner) == .alive
         else { return nil }
         let count = slots[cachedSlot].insert(
             Mapping(
-                iova: record.iova, size: record.size, readable: true, writable: record.writable, provenance: .observed,
+                iova: record.iova, size: record.size, readable: true, writable: record.isWritable, provenance: .observed,
                 owner: owner, peer: nil), at: record.time)
         guard count > 0 else { return nil }
-        if !lastTargets.isEmpty { lastTargets.removeAll(keepingCapacity: true) }
         let isNear = actors.pin(record.size, by: owner, slot: cachedSlot, at: record.time)
         return count == 1 ? .state : isNear || count == mappingMark ? .count : .nothing
     }
 
     @inline(__always)
-    private mutating func remove(_ record: PlainRecord) -> Applied.ContainerChange? {
+    private mutating func remove(_ record: OrdinaryRecord) -> Applied.ContainerChange? {
         guard let old = slots[cachedSlot].take(record.iova) else { return nil }
         guard old.peer == nil, actors.state(old.owner) == .alive else {
             slots[cachedSlot].index.insert(old)
@@ -61,7 +62,7 @@ extension Graph {
         slots[cachedSlot].growth.add(-1, at: record.time)
         requests.note(
             MappingRemoved(iommu: record.iommu, iova: record.iova, size: record.size, cause: .request),
-            thread: record.tid)
+            thread: record.actor.tid)
         recentRemovals.insert(iommu: record.iommu, iova: record.iova, time: record.time)
         let count = slots[cachedSlot].index.count
         let isRelieved = actors.unpin(old.size, by: old.owner, at: record.time)

@@ -1,8 +1,8 @@
 import ArgumentParser
-import Events
-import Glibc
-import Kernel
+import Commands
+import Pipeline
 
+/// `record`: keeps what VFIO does in a recording.
 struct Record: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "record",
@@ -20,27 +20,16 @@ struct Record: ParsableCommand {
 
     func run() throws {
         let writer = try openRecording(output)
-        let analysis = Analysis(output: nil)
-        var options = tracing.options
-        options.followsChildren = !command.isEmpty
-        let live = LiveTracing(analysis: analysis, recording: writer, options: options)
-        let evidence = try live.run(duration: duration, command: command)
-        report(analysis.tally, evidence)
+        let live = LiveTracing(
+            recording: writer, options: tracing.options(followsChildren: !command.isEmpty), duration: duration,
+            command: command)
+        var pipeline = AnalysisPipeline(observer: Analysis())
+        let evidence = try live.run(&pipeline)
+        report(pipeline.observer.tally, evidence)
         say("vfioscope: \(writer.bytesWritten) bytes in \(output)")
-        let verdict = Verdict(analysis, worst: nil, evidence: evidence, session: live.tracer.session)
+        let verdict = Verdict(pipeline, worst: nil, evidence: evidence, session: live.session)
         verdict.explainEvidence()
         if let status = live.commandStatus, status != 0 { throw ExitStatus.command(status) }
         throw verdict.status(failOn: .critical)
-    }
-}
-
-/// Creates `path` for a recording, replacing what is there.
-func openRecording(_ path: String) throws -> RecordingWriter {
-    let descriptor = path == "-" ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else {
-        throw Failure(.cannot, RecordingError.cannotOpen(path: path, errno: errno).description)
-    }
-    do { return try RecordingWriter(descriptor: descriptor, path: path == "-" ? "stdout" : path) } catch {
-        throw Failure(.cannot, error.description)
     }
 }

@@ -1,32 +1,28 @@
-import ArgumentParser
-import Events
 import Glibc
 import Policies
 
-/// `--policy FILE`, for the commands that judge.
-struct PolicyOption: ParsableArguments {
+/// A policy as it was read from its file.
+package struct PolicyFile {
     /// Bytes; far more than anyone writes by hand.
     private static let limit = 4 << 20
 
-    @Option(
-        name: .customLong("policy"),
-        help: ArgumentHelp("Severities, debounce, allowed and suppressed findings: docs/policy.md.", valueName: "file"))
-    var path: String?
+    package let path: String
+    package let policy: Policy
 
     /// - Throws: `Failure` with exit status 3 when it cannot be read, and 2, with all that is
     ///   wrong, when it is no policy.
-    func load() throws -> Policy? {
-        guard let path else { return nil }
+    package init(_ path: String) throws {
+        self.path = path
         let bytes = try Self.read(path)
-        do throws(PolicyErrors) { return try Policy(toml: bytes) } catch {
+        do throws(PolicyErrors) { policy = try Policy(toml: bytes) } catch {
             // The first line gets its prefix when it is reported.
             throw Failure(.usage, error.errors.map { "\(path):\($0)" }.joined(separator: "\nvfioscope: "))
         }
     }
 
-    /// Says on stderr what the policy did.
-    func explain(_ use: PolicyUse?, _ policy: Policy?, tellsUnused: Bool) {
-        guard let path, let use, let policy else { return }
+    /// Reports on stderr what the policy did.
+    package func explain(_ use: PolicyUse?, tellsUnused: Bool) {
+        guard let use else { return }
         for line in use.notes(policy, name: path, tellsUnused: tellsUnused) { say("vfioscope: \(line)") }
     }
 

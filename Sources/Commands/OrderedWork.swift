@@ -7,7 +7,7 @@ import Glibc
 /// waits, waits for a thread that runs. The first failure ends everything at its turn, as if the
 /// inputs had been worked on one after another. Not for work that is left alone: `run` returns or
 /// throws once, and after a failure the process has to end.
-final class OrderedWork: @unchecked Sendable {
+package final class OrderedWork: @unchecked Sendable {
     private let count: Int
     private let body: (Int) throws -> Void
     private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -26,7 +26,7 @@ final class OrderedWork: @unchecked Sendable {
 
     /// Calls `body` for 0 ..< `count`, and throws what the first to fail throws. `body` gets a way
     /// to wait for its turn, and must have used it before it touches what others touch.
-    static func run(
+    package static func run(
         _ count: Int, threads: Int, _ body: @escaping (_ index: Int, _ awaitTurn: @escaping () -> Void) throws -> Void
     ) throws {
         guard threads > 1 else {
@@ -40,7 +40,7 @@ final class OrderedWork: @unchecked Sendable {
     }
 
     /// CPUs that this process may use.
-    static var processors: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+    package static var processors: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 
     private func run(_ threads: Int) throws {
         for _ in 1...threads {

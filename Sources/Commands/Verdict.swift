@@ -1,26 +1,27 @@
-import ArgumentParser
 import Events
 import Findings
 import MappingGraph
 import Outputs
 
 /// From what was found and how much was seen to the exit status.
-struct Verdict {
-    var worst: Severity?
-    var evidence: Evidence
+package struct Verdict {
+    package var worst: Severity?
+    package var evidence: Evidence
     /// Losses; each one is made good if a snapshot has told the state after it.
-    var gaps: [Gap]
-    var spans: [EvidenceSpan]
-    var clockOffset: Int64
+    package var gaps: [Gap]
+    package var spans: [EvidenceSpan]
+    package var clockOffset: Int64
     /// Evidence with a gap does not do, even if the state after it is known.
-    var requiresComplete: Bool
+    package var requiresComplete: Bool
 
-    init(_ analysis: Analysis, worst: Severity?, evidence: Evidence, session: Session?, requiresComplete: Bool = false)
-    {
+    package init(
+        _ pipeline: borrowing AnalysisPipeline, worst: Severity?, evidence: Evidence, session: Session?,
+        requiresComplete: Bool = false
+    ) {
         self.worst = worst
         self.evidence = evidence
-        gaps = analysis.graph.gaps
-        spans = analysis.graph.evidenceSpans(began: session?.began ?? 0, ended: analysis.moment(evidence))
+        gaps = pipeline.graph.gaps
+        spans = pipeline.graph.evidenceSpans(began: session?.began ?? 0, ended: pipeline.moment(evidence))
         clockOffset = session?.clockOffset ?? 0
         self.requiresComplete = requiresComplete
     }
@@ -34,13 +35,13 @@ struct Verdict {
 
     /// Findings come first: what was seen is wrong whatever else was lost. Then incomplete
     /// evidence, which a gate must not pass.
-    func status(failOn: Severity) -> ExitStatus {
+    package func status(failOn: Severity) -> ExitStatus {
         if let worst, worst >= failOn { return .findings }
         return evidence.isComplete || (!requiresComplete && isRecovered) ? .clean : .incomplete
     }
 
     /// For which time the evidence stands, and what is wrong with it, for stderr.
-    func explainEvidence(of name: String? = nil) {
+    package func explainEvidence(of name: String? = nil) {
         let prefix = name.map { "vfioscope: \($0): " } ?? "vfioscope: "
         if evidence.lost > 0 {
             say(
@@ -66,21 +67,4 @@ struct Verdict {
         }
         say(prefix + String(decoding: text, as: UTF8.self))
     }
-}
-
-struct FailOnOption: ParsableArguments {
-    @Option(
-        name: .customLong("fail-on"),
-        help: ArgumentHelp(
-            "End with 1 when a finding is at least this severe: info, low, medium, high or critical.",
-            valueName: "severity"))
-    var severity: Severity = .high
-    @Flag(help: "End with 4 when anything was lost, even if the state after it could be read from the kernel.")
-    var requireComplete = false
-}
-
-extension Severity: ExpressibleByArgument {
-    public init?(argument: String) { self.init(name: argument) }
-    public var defaultValueDescription: String { name }
-    public static var allValueStrings: [String] { allCases.map(\.name) }
 }

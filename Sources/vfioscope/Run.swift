@@ -1,12 +1,10 @@
 import ArgumentParser
-import Events
-import Findings
+import Commands
 import Glibc
-import Kernel
-import MappingGraph
-import Outputs
+import Pipeline
 import Policies
 
+/// `run`: runs a command and judges what it did, a gate for CI.
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
@@ -39,16 +37,16 @@ struct Run: ParsableCommand {
     func run() throws {
         let decided = try policy.load()
         let sink = try timeline.map { try OutputSink(path: $0) }
-        let analysis = Analysis(output: sink.map { StreamFormat.jsonl.makeOutput($0) }, policy: decided)
-        var options = tracing.options
-        options.followsChildren = true
         let live = LiveTracing(
-            analysis: analysis, recording: try recording.map { try openRecording($0) }, options: options)
+            recording: try recording.map { try openRecording($0) }, options: tracing.options(followsChildren: true),
+            command: command)
         sink?.onFailure = { live.fail($0) }
 
         var all: [JudgedFinding] = []
-        analysis.onFinding = { all.append($0) }
-        let evidence = try live.run(duration: nil, command: command)
+        let analysis = Analysis(
+            output: sink.map { StreamFormat.jsonl.makeOutput($0) }, onFinding: { all.append($0) })
+        var pipeline = AnalysisPipeline(observer: analysis, policy: decided?.policy)
+        let evidence = try live.run(&pipeline)
 
         // Whose child a process is cannot be known when the fork was lost: then everything counts.
         let lostForks = live.tracer.losses.contains { $0.name == "process fork" || $0.name == "on_fork" }
@@ -58,30 +56,24 @@ struct Run: ParsableCommand {
                     + "count"
             )
         }
-        var judged = Tally()
-        var reported = LatestFindings()
-        for item in all {
-            let finding = item.finding
-            let owners = [finding.actor, finding.deviceOwner].compactMap(\.self)
-            guard
-                scope == .host || lostForks || owners.contains(where: { live.tracer.commandTree.contains($0.process) })
-            else { continue }
-            judged.count(item)
-            reported.note(item)
-        }
+        let tree = live.tracer.commandTree
+        let countsAll = scope == .host || lostForks
+        var judged = CommandScope { countsAll || tree.contains($0.process) }
+        for finding in all { judged.count(finding) }
 
         // To stderr: stdout is the command's.
         let text = OutputSink(STDERR_FILENO, name: "stderr")
-        if !reported.all.isEmpty {
-            FindingList.write(reported.all, session: live.tracer.session, graph: analysis.graph, to: text)
+        if !judged.findings.all.isEmpty {
+            FindingList.write(judged.findings.all, session: live.session, graph: pipeline.graph, to: text)
         }
-        report(analysis.tally, evidence)
-        policy.explain(analysis.judge?.use, decided, tellsUnused: true)
+        let tally = pipeline.observer.tally
+        report(tally, evidence)
+        decided?.explain(pipeline.policyUse, tellsUnused: true)
         let verdict = Verdict(
-            analysis, worst: judged.worst, evidence: evidence, session: live.tracer.session,
+            pipeline, worst: judged.tally.worst, evidence: evidence, session: live.session,
             requiresComplete: failOn.requireComplete)
         verdict.explainEvidence()
-        let others = analysis.tally.findings.count - judged.findings.count
+        let others = tally.findings.count - judged.tally.findings.count
         if others > 0 {
             say(
                 "vfioscope: \(others) finding\(others == 1 ? " is" : "s are") of other processes and "

@@ -1,0 +1,57 @@
+import Events
+import Findings
+import MappingGraph
+import Outputs
+import Pipeline
+import Policies
+
+/// What every command observes: it counts, and writes the lines that a filter lets pass.
+package struct Analysis: PipelineObserver {
+    package private(set) var tally = Tally()
+    private let output: LineOutput?
+    /// nil shows everything.
+    private let filter: Filter?
+    /// Called with each finding that opened, changed or resolved, unless a policy allows it.
+    package var onFinding: (JudgedFinding) -> Void
+
+    /// - Parameter output: nil writes nothing.
+    package init(
+        output: LineOutput? = nil, filter: Filter? = nil, onFinding: @escaping (JudgedFinding) -> Void = { _ in }
+    ) {
+        self.output = output
+        self.filter = filter
+        self.onFinding = onFinding
+    }
+
+    package mutating func begin(_ session: Session, devices: [DeviceInfo]) {
+        output?.begin(session: session, devices: devices)
+    }
+
+    package mutating func event(_ event: Event, applied: Applied, graph: borrowing Graph) {
+        tally.count(event)
+        guard let output, filter?.shows(event, applied, graph) ?? true else { return }
+        output.event(event, applied: applied, graph: graph)
+    }
+
+    package mutating func ordinary(_ record: OrdinaryRecord, applied: Applied, graph: borrowing Graph) {
+        tally.count(record)
+        guard let output, filter?.shows(Event(record), applied, graph) ?? true else { return }
+        output.ordinary(record, applied: applied, graph: graph)
+    }
+
+    package mutating func finding(_ judged: JudgedFinding, graph: borrowing Graph) {
+        tally.count(judged)
+        onFinding(judged)
+        guard let output, filter?.shows(judged.finding, graph) ?? true else { return }
+        output.finding(judged, graph: graph)
+    }
+
+    package mutating func end(_ evidence: Evidence, graph: borrowing Graph) {
+        output?.end(evidence: evidence, graph: graph)
+    }
+
+    package mutating func flush() { output?.flush() }
+}
+
+/// The pipeline of every command.
+package typealias AnalysisPipeline = Pipeline<Analysis>

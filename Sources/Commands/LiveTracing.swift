@@ -1,0 +1,213 @@
+import CShim
+import Events
+import Glibc
+import Kernel
+import MappingGraph
+import Pipeline
+
+/// The events of this host as they happen: what `trace`, `record` and `run` share.
+///
+/// The tracer calls back with each record, from within `drain` and `takeSnapshot`, so the pipeline is
+/// reached through a pointer that is valid while `produce` runs.
+package final class LiveTracing: Producer {
+    /// Two CPUs can write their records to the ring this much out of order, in nanoseconds. So
+    /// event time follows the clock at this distance.
+    private static let slack: UInt64 = 100_000_000
+    /// How much longer than the debounce tracing goes on after the command ended, in nanoseconds, so
+    /// that what it left behind becomes a finding.
+    private static let linger: UInt64 = 200_000_000
+    /// Milliseconds.
+    private static let tick: Int32 = 100
+    /// How often a recording's block is written although it is not full, nanoseconds: the most that
+    /// a SIGKILL of the tool can cost.
+    private static let blockInterval: UInt64 = 1_000_000_000
+    /// The least time between snapshots after losses, nanoseconds.
+    private static let snapshotInterval: UInt64 = 1_000_000_000
+
+    package let tracer: Tracer
+    private let recording: RecordingWriter?
+    private let duration: DurationArgument?
+    private let command: [String]
+    /// The command's exit status once it has ended, as a shell has it.
+    package private(set) var commandStatus: Int32?
+
+    private var failure: Failure?
+    private var lastBlock: UInt64 = 0
+    private var lastSnapshot: UInt64 = 0
+    /// Hooks came late: the graph has to be made the kernel's again, as it has after a loss.
+    private var hooksChanged = false
+    private var requestsSeen: Int32 = 0
+    private var snapshotFailure: String?
+
+    /// - Parameters:
+    ///   - recording: gets every record; nil records nothing.
+    ///   - duration: how long to trace once everything is attached; nil until stopped.
+    ///   - command: what to follow; empty for none.
+    package init(
+        recording: RecordingWriter? = nil, options: Tracer.Options, duration: DurationArgument? = nil,
+        command: [String] = []
+    ) {
+        tracer = Tracer(toolVersion: toolVersion, options: options)
+        self.recording = recording
+        self.duration = duration
+        self.command = command
+    }
+
+    package var session: Session? { tracer.session }
+
+    /// Traces until it is told to stop, finishes the pipeline and the recording, and returns how
+    /// complete the events are.
+    ///
+    /// - Throws: `Failure`, when tracing could not begin, or ended early.
+    package func run(_ pipeline: inout AnalysisPipeline) throws -> Evidence {
+        let evidence = pipeline.finish(try produce(into: &pipeline, until: .max))
+        attempt { try recording?.finish(evidence) }
+        if let failure { throw failure }
+        return evidence
+    }
+
+    /// Traces until a signal, `limit`, or the end of the duration or the command.
+    package func produce<Observer>(into pipeline: inout Pipeline<Observer>, until limit: UInt64) throws -> Evidence {
+        try withUnsafeMutablePointer(to: &pipeline) { pipeline in
+            tracer.onRecord = { [unowned self] record, count in
+                attempt { try recording?.append(record, count: count) }
+                pipeline.pointee.consume(record, count: count)
+            }
+            defer { tracer.onRecord = { _, _ in } }
+            return try trace(into: pipeline, until: limit)
+        }
+    }
+
+    /// Stops tracing because of `reason`; the first one is reported.
+    package func fail(_ reason: Failure) { if failure == nil { failure = reason } }
+
+    private func trace<Observer>(into pipeline: UnsafeMutablePointer<Pipeline<Observer>>, until limit: UInt64) throws
+        -> Evidence
+    {
+        try start(pipeline)
+        var child = command.isEmpty ? nil : try ChildProcess(command)
+        let end = min(limit, duration.map { UInt64(vs_boot_time()) + $0.nanoseconds } ?? .max)
+        var lingerUntil: UInt64?
+        var forwarded: Int32 = 0
+        while failure == nil {
+            let now = step(pipeline)
+            let caught = vs_caught_signal()
+            if let running = child, commandStatus == nil {
+                // The command decides when it ends; a signal to the tool is passed on.
+                if caught != 0, caught != forwarded {
+                    forwarded = caught
+                    running.signal(caught)
+                }
+                if child!.poll() {
+                    commandStatus = child!.status
+                    let wait = pipeline.pointee.graph.hasMappings ? pipeline.pointee.longestDebounce + Self.linger : 0
+                    lingerUntil = now + wait
+                } else if now >= end {
+                    running.signal(SIGTERM)
+                }
+            } else if child == nil, caught != 0 || now >= end {
+                break
+            }
+            if let lingerUntil, now >= lingerUntil || caught != forwarded { break }
+        }
+        return stop(pipeline)
+    }
+
+    /// Attaches first and takes the snapshot second: what happens in between is seen by one of them
+    /// at least.
+    private func start<Observer>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) throws {
+        vs_catch_signals()
+        tracer.onHooksChanged = { [unowned self] session in
+            attempt { try recording?.append(session) }
+            hooksChanged = true
+        }
+        do { try tracer.start() } catch { throw Failure(.cannot, error.description) }
+        pipeline.pointee.begin(tracer.session)
+        attempt { try recording?.append(tracer.session) }
+        tracer.scanDevices()
+        if tracer.hasVFIO {
+            takeSnapshot(pipeline)
+        } else {
+            say("vfioscope: VFIO is not loaded yet; tracing begins when vfio_iommu_type1 is")
+        }
+    }
+
+    /// One round: consumes what the ring holds, takes a snapshot where one is due, and lets event
+    /// time and the recording follow the clock. Returns the time, nanoseconds since boot.
+    private func step<Observer>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) -> UInt64 {
+        tracer.drain(milliseconds: Self.tick)
+        let now = UInt64(vs_boot_time())
+        if hooksChanged || pipeline.pointee.graph.needsSnapshot, now - lastSnapshot > Self.snapshotInterval {
+            takeSnapshot(pipeline)
+        }
+        if vs_snapshot_requests() != requestsSeen { answerRequest(pipeline) }
+        pipeline.pointee.advance(to: now - Self.slack)
+        pipeline.pointee.flush()
+        if now - lastBlock > Self.blockInterval {
+            lastBlock = now
+            attempt { try recording?.flush() }
+        }
+        return now
+    }
+
+    private func stop<Observer>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) -> Evidence {
+        tracer.settle()
+        if pipeline.pointee.graph.needsSnapshot, failure == nil { takeSnapshot(pipeline) }
+        var evidence = tracer.stop()
+        if let snapshotFailure { evidence.defects.append(snapshotFailure) }
+        if !tracer.hasVFIO, failure == nil {
+            failure = Failure(.cannot, TracerError.noVFIO(release: tracer.session.kernel).description)
+        }
+        let losses = tracer.losses.map { "\($0.lost) of \($0.name)" }
+        if !losses.isEmpty { say("vfioscope: lost: \(losses.joined(separator: ", "))") }
+        return evidence
+    }
+
+    /// Makes the graph the kernel's. What prevents that is reported once, at the end.
+    private func takeSnapshot<Observer>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) {
+        hooksChanged = false
+        do throws(TracerError) {
+            try tracer.takeSnapshot(into: pipeline)
+        } catch {
+            // vfio-pci may be still to come; its hooks will ask again.
+            if case .noVFIO = error {
+            } else {
+                snapshotFailure = "the kernel's present state could not be read: \(error.description)"
+            }
+        }
+        lastSnapshot = UInt64(vs_boot_time())
+    }
+
+    /// SIGUSR1: compares the graph with the kernel's state and reports how they compare.
+    private func answerRequest<Observer>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) {
+        requestsSeen = vs_snapshot_requests()
+        let before = pipeline.pointee.graph.lastSnapshot?.ended
+        takeSnapshot(pipeline)
+        guard let result = pipeline.pointee.graph.lastSnapshot, result.ended != before else {
+            return say("vfioscope: snapshot: none could be taken")
+        }
+        say(
+            "vfioscope: snapshot: \(count(result.containers, "container")), \(count(result.mappings, "mapping")), "
+                + "\(count(result.differences, "difference")), "
+                + "\((result.ended - result.began) / 1_000_000) ms")
+    }
+
+    private func count(_ number: Int, _ noun: String) -> String { number == 1 ? "1 \(noun)" : "\(number) \(noun)s" }
+
+    /// Does something to the recording; the first failure ends the tracing.
+    private func attempt(_ body: () throws -> Void) {
+        do { try body() } catch { fail(Failure(.cannot, "\(error)")) }
+    }
+}
+
+extension Tracer {
+    /// Makes the graph the kernel's: a snapshot during which something is lost is void, and as a
+    /// rule the next is not. The tracer's `onRecord` must lead to `pipeline`.
+    package func takeSnapshot<Observer>(into pipeline: UnsafeMutablePointer<Pipeline<Observer>>) throws(TracerError) {
+        for _ in 0..<3 {
+            try takeSnapshot()
+            drain(milliseconds: 0)
+            if !pipeline.pointee.graph.needsSnapshot { break }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+import Events
+import Glibc
+
+/// Creates `path` for a recording, replacing what is there; `-` is stdout.
+///
+/// - Throws: `Failure` with exit status 3.
+package func openRecording(_ path: String) throws -> RecordingWriter {
+    let descriptor = path == "-" ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else {
+        throw Failure(.cannot, RecordingError.cannotOpen(path: path, errno: errno).description)
+    }
+    do { return try RecordingWriter(descriptor: descriptor, path: path == "-" ? "stdout" : path) } catch {
+        throw Failure(.cannot, error.description)
+    }
+}
+
+/// The closing line of a live command, on stderr: what was seen and what was lost.
+package func report(_ tally: Tally, _ evidence: Evidence) {
+    let findings = tally.summary
+    say(
+        "vfioscope: \(tally.events) events, \(tally.maps) mappings made, "
+            + "\(findings.isEmpty ? "no findings" : "findings: \(findings)"), \(evidence.lost) lost"
+    )
+}

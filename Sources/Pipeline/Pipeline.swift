@@ -1,0 +1,166 @@
+import Events
+import Findings
+import MappingGraph
+import Policies
+
+/// From records and events to the graph, its findings and an observer: what live tracing,
+/// recordings and timelines share, and the only place that knows the order.
+///
+/// For each event, `Engine.advance` reports the findings that fell due before it, judged by the
+/// state that held until then. `Graph.apply` brings the graph up to date. The observer gets the
+/// event. `Engine.apply` judges what the event changed. All time is event time, so the same events
+/// lead to the same lines, live or replayed.
+public struct Pipeline<Observer: PipelineObserver>: ~Copyable {
+    @usableFromInline var decoder = RecordDecoder()
+    @usableFromInline var currentGraph: Graph
+    @usableFromInline var currentEngine: Engine
+    /// Where findings go: to the policy first, then to the observer.
+    @usableFromInline var reporter: Reporter<Observer>
+    @usableFromInline var latest: UInt64 = 0
+    /// Whether the observer knows the session: from the first event on that is not about a device.
+    @usableFromInline var hasBegun = false
+    @usableFromInline var session: Session?
+    @usableFromInline var initialDevices: [DeviceInfo] = []
+
+    /// - Parameter policy: nil reports every finding as the rules judge it.
+    public init(observer: Observer, policy: Policy? = nil) {
+        self.init(observer: observer, engine: policy.map { Engine($0) } ?? Engine(), policy: policy)
+    }
+
+    /// A pipeline with rules and a debounce of the caller's choice.
+    public init(observer: Observer, engine: Engine, policy: Policy? = nil) {
+        currentGraph = Graph()
+        currentEngine = engine
+        reporter = Reporter(observer: observer, judge: policy.map { PolicyJudge($0) })
+        currentEngine.configure(&currentGraph)
+    }
+
+    public var graph: Graph { _read { yield currentGraph } }
+    public var engine: Engine { _read { yield currentEngine } }
+    public var observer: Observer {
+        get { reporter.observer }
+        _modify { yield &reporter.observer }
+    }
+
+    /// The time of the latest event, nanoseconds since boot.
+    public var lastTime: UInt64 { latest }
+    /// What the policy's entries did so far; nil without a policy.
+    public var policyUse: PolicyUse? { reporter.judge?.use }
+    /// Records that were too short or of no known type.
+    public var unknownRecords: UInt64 { decoder.unknownRecords }
+    /// The longest time that a condition has to hold before it is reported, nanoseconds.
+    public var longestDebounce: UInt64 { reporter.judge?.policy.longestDebounce ?? Engine.defaultDebounce }
+
+    /// Consumes what is known about the machine. Call before the first event.
+    public mutating func begin(_ session: Session) {
+        self.session = session
+        if let limit = session.mappingLimit { currentGraph.mappingLimit = Int(limit) }
+        currentGraph.remapsInterrupts = session.remapsInterrupts
+        reporter.judge?.clockOffset = session.clockOffset
+    }
+
+    /// Consumes a record as the ring delivers it and a recording stores it, unless it is later than
+    /// `limit`. O(log *n*) in the mappings of its container for a map or an unmap.
+    ///
+    /// - Precondition: `record` points to `count` readable bytes, aligned to 8.
+    @inlinable @inline(__always)
+    public mutating func consume(_ record: UnsafeRawPointer, count: Int, until limit: UInt64 = .max) {
+        if let ordinary = decoder.ordinary(record, count: count) {
+            consume(ordinary, until: limit)
+        } else if let event = decoder.decode(record, count: count) {
+            consume(event, until: limit)
+        }
+    }
+
+    /// Consumes an ordinary record, unless it is later than `limit`.
+    @inlinable @inline(__always)
+    public mutating func consume(_ record: OrdinaryRecord, until limit: UInt64 = .max) {
+        guard record.time <= limit else { return }
+        if !hasBegun { beginObserver() }
+        if record.time > latest { latest = record.time }
+        Self.advance(&currentEngine, &reporter, currentGraph, to: record.time)
+        let applied = currentGraph.apply(record)
+        reporter.observer.ordinary(record, applied: applied, graph: currentGraph)
+        Self.judge(&currentEngine, &reporter, currentGraph, Event(record), at: record.time, applied)
+    }
+
+    /// Consumes an event, unless it is later than `limit`.
+    @inlinable @inline(never)
+    public mutating func consume(_ event: Event, until limit: UInt64 = .max) {
+        guard event.time <= limit else { return }
+        if !hasBegun {
+            // Devices found before anything happened belong to the header.
+            if case .deviceInfo(let info) = event.kind {
+                initialDevices.append(info)
+                _ = currentGraph.apply(event)
+                return
+            }
+            beginObserver()
+        }
+        if event.time > latest { latest = event.time }
+        Self.advance(&currentEngine, &reporter, currentGraph, to: event.time)
+        let applied = currentGraph.apply(event)
+        // An extent is a part of a map: the map's own event follows, and has it among its targets.
+        if case .extent = event.kind { return }
+        reporter.observer.event(event, applied: applied, graph: currentGraph)
+        Self.judge(&currentEngine, &reporter, currentGraph, event, at: event.time, applied)
+    }
+
+    /// Lets event time pass while nothing happens. `time` must be one before which every event has
+    /// been consumed.
+    public mutating func advance(to time: UInt64) {
+        guard time > latest else { return }
+        if !hasBegun { beginObserver() }
+        latest = time
+        Self.advance(&currentEngine, &reporter, currentGraph, to: time)
+    }
+
+    /// Lets the observer put out what it holds back.
+    public mutating func flush() { reporter.observer.flush() }
+
+    /// Ends the history: reports what is due, and returns the evidence with what the events
+    /// themselves show to be wrong with it.
+    @discardableResult
+    public mutating func finish(_ evidence: Evidence) -> Evidence {
+        if !hasBegun { beginObserver() }
+        var evidence = evidence
+        evidence.ended = moment(evidence)
+        for result in currentGraph.contradictions {
+            let defect =
+                "the kernel's state differed from what had been traced, at \(result.ended) ns since boot: "
+                + "\(result.added) mappings more, \(result.removed) fewer, \(result.changed) other differences"
+            if !evidence.defects.contains(defect) { evidence.defects.append(defect) }
+        }
+        Self.advance(&currentEngine, &reporter, currentGraph, to: evidence.ended)
+        reporter.judge?.finish(at: evidence.ended)
+        reporter.observer.end(evidence, graph: currentGraph)
+        return evidence
+    }
+
+    /// The moment at which the events end, nanoseconds since boot.
+    public func moment(_ evidence: Evidence) -> UInt64 { evidence.ended == 0 ? latest : evidence.ended }
+
+    @usableFromInline
+    mutating func beginObserver() {
+        hasBegun = true
+        reporter.observer.begin(session ?? .unknown, devices: initialDevices)
+    }
+
+    // The engine and the reporter are lent side by side: a closure over `self` would lend them both
+    // at once.
+
+    @inlinable @inline(__always)
+    static func advance(
+        _ engine: inout Engine, _ reporter: inout Reporter<Observer>, _ graph: borrowing Graph, to time: UInt64
+    ) {
+        engine.advance(to: time, graph: graph) { reporter.report($0, graph) }
+    }
+
+    @inlinable @inline(__always)
+    static func judge(
+        _ engine: inout Engine, _ reporter: inout Reporter<Observer>, _ graph: borrowing Graph,
+        _ event: @autoclosure () -> Event, at time: UInt64, _ applied: Applied
+    ) {
+        engine.apply(event(), at: time, applied: applied, graph: graph) { reporter.report($0, graph) }
+    }
+}

@@ -1,0 +1,16 @@
+import Events
+
+/// A source of events: live tracing, a recording, a timeline.
+public protocol Producer {
+    associatedtype ProducerError: Error
+
+    /// What is known about the machine and the tracing; nil where the source does not have it.
+    var session: Session? { get }
+
+    /// Hands the session and every event up to `limit`, inclusive, to `pipeline`, and returns how
+    /// complete the events are. It does not finish the pipeline.
+    ///
+    /// - Parameter limit: nanoseconds since boot.
+    mutating func produce<Observer>(into pipeline: inout Pipeline<Observer>, until limit: UInt64) throws(ProducerError)
+        -> Evidence
+}

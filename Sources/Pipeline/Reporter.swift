@@ -1,0 +1,24 @@
+import Findings
+import MappingGraph
+import Policies
+
+/// Hands findings on: what a policy allows ends here, and the observer gets the others.
+@usableFromInline
+struct Reporter<Observer: PipelineObserver> {
+    @usableFromInline var observer: Observer
+    /// nil without a policy.
+    @usableFromInline var judge: PolicyJudge?
+
+    @usableFromInline
+    init(observer: Observer, judge: PolicyJudge?) {
+        self.observer = observer
+        self.judge = judge
+    }
+
+    @usableFromInline
+    mutating func report(_ finding: Finding, _ graph: borrowing Graph) {
+        guard judge != nil else { return observer.finding(JudgedFinding(finding), graph: graph) }
+        guard let judged = judge!.judge(finding, graph: graph) else { return }
+        observer.finding(judged, graph: graph)
+    }
+}
