@@ -11,7 +11,7 @@ try data.withUnsafeBytes { bytes in
     var decoder = RecordDecoder()
     var containers: [IOMMUKey: String] = [:]
     reader.forEach { record, count in
-        decoder.decode(record, count: count) { event in
+        if let event = decoder.decode(record, count: count) {
             let actor = event.actor
             switch event.kind {
             case .iommuOpen(let iommu, _, _): containers[iommu] = "c\(containers.count + 1)"

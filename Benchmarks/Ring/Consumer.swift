@@ -1,7 +1,7 @@
 import Events
-import Findings
 import Kernel
 import MappingGraph
+import Pipeline
 
 enum Mode: String {
     /// Looks at no record.
@@ -17,15 +17,15 @@ enum Mode: String {
 /// What is done with each record, up to `mode`.
 struct Consumer: ~Copyable {
     private let mode: Mode
+    private var pipeline = Pipeline(observer: Nobody())
     private var decoder = RecordDecoder()
     private var graph = Graph()
-    private var engine = Engine()
+    private var applied = Applied()
     /// Something of each event, so that none is optimised away.
     private(set) var check: UInt64 = 0
 
     init(_ mode: Mode) {
         self.mode = mode
-        engine.configure(&graph)
         // The producer's container, with a group and its IOMMU side.
         let owner = Actor(
             process: ProcessKey(pid: 100, start: 1000), tid: 100, cgroup: 1, comm: Comm("qemu-system-x86"))
@@ -42,48 +42,46 @@ struct Consumer: ~Copyable {
         for (time, kind) in kinds.enumerated() { apply(Event(time: UInt64(time), actor: owner, kind: kind)) }
     }
 
-    var mappings: Int { graph.containers.map { graph.mappingCount(in: $0.id) }.reduce(0, +) }
+    var mappings: Int {
+        if mode != .rules { return graph.containers.map { graph.mappingCount(in: $0.id) }.reduce(0, +) }
+        return pipeline.graph.containers.map { pipeline.graph.mappingCount(in: $0.id) }.reduce(0, +)
+    }
 
     mutating func drain(_ ring: RingReader) -> Int {
         switch mode {
         case .count: return ring.consume { _, _ in true }
         case .decode:
             return ring.consume { record, count in
-                if let plain = decoder.plain(record, count: count) {
-                    check &+= plain.iova
-                } else {
-                    decoder.decode(record, count: count) { check &+= $0.time }
+                if let ordinary = decoder.ordinary(record, count: count) {
+                    check &+= ordinary.iova
+                } else if let event = decoder.decode(record, count: count) {
+                    check &+= event.time
                 }
                 return true
             }
         case .graph:
             return ring.consume { record, count in
-                if let plain = decoder.plain(record, count: count), graph.apply(plain) != nil { return true }
-                decoder.decode(record, count: count) { _ = graph.apply($0) }
+                if let ordinary = decoder.ordinary(record, count: count) {
+                    graph.apply(
+                        ordinary, event: { Event(ordinary, .init(ordinary, at: record)) }, into: &applied)
+                } else if let event = decoder.decode(record, count: count) {
+                    graph.apply(event, into: &applied)
+                }
                 return true
             }
         case .rules:
             return ring.consume { record, count in
-                if let plain = decoder.plain(record, count: count) {
-                    engine.advance(to: plain.time, graph: graph) { check &+= UInt64($0.id) }
-                    if let change = graph.apply(plain) {
-                        engine.apply(plain, change: change, graph: graph) { check &+= UInt64($0.id) }
-                        return true
-                    }
-                }
-                decoder.decode(record, count: count) { event in
-                    engine.advance(to: event.time, graph: graph) { check &+= UInt64($0.id) }
-                    let applied = graph.apply(event)
-                    engine.apply(event, applied: applied, graph: graph) { check &+= UInt64($0.id) }
-                }
+                pipeline.consume(record, count: count)
                 return true
             }
         }
     }
 
     private mutating func apply(_ event: Event) {
-        engine.advance(to: event.time, graph: graph) { check &+= UInt64($0.id) }
-        let applied = graph.apply(event)
-        engine.apply(event, applied: applied, graph: graph) { check &+= UInt64($0.id) }
+        _ = graph.apply(event)
+        pipeline.consume(event)
     }
 }
+
+/// Nobody looks at what passes through the pipeline.
+struct Nobody: PipelineObserver {}

@@ -6,6 +6,7 @@ import MappingGraph
 /// event beside what is measured.
 private struct Feeder: ~Copyable {
     private var graph = Graph()
+    private var applied = Applied()
     private var decoder = RecordDecoder()
     private let map = UnsafeMutablePointer<vs_map>.allocate(capacity: 1)
     private let removal = UnsafeMutablePointer<vs_remove>.allocate(capacity: 1)
@@ -26,7 +27,7 @@ private struct Feeder: ~Copyable {
                 let type = vs_type(UInt32(bytes.load(as: UInt16.self)))
                 if type == VS_MAP { map.initialize(to: bytes.load(as: vs_map.self)) }
                 if type == VS_REMOVE { removal.initialize(to: bytes.load(as: vs_remove.self)) }
-                decoder.decode(bytes.baseAddress!, count: bytes.count) { _ = graph.apply($0) }
+                if let event = decoder.decode(bytes.baseAddress!, count: bytes.count) { _ = graph.apply(event) }
             }
         }
     }
@@ -54,8 +55,11 @@ private struct Feeder: ~Copyable {
 
     @inline(__always)
     private mutating func apply(_ record: UnsafeRawPointer, _ count: Int) {
-        if let plain = decoder.plain(record, count: count), graph.apply(plain) != nil { return }
-        decoder.decode(record, count: count) { _ = graph.apply($0) }
+        if let ordinary = decoder.ordinary(record, count: count) {
+            graph.apply(ordinary, at: record, into: &applied)
+        } else if let event = decoder.decode(record, count: count) {
+            graph.apply(event, into: &applied)
+        }
     }
 }
 

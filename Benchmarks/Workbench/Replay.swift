@@ -3,6 +3,8 @@ import Findings
 import Glibc
 import MappingGraph
 import Outputs
+import Pipeline
+import Policies
 
 /// How far a history is followed.
 enum Stage: String, CaseIterable {
@@ -18,74 +20,76 @@ enum Stage: String, CaseIterable {
     case read
 }
 
-/// What is done with each record or event up to a stage.
-struct Follower: ~Copyable {
-    private let stage: Stage
+/// What the stages up to `graph` do with each record.
+struct GraphFollower: ~Copyable {
+    let isScan: Bool
     private var graph = Graph()
-    private var engine = Engine()
-    private var lines = JSONLines()
-    private var out: ByteWriter
-    private(set) var events: UInt64 = 0
+    private var decoder = RecordDecoder()
+    private var applied = Applied()
     /// Something of each event, so that none is optimised away.
     private(set) var check: UInt64 = 0
+
+    init(isScan: Bool) { self.isScan = isScan }
+
+    var mappings: Int { graph.containers.map { graph.mappingCount(in: $0.id) }.reduce(0, +) }
+
+    @inline(__always)
+    mutating func follow(_ record: UnsafeRawPointer, _ count: Int) {
+        if let ordinary = decoder.ordinary(record, count: count) {
+            if isScan {
+                check &+= ordinary.iova
+            } else {
+                graph.apply(ordinary, at: record, into: &applied)
+            }
+        } else if let event = decoder.decode(record, count: count) {
+            if isScan { check &+= event.time } else { graph.apply(event, into: &applied) }
+        }
+    }
+}
+
+extension Graph {
+    @inline(__always)
+    mutating func apply(_ ordinary: OrdinaryRecord, at record: UnsafeRawPointer, into applied: inout Applied) {
+        apply(ordinary, event: { Event(ordinary, .init(ordinary, at: record)) }, into: &applied)
+    }
+}
+
+/// Counts findings, and writes the timeline where that is asked for.
+struct Writer: PipelineObserver, ~Copyable {
+    private let writes: Bool
+    private var lines = JSONLines()
+    private var out: ByteWriter
     private(set) var findings: UInt64 = 0
 
-    init(_ stage: Stage) {
-        self.stage = stage
+    init(writes: Bool) {
+        self.writes = writes
         var total: UInt64 = 0
         out = ByteWriter { total &+= UInt64($0.count) }
-        engine.configure(&graph)
     }
 
     var written: UInt64 { out.total }
-    var mappings: Int { graph.containers.map { graph.mappingCount(in: $0.id) }.reduce(0, +) }
 
-    mutating func begin(_ session: Session?) {
-        if stage == .write, let session { lines.begin(session, devices: [], into: &out) }
+    mutating func begin(_ session: Session, devices: [DeviceInfo]) {
+        if writes { lines.begin(session, devices: devices, into: &out) }
     }
 
-    @inline(__always)
-    mutating func follow(_ record: UnsafeRawPointer, _ count: Int, _ decoder: inout RecordDecoder) {
-        events &+= 1
-        if let plain = decoder.plain(record, count: count) {
-            switch stage {
-            case .scan:
-                check &+= plain.iova
-                return
-            case .graph: if graph.apply(plain) != nil { return }
-            default:
-                engine.advance(to: plain.time, graph: graph) { _ in findings += 1 }
-                if let change = graph.apply(plain) {
-                    if stage == .write {
-                        lines.plain(plain, PlainRecord.Details(plain, at: record), graph: graph, into: &out)
-                    }
-                    engine.apply(plain, change: change, graph: graph) { _ in findings += 1 }
-                    return
-                }
-            }
-        }
-        decoder.decode(record, count: count) { follow($0) }
+    mutating func event(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) {
+        if writes { lines.event(event, applied: applied, graph: graph, into: &out) }
     }
 
-    @inline(never)
-    mutating func follow(_ event: borrowing Event) {
-        if stage == .scan || stage == .read {
-            check &+= event.time
-            return
-        }
-        if stage != .graph { engine.advance(to: event.time, graph: graph) { _ in findings += 1 } }
-        let applied = graph.apply(event)
-        if stage == .graph { return }
-        if case .extent = event.kind { return }
-        if stage == .write { lines.event(event, applied: applied, graph: graph, into: &out) }
-        engine.apply(event, applied: applied, graph: graph) { _ in findings += 1 }
+    mutating func ordinary(
+        _ record: OrdinaryRecord, details: () -> OrdinaryRecord.Details, applied: borrowing Applied,
+        graph: borrowing Graph
+    ) {
+        if writes { lines.ordinary(record, details(), applied: applied, graph: graph, into: &out) }
     }
+
+    mutating func finding(_ judged: JudgedFinding, graph: borrowing Graph) { findings += 1 }
 }
 
 /// `replay STAGE FILE`: one recording (for read, one timeline), from its bytes.
 func replay(_ stage: Stage, _ path: String) throws -> Figures {
     let input = try MappedFile(path)
-    var follower = Follower(stage)
     var decoded = 0
     let began = cpuNanoseconds()
     if stage == .read {
@@ -102,19 +106,32 @@ func replay(_ stage: Stage, _ path: String) throws -> Figures {
             ("check", Double(check & 0xffff)),
         ]
     }
+    var events: UInt64 = 0
     var reader = try RecordingReader(input.bytes, path: path)
-    follower.begin(reader.session)
-    var decoder = RecordDecoder()
+    if stage == .scan || stage == .graph {
+        var follower = GraphFollower(isScan: stage == .scan)
+        reader.forEach { record, count in
+            events &+= 1
+            decoded &+= count
+            follower.follow(record, count)
+        }
+        return [
+            ("events", Double(events)), ("bytes", Double(decoded)), ("ns", Double(cpuNanoseconds() - began)),
+            ("mappings", Double(follower.mappings)), ("check", Double(follower.check & 0xffff)),
+        ]
+    }
+    var pipeline = Pipeline(observer: Writer(writes: stage == .write))
+    if let session = reader.session { pipeline.begin(session) }
     reader.forEach { record, count in
+        events &+= 1
         decoded &+= count
-        follower.follow(record, count, &decoder)
+        pipeline.consume(record, count: count)
     }
     let spent = cpuNanoseconds() - began
+    let mappings = pipeline.graph.containers.map { pipeline.graph.mappingCount(in: $0.id) }.reduce(0, +)
     return [
-        ("events", Double(follower.events)), ("bytes", Double(decoded)), ("ns", Double(spent)),
-        ("mappings", Double(follower.mappings)),
-        ("findings", Double(follower.findings)), ("written", Double(follower.written)),
-        ("check", Double(follower.check & 0xffff)),
+        ("events", Double(events)), ("bytes", Double(decoded)), ("ns", Double(spent)), ("mappings", Double(mappings)),
+        ("findings", Double(pipeline.observer.findings)), ("written", Double(pipeline.observer.written)),
     ]
 }
 
@@ -135,19 +152,24 @@ func rules(_ path: String) throws -> Figures {
     var findings: UInt64 = 0
     for _ in 0..<5 {
         for stage in [Stage.scan, .graph, .rules] {
-            var follower = Follower(stage)
-            var decoder = RecordDecoder()
+            var follower = GraphFollower(isScan: stage == .scan)
+            var pipeline = Pipeline(observer: Writer(writes: false))
             let began = cpuNanoseconds()
             unpacked.withUnsafeBufferPointer { words in
-                var at = 0
-                while at < words.count {
-                    let count = Int(words[at])
-                    follower.follow(UnsafeRawPointer(words.baseAddress! + at + 1), count, &decoder)
-                    at += 1 + count >> 3
+                var position = 0
+                while position < words.count {
+                    let count = Int(words[position])
+                    let record = UnsafeRawPointer(words.baseAddress! + position + 1)
+                    if stage == .rules {
+                        pipeline.consume(record, count: count)
+                    } else {
+                        follower.follow(record, count)
+                    }
+                    position += 1 + count >> 3
                 }
             }
             best[stage] = min(best[stage] ?? .max, cpuNanoseconds() - began)
-            findings = follower.findings
+            if stage == .rules { findings = pipeline.observer.findings }
         }
     }
     return [("events", Double(records)), ("findings", Double(findings))]

@@ -6,9 +6,9 @@ import Pipeline
 import Policies
 
 /// What every command observes: it counts, and writes the lines that a filter lets pass.
-package struct Analysis: PipelineObserver {
+package struct Analysis: PipelineObserver, ~Copyable {
     package private(set) var tally = Tally()
-    private let output: LineOutput?
+    private var output: LineOutput?
     /// nil shows everything.
     private let filter: Filter?
     /// Called with each finding that opened, changed or resolved, unless a policy allows it.
@@ -16,7 +16,8 @@ package struct Analysis: PipelineObserver {
 
     /// - Parameter output: nil writes nothing.
     package init(
-        output: LineOutput? = nil, filter: Filter? = nil, onFinding: @escaping (JudgedFinding) -> Void = { _ in }
+        output: consuming LineOutput? = nil, filter: Filter? = nil,
+        onFinding: @escaping (JudgedFinding) -> Void = { _ in }
     ) {
         self.output = output
         self.filter = filter
@@ -27,23 +28,28 @@ package struct Analysis: PipelineObserver {
         output?.begin(session: session, devices: devices)
     }
 
-    package mutating func event(_ event: Event, applied: Applied, graph: borrowing Graph) {
+    package mutating func event(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) {
         tally.count(event)
-        guard let output, filter?.shows(event, applied, graph) ?? true else { return }
-        output.event(event, applied: applied, graph: graph)
+        guard output != nil, filter?.shows(event, applied, graph) ?? true else { return }
+        output!.event(event, applied: applied, graph: graph)
     }
 
-    package mutating func ordinary(_ record: OrdinaryRecord, applied: Applied, graph: borrowing Graph) {
+    package mutating func ordinary(
+        _ record: OrdinaryRecord, details: () -> OrdinaryRecord.Details, applied: borrowing Applied,
+        graph: borrowing Graph
+    ) {
         tally.count(record)
-        guard let output, filter?.shows(Event(record), applied, graph) ?? true else { return }
-        output.ordinary(record, applied: applied, graph: graph)
+        guard output != nil else { return }
+        let details = details()
+        guard filter?.shows(Event(record, details), applied, graph) ?? true else { return }
+        output!.ordinary(record, details, applied: applied, graph: graph)
     }
 
     package mutating func finding(_ judged: JudgedFinding, graph: borrowing Graph) {
         tally.count(judged)
         onFinding(judged)
-        guard let output, filter?.shows(judged.finding, graph) ?? true else { return }
-        output.finding(judged, graph: graph)
+        guard output != nil, filter?.shows(judged.finding, graph) ?? true else { return }
+        output!.finding(judged, graph: graph)
     }
 
     package mutating func end(_ evidence: Evidence, graph: borrowing Graph) {

@@ -18,7 +18,7 @@ package struct Filter: Equatable {
 
     package var isEmpty: Bool { self == Filter() }
 
-    package func shows(_ event: Event, _ applied: Applied, _ graph: borrowing Graph) -> Bool {
+    package func shows(_ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph) -> Bool {
         if let pid, event.actor.process.pid != pid { return false }
         if let comm, event.actor.comm.string != comm, graph.displayName(for: event.actor) != comm { return false }
         if let cgroup, event.actor.cgroup != cgroup { return false }

@@ -4,7 +4,7 @@ import Outputs
 import Policies
 
 /// A stream format on its way to a sink.
-package final class LineOutput {
+package struct LineOutput: ~Copyable {
     private var format: any EventOutput
     private var out: ByteWriter
 
@@ -13,21 +13,25 @@ package final class LineOutput {
         out = ByteWriter { sink.write($0) }
     }
 
-    package func begin(session: Session, devices: [DeviceInfo]) { format.begin(session, devices: devices, into: &out) }
-    package func event(_ event: Event, applied: Applied, graph: borrowing Graph) {
+    package mutating func begin(session: Session, devices: [DeviceInfo]) {
+        format.begin(session, devices: devices, into: &out)
+    }
+    package mutating func event(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) {
         format.event(event, applied: applied, graph: graph, into: &out)
     }
-    package func ordinary(_ record: OrdinaryRecord, applied: Applied, graph: borrowing Graph) {
-        format.ordinary(record, applied: applied, graph: graph, into: &out)
+    package mutating func ordinary(
+        _ record: OrdinaryRecord, _ details: OrdinaryRecord.Details, applied: borrowing Applied, graph: borrowing Graph
+    ) {
+        format.ordinary(record, details, applied: applied, graph: graph, into: &out)
     }
 
-    package func finding(_ judged: JudgedFinding, graph: borrowing Graph) {
+    package mutating func finding(_ judged: JudgedFinding, graph: borrowing Graph) {
         format.finding(judged.finding, suppressed: judged.suppressed, graph: graph, into: &out)
     }
 
-    package func flush() { out.flush() }
+    package mutating func flush() { out.flush() }
 
-    package func end(evidence: Evidence, graph: borrowing Graph) {
+    package mutating func end(evidence: Evidence, graph: borrowing Graph) {
         format.end(evidence, graph: graph, into: &out)
         out.flush()
     }

@@ -67,7 +67,9 @@ package final class LiveTracing: Producer {
     }
 
     /// Traces until a signal, `limit`, or the end of the duration or the command.
-    package func produce<Observer>(into pipeline: inout Pipeline<Observer>, until limit: UInt64) throws -> Evidence {
+    package func produce<Observer: ~Copyable>(into pipeline: inout Pipeline<Observer>, until limit: UInt64) throws
+        -> Evidence
+    {
         try withUnsafeMutablePointer(to: &pipeline) { pipeline in
             tracer.onRecord = { [unowned self] record, count in
                 attempt { try recording?.append(record, count: count) }
@@ -81,7 +83,9 @@ package final class LiveTracing: Producer {
     /// Stops tracing because of `reason`; the first one is reported.
     package func fail(_ reason: Failure) { if failure == nil { failure = reason } }
 
-    private func trace<Observer>(into pipeline: UnsafeMutablePointer<Pipeline<Observer>>, until limit: UInt64) throws
+    private func trace<Observer: ~Copyable>(
+        into pipeline: UnsafeMutablePointer<Pipeline<Observer>>, until limit: UInt64
+    ) throws
         -> Evidence
     {
         try start(pipeline)
@@ -115,7 +119,7 @@ package final class LiveTracing: Producer {
 
     /// Attaches first and takes the snapshot second: what happens in between is seen by one of them
     /// at least.
-    private func start<Observer>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) throws {
+    private func start<Observer: ~Copyable>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) throws {
         vs_catch_signals()
         tracer.onHooksChanged = { [unowned self] session in
             attempt { try recording?.append(session) }
@@ -134,7 +138,7 @@ package final class LiveTracing: Producer {
 
     /// One round: consumes what the ring holds, takes a snapshot where one is due, and lets event
     /// time and the recording follow the clock. Returns the time, nanoseconds since boot.
-    private func step<Observer>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) -> UInt64 {
+    private func step<Observer: ~Copyable>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) -> UInt64 {
         tracer.drain(milliseconds: Self.tick)
         let now = UInt64(vs_boot_time())
         if hooksChanged || pipeline.pointee.graph.needsSnapshot, now - lastSnapshot > Self.snapshotInterval {
@@ -150,7 +154,7 @@ package final class LiveTracing: Producer {
         return now
     }
 
-    private func stop<Observer>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) -> Evidence {
+    private func stop<Observer: ~Copyable>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) -> Evidence {
         tracer.settle()
         if pipeline.pointee.graph.needsSnapshot, failure == nil { takeSnapshot(pipeline) }
         var evidence = tracer.stop()
@@ -164,7 +168,7 @@ package final class LiveTracing: Producer {
     }
 
     /// Makes the graph the kernel's. What prevents that is reported once, at the end.
-    private func takeSnapshot<Observer>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) {
+    private func takeSnapshot<Observer: ~Copyable>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) {
         hooksChanged = false
         do throws(TracerError) {
             try tracer.takeSnapshot(into: pipeline)
@@ -179,7 +183,7 @@ package final class LiveTracing: Producer {
     }
 
     /// SIGUSR1: compares the graph with the kernel's state and reports how they compare.
-    private func answerRequest<Observer>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) {
+    private func answerRequest<Observer: ~Copyable>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) {
         requestsSeen = vs_snapshot_requests()
         let before = pipeline.pointee.graph.lastSnapshot?.ended
         takeSnapshot(pipeline)
@@ -203,7 +207,9 @@ package final class LiveTracing: Producer {
 extension Tracer {
     /// Makes the graph the kernel's: a snapshot during which something is lost is void, and as a
     /// rule the next is not. The tracer's `onRecord` must lead to `pipeline`.
-    package func takeSnapshot<Observer>(into pipeline: UnsafeMutablePointer<Pipeline<Observer>>) throws(TracerError) {
+    package func takeSnapshot<Observer: ~Copyable>(into pipeline: UnsafeMutablePointer<Pipeline<Observer>>)
+        throws(TracerError)
+    {
         for _ in 0..<3 {
             try takeSnapshot()
             drain(milliseconds: 0)

@@ -13,7 +13,7 @@ package struct SnapshotProducer: Producer {
     /// Attaches, takes the snapshot and detaches.
     ///
     /// - Throws: `Failure` with exit status 3 when that cannot be done here.
-    package mutating func produce<Observer>(
+    package mutating func produce<Observer: ~Copyable>(
         into pipeline: inout Pipeline<Observer>, until limit: UInt64
     ) throws(Failure) -> Evidence {
         do throws(TracerError) {

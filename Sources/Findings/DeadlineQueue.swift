@@ -5,6 +5,7 @@ import MappingGraph
 /// There are few durations and time does not go back, so for each of them deadlines come in
 /// ascending: a queue a duration, not a heap. A condition that ended is left in it, to be passed
 /// over by its number.
+@usableFromInline
 struct DeadlineQueue: Sendable {
     struct Item: Sendable {
         var deadline: UInt64
@@ -25,7 +26,7 @@ struct DeadlineQueue: Sendable {
     private var lanes: [Lane] = []
 
     /// The earliest, or the greatest number when there is none. O(1).
-    private(set) var next = UInt64.max
+    @usableFromInline private(set) var next = UInt64.max
     private var nextLane = 0
 
     /// Puts the deadline `duration` after `now`, which is never less than in the call before.

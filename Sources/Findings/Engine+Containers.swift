@@ -4,7 +4,7 @@ import MappingGraph
 extension Engine {
     /// Asks the rules about the containers that an event may have changed, and about those of which
     /// some condition holds. For events that are rare: O(containers) at worst.
-    mutating func judgeContainers(_ applied: Applied, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
+    mutating func judgeContainers(_ applied: borrowing Applied, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
         if applied.containerChange == .count {
             if let id = applied.container { judge(id, onlyCount: true, graph, emit) }
             return
@@ -41,7 +41,8 @@ extension Engine {
     // MARK: Lints
 
     /// A container that is not known, because records were lost, has no lints.
-    mutating func lint(_ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
+    @usableFromInline
+    mutating func lint(_ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
         guard let id = applied.container, let linked = graph.container(id)?.linked else { return }
         for (index, rule) in eventRules {
             guard let occurrence = rule.evaluate(event, applied: applied, graph: graph) else { continue }

@@ -41,10 +41,10 @@ public struct Engine: Sendable {
 
     /// The latest event: two CPUs' records can be a little out of order, and time here never goes
     /// back.
-    var now: UInt64 = 0
+    @usableFromInline var now: UInt64 = 0
     /// Only subjects of which some condition holds.
     var tracks: [Subject: Few<Track>] = [:]
-    private var queue = DeadlineQueue()
+    @usableFromInline var queue = DeadlineQueue()
     private var nextSequence: UInt64 = 0
     private var nextFinding: UInt32 = 1
     var lints = LintTable()
@@ -80,8 +80,13 @@ public struct Engine: Sendable {
 
     /// Opens and changes the findings whose debounce has passed by `time`, inclusive, in order of
     /// their deadlines. Their `time` is the deadline.
+    @inlinable @inline(__always)
     public mutating func advance(to time: UInt64, graph: borrowing Graph, emit: (Finding) -> Void) {
-        guard queue.next <= time else { return }
+        if queue.next <= time { openDue(by: time, graph, emit) }
+    }
+
+    @usableFromInline
+    mutating func openDue(by time: UInt64, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
         while let item = queue.pop(upTo: time) { open(item, graph, emit) }
     }
 
@@ -94,10 +99,9 @@ public struct Engine: Sendable {
     ///
     /// - Parameter event: only evaluated when a rule judges the call itself, so that an ordinary
     ///   record need not become an event.
-    @inline(__always)
+    @inlinable @inline(__always)
     public mutating func apply(
-        _ event: @autoclosure () -> Event, at time: UInt64, applied: Applied, graph: borrowing Graph,
-        emit: (Finding) -> Void
+        at time: UInt64, applied: borrowing Applied, graph: borrowing Graph, event: () -> Event, emit: (Finding) -> Void
     ) {
         if time > now { now = time }
         if applied.isOrdinary, applied.containerChange == .nothing { return }
@@ -105,7 +109,8 @@ public struct Engine: Sendable {
         if applied.isUnusual { lint(event(), applied, graph, emit) }
     }
 
-    private mutating func judge(_ applied: Applied, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
+    @usableFromInline
+    mutating func judge(_ applied: borrowing Applied, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
         if let gone = applied.removed?.peer, !tracks.isEmpty { drop(.peer(gone), emit) }
         if applied.cleared { dropCleared(graph, emit) }
         switch applied.affects {

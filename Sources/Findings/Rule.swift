@@ -99,8 +99,8 @@ extension ContainerRule {
 /// and counts the others.
 public protocol EventRule: Rule {
     /// What is wrong with an event for which `Applied.isUnusual` holds; builds no text.
-    func evaluate(_ event: Event, applied: Applied, graph: borrowing Graph) -> Occurrence?
-    func message(_ event: Event, applied: Applied, graph: borrowing Graph) -> String
+    func evaluate(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) -> Occurrence?
+    func message(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) -> String
 }
 
 extension EventRule {

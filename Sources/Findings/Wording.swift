@@ -86,7 +86,7 @@ extension Container {
 
 extension Event {
     /// `c1 (vm-a)`: the container of the call and who made it.
-    func caller(_ applied: Applied, _ graph: borrowing Graph) -> String {
+    func caller(_ applied: borrowing Applied, _ graph: borrowing Graph) -> String {
         "\(applied.container.map(\.description) ?? "a container") (\(graph.displayName(for: actor)))"
     }
 }

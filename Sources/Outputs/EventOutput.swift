@@ -10,10 +10,11 @@ import MappingGraph
 public protocol EventOutput: Sendable {
     /// - Parameter devices: those known before the first event; the graph has learnt them already.
     mutating func begin(_ session: Session, devices: [DeviceInfo], into out: inout ByteWriter)
-    mutating func event(_ event: Event, applied: Applied, graph: borrowing Graph, into out: inout ByteWriter)
+    mutating func event(_ event: Event, applied: borrowing Applied, graph: borrowing Graph, into out: inout ByteWriter)
     /// In place of `event`, for an ordinary record.
     mutating func ordinary(
-        _ record: OrdinaryRecord, applied: Applied, graph: borrowing Graph, into out: inout ByteWriter)
+        _ record: OrdinaryRecord, _ details: OrdinaryRecord.Details, applied: borrowing Applied, graph: borrowing Graph,
+        into out: inout ByteWriter)
     /// - Parameter suppressed: the reason for which a policy does not count it.
     mutating func finding(_ finding: Finding, suppressed: String?, graph: borrowing Graph, into out: inout ByteWriter)
     mutating func end(_ evidence: Evidence, graph: borrowing Graph, into out: inout ByteWriter)
@@ -21,9 +22,10 @@ public protocol EventOutput: Sendable {
 
 extension EventOutput {
     public mutating func ordinary(
-        _ record: OrdinaryRecord, applied: Applied, graph: borrowing Graph, into out: inout ByteWriter
+        _ record: OrdinaryRecord, _ details: OrdinaryRecord.Details, applied: borrowing Applied, graph: borrowing Graph,
+        into out: inout ByteWriter
     ) {
-        event(Event(record), applied: applied, graph: graph, into: &out)
+        event(Event(record, details), applied: applied, graph: graph, into: &out)
     }
 
     /// One that counts.

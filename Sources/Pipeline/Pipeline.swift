@@ -10,12 +10,14 @@ import Policies
 /// state that held until then. `Graph.apply` brings the graph up to date. The observer gets the
 /// event. `Engine.apply` judges what the event changed. All time is event time, so the same events
 /// lead to the same lines, live or replayed.
-public struct Pipeline<Observer: PipelineObserver>: ~Copyable {
+public struct Pipeline<Observer: PipelineObserver & ~Copyable>: ~Copyable {
     @usableFromInline var decoder = RecordDecoder()
     @usableFromInline var currentGraph: Graph
     @usableFromInline var currentEngine: Engine
     /// Where findings go: to the policy first, then to the observer.
     @usableFromInline var reporter: Reporter<Observer>
+    /// What the latest event meant to the graph.
+    @usableFromInline var applied = Applied()
     @usableFromInline var latest: UInt64 = 0
     /// Whether the observer knows the session: from the first event on that is not about a device.
     @usableFromInline var hasBegun = false
@@ -23,12 +25,12 @@ public struct Pipeline<Observer: PipelineObserver>: ~Copyable {
     @usableFromInline var initialDevices: [DeviceInfo] = []
 
     /// - Parameter policy: nil reports every finding as the rules judge it.
-    public init(observer: Observer, policy: Policy? = nil) {
+    public init(observer: consuming Observer, policy: Policy? = nil) {
         self.init(observer: observer, engine: policy.map { Engine($0) } ?? Engine(), policy: policy)
     }
 
     /// A pipeline with rules and a debounce of the caller's choice.
-    public init(observer: Observer, engine: Engine, policy: Policy? = nil) {
+    public init(observer: consuming Observer, engine: Engine, policy: Policy? = nil) {
         currentGraph = Graph()
         currentEngine = engine
         reporter = Reporter(observer: observer, judge: policy.map { PolicyJudge($0) })
@@ -38,7 +40,7 @@ public struct Pipeline<Observer: PipelineObserver>: ~Copyable {
     public var graph: Graph { _read { yield currentGraph } }
     public var engine: Engine { _read { yield currentEngine } }
     public var observer: Observer {
-        get { reporter.observer }
+        _read { yield reporter.observer }
         _modify { yield &reporter.observer }
     }
 
@@ -66,22 +68,26 @@ public struct Pipeline<Observer: PipelineObserver>: ~Copyable {
     @inlinable @inline(__always)
     public mutating func consume(_ record: UnsafeRawPointer, count: Int, until limit: UInt64 = .max) {
         if let ordinary = decoder.ordinary(record, count: count) {
-            consume(ordinary, until: limit)
+            consume(ordinary, until: limit) { OrdinaryRecord.Details(ordinary, at: record) }
         } else if let event = decoder.decode(record, count: count) {
             consume(event, until: limit)
         }
     }
 
     /// Consumes an ordinary record, unless it is later than `limit`.
+    ///
+    /// - Parameter details: only made when somebody asks for them.
     @inlinable @inline(__always)
-    public mutating func consume(_ record: OrdinaryRecord, until limit: UInt64 = .max) {
+    public mutating func consume(
+        _ record: OrdinaryRecord, until limit: UInt64 = .max, details: () -> OrdinaryRecord.Details
+    ) {
         guard record.time <= limit else { return }
         if !hasBegun { beginObserver() }
         if record.time > latest { latest = record.time }
         Self.advance(&currentEngine, &reporter, currentGraph, to: record.time)
-        let applied = currentGraph.apply(record)
-        reporter.observer.ordinary(record, applied: applied, graph: currentGraph)
-        Self.judge(&currentEngine, &reporter, currentGraph, Event(record), at: record.time, applied)
+        currentGraph.apply(record, event: { Event(record, details()) }, into: &applied)
+        reporter.observer.ordinary(record, details: details, applied: applied, graph: currentGraph)
+        Self.judge(&currentEngine, &reporter, currentGraph, at: record.time, applied) { Event(record, details()) }
     }
 
     /// Consumes an event, unless it is later than `limit`.
@@ -99,11 +105,11 @@ public struct Pipeline<Observer: PipelineObserver>: ~Copyable {
         }
         if event.time > latest { latest = event.time }
         Self.advance(&currentEngine, &reporter, currentGraph, to: event.time)
-        let applied = currentGraph.apply(event)
+        currentGraph.apply(event, into: &applied)
         // An extent is a part of a map: the map's own event follows, and has it among its targets.
         if case .extent = event.kind { return }
         reporter.observer.event(event, applied: applied, graph: currentGraph)
-        Self.judge(&currentEngine, &reporter, currentGraph, event, at: event.time, applied)
+        Self.judge(&currentEngine, &reporter, currentGraph, at: event.time, applied) { event }
     }
 
     /// Lets event time pass while nothing happens. `time` must be one before which every event has
@@ -159,8 +165,8 @@ public struct Pipeline<Observer: PipelineObserver>: ~Copyable {
     @inlinable @inline(__always)
     static func judge(
         _ engine: inout Engine, _ reporter: inout Reporter<Observer>, _ graph: borrowing Graph,
-        _ event: @autoclosure () -> Event, at time: UInt64, _ applied: Applied
+        at time: UInt64, _ applied: borrowing Applied, _ event: () -> Event
     ) {
-        engine.apply(event(), at: time, applied: applied, graph: graph) { reporter.report($0, graph) }
+        engine.apply(at: time, applied: applied, graph: graph, event: event) { reporter.report($0, graph) }
     }
 }

@@ -11,6 +11,7 @@ public protocol Producer {
     /// complete the events are. It does not finish the pipeline.
     ///
     /// - Parameter limit: nanoseconds since boot.
-    mutating func produce<Observer>(into pipeline: inout Pipeline<Observer>, until limit: UInt64) throws(ProducerError)
+    mutating func produce<Observer: ~Copyable>(into pipeline: inout Pipeline<Observer>, until limit: UInt64)
+        throws(ProducerError)
         -> Evidence
 }

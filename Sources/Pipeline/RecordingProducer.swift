@@ -15,7 +15,7 @@ public struct RecordingProducer: Producer {
     public var session: Session? { reader.session }
 
     @inlinable
-    public mutating func produce<Observer>(
+    public mutating func produce<Observer: ~Copyable>(
         into pipeline: inout Pipeline<Observer>, until limit: UInt64
     ) throws(RecordingError) -> Evidence {
         if let session = reader.session { pipeline.begin(session) }

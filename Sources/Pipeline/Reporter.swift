@@ -4,13 +4,13 @@ import Policies
 
 /// Hands findings on: what a policy allows ends here, and the observer gets the others.
 @usableFromInline
-struct Reporter<Observer: PipelineObserver> {
+struct Reporter<Observer: PipelineObserver & ~Copyable>: ~Copyable {
     @usableFromInline var observer: Observer
     /// nil without a policy.
     @usableFromInline var judge: PolicyJudge?
 
     @usableFromInline
-    init(observer: Observer, judge: PolicyJudge?) {
+    init(observer: consuming Observer, judge: PolicyJudge?) {
         self.observer = observer
         self.judge = judge
     }

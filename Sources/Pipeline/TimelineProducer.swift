@@ -24,14 +24,15 @@ public struct TimelineProducer: Producer {
     public var session: Session? { reader.session }
 
     @inlinable
-    public mutating func produce<Observer>(
+    public mutating func produce<Observer: ~Copyable>(
         into pipeline: inout Pipeline<Observer>, until limit: UInt64
     ) throws(TimelineError) -> Evidence {
         if let session = reader.session { pipeline.begin(session) }
         let began = reader.session?.began ?? 0
         for info in reader.devices { pipeline.consume(Event(time: began, kind: .deviceInfo(info))) }
         try reader.read(
-            lines, ordinary: { pipeline.consume($0, until: limit) }, { pipeline.consume($0, until: limit) })
+            lines, ordinary: { record, details in pipeline.consume(record, until: limit) { details } },
+            { pipeline.consume($0, until: limit) })
         try reader.finish { pipeline.consume($0, until: limit) }
         var evidence = reader.evidence
         if limit < .max { evidence.ended = limit }

@@ -3,70 +3,83 @@ import CRecords
 /// What nearly all records report, as one small value: private RAM was mapped, removed on request,
 /// or asked to be unmapped, and the call succeeded.
 ///
-/// An event is several times as large, because it holds anything that can happen. So the decoder
-/// makes this value where it can, and the graph, the rules and the timeline's writer consume it
-/// without an event. `Event(record)` states the same in the general form: the model tests compare
-/// what both lead to.
+/// An event is twice as large, because it holds anything that can happen. So the decoder makes this
+/// value where it can, and the graph and the rules consume it without an event. Who prints needs the
+/// `Details` too. `Event(record, details)` states the same in the general form: the model tests
+/// compare what both lead to.
 public struct OrdinaryRecord: Sendable {
     public enum Kind: UInt8, Sendable { case map, removal, unmapRequest }
 
     public let kind: Kind
     /// Of a map: whether devices may write.
     public let isWritable: Bool
+    public let tid: UInt32
     /// Nanoseconds since boot.
     public let time: UInt64
-    public let actor: Actor
+    /// Of a map: when the first page was pinned, or 0.
+    public let began: UInt64
+    public let process: ProcessKey
     public let iommu: IOMMUKey
     public let iova: UInt64
     /// Bytes.
     public let size: UInt64
-    /// Of a map: when the first page was pinned, or 0.
-    public let began: UInt64
-    /// Of a map: the user address. Of an unmap request: the bytes asked for, 0 when not known.
-    @usableFromInline let detail: UInt64
 
     @inlinable @inline(__always)
     init(
-        _ kind: Kind, at time: UInt64, by actor: Actor, iommu: IOMMUKey, iova: UInt64, size: UInt64,
-        isWritable: Bool = false, began: UInt64 = 0, detail: UInt64 = 0
+        _ kind: Kind, at time: UInt64, by process: ProcessKey, tid: UInt32, iommu: UInt64, iova: UInt64, size: UInt64,
+        isWritable: Bool = false, began: UInt64 = 0
     ) {
         self.kind = kind
         self.isWritable = isWritable
+        self.tid = tid
         self.time = time
-        self.actor = actor
-        self.iommu = iommu
+        self.began = began
+        self.process = process
+        self.iommu = IOMMUKey(iommu)
         self.iova = iova
         self.size = size
-        self.began = began
-        self.detail = detail
     }
 
-    @inlinable public var process: ProcessKey { actor.process }
+    /// What graph and rules do not ask for: who acted, and the call's other argument.
+    public struct Details: Sendable {
+        public let actor: Actor
+        /// Of a map: the user address. Of an unmap request: the bytes asked for, 0 when not known.
+        @usableFromInline let argument: UInt64
+
+        @inlinable @inline(__always)
+        init(_ actor: Actor, argument: UInt64) {
+            self.actor = actor
+            self.argument = argument
+        }
+    }
 
     /// The call, of a map.
-    @inlinable public var map: Map {
-        Map(iommu: iommu, iova: iova, vaddr: detail, size: size, writable: isWritable, began: began)
+    @inlinable
+    public func map(_ details: Details) -> Map {
+        Map(iommu: iommu, iova: iova, vaddr: details.argument, size: size, writable: isWritable, began: began)
     }
 
     /// The call, of an unmap request.
-    @inlinable public var unmapRequest: UnmapRequest {
+    @inlinable
+    public func unmapRequest(_ details: Details) -> UnmapRequest {
         UnmapRequest(
-            iommu: iommu, iova: iova, size: size, flags: 0, result: 0, requested: detail == 0 ? nil : detail)
+            iommu: iommu, iova: iova, size: size, flags: 0, result: 0,
+            requested: details.argument == 0 ? nil : details.argument)
     }
 }
 
 extension Event {
     /// The event that an ordinary record stands for.
-    public init(_ record: OrdinaryRecord) {
+    public init(_ record: OrdinaryRecord, _ details: OrdinaryRecord.Details) {
         switch record.kind {
-        case .map: kind = .map(record.map)
+        case .map: kind = .map(record.map(details))
         case .removal:
             kind = .mappingRemoved(
                 MappingRemoved(iommu: record.iommu, iova: record.iova, size: record.size, cause: .request))
-        case .unmapRequest: kind = .unmapRequest(record.unmapRequest)
+        case .unmapRequest: kind = .unmapRequest(record.unmapRequest(details))
         }
         time = record.time
-        actor = record.actor
+        actor = details.actor
     }
 }
 
@@ -79,6 +92,8 @@ extension RecordDecoder {
     public func ordinary(_ record: UnsafeRawPointer, count: Int) -> OrdinaryRecord? {
         guard count >= MemoryLayout<vs_remove>.size else { return nil }
         let header = record.assumingMemoryBound(to: vs_header.self)
+        let process = ProcessKey(pid: header.pointee.tgid, start: header.pointee.start)
+        let time = header.pointee.time, tid = header.pointee.tid
         switch vs_type(UInt32(header.pointee.type)) {
         case VS_MAP where count >= MemoryLayout<vs_map>.size:
             let raw = record.assumingMemoryBound(to: vs_map.self)
@@ -87,24 +102,37 @@ extension RecordDecoder {
                 raw.pointee.extents == 0, raw.pointee.backing_kind == 0, raw.pointee.prot & 1 != 0
             else { return nil }
             return OrdinaryRecord(
-                .map, at: header.pointee.time, by: Actor(at: record), iommu: IOMMUKey(raw.pointee.iommu),
-                iova: raw.pointee.iova, size: raw.pointee.size, isWritable: raw.pointee.prot & 2 != 0,
-                began: raw.pointee.begin, detail: raw.pointee.vaddr)
+                .map, at: time, by: process, tid: tid, iommu: raw.pointee.iommu, iova: raw.pointee.iova,
+                size: raw.pointee.size, isWritable: raw.pointee.prot & 2 != 0, began: raw.pointee.begin)
         case VS_REMOVE:
             let raw = record.assumingMemoryBound(to: vs_remove.self)
             guard raw.pointee.flags == 0, !isTakingDown else { return nil }
             return OrdinaryRecord(
-                .removal, at: header.pointee.time, by: Actor(at: record), iommu: IOMMUKey(raw.pointee.iommu),
-                iova: raw.pointee.iova, size: raw.pointee.size)
+                .removal, at: time, by: process, tid: tid, iommu: raw.pointee.iommu, iova: raw.pointee.iova,
+                size: raw.pointee.size)
         case VS_UNMAP where count >= MemoryLayout<vs_unmap>.size:
             let raw = record.assumingMemoryBound(to: vs_unmap.self)
             guard raw.pointee.ret == 0, raw.pointee.flags == 0, raw.pointee.size != 0,
                 raw.pointee.requested == raw.pointee.size || raw.pointee.requested == 0
             else { return nil }
             return OrdinaryRecord(
-                .unmapRequest, at: header.pointee.time, by: Actor(at: record), iommu: IOMMUKey(raw.pointee.iommu),
-                iova: raw.pointee.iova, size: raw.pointee.size, detail: raw.pointee.requested)
+                .unmapRequest, at: time, by: process, tid: tid, iommu: raw.pointee.iommu, iova: raw.pointee.iova,
+                size: raw.pointee.size)
         default: return nil
         }
+    }
+}
+
+extension OrdinaryRecord.Details {
+    /// Reads them from the record that `ordinary` was read from.
+    @inlinable @inline(__always)
+    public init(_ ordinary: OrdinaryRecord, at record: UnsafeRawPointer) {
+        let argument =
+            switch ordinary.kind {
+            case .map: record.assumingMemoryBound(to: vs_map.self).pointee.vaddr
+            case .removal: UInt64(0)
+            case .unmapRequest: record.assumingMemoryBound(to: vs_unmap.self).pointee.requested
+            }
+        self.init(Actor(at: record), argument: argument)
     }
 }

@@ -65,11 +65,16 @@ struct TimelinePlainLine {
 extension TimelineReader {
     /// Reads the line at the scanner if it is an ordinary one, and steps to its line feed.
     @inline(__always)
-    mutating func readOrdinary(_ scanner: inout TimelineScanner, _ ordinary: (OrdinaryRecord) -> Void) -> Bool {
+    mutating func readOrdinary(
+        _ scanner: inout TimelineScanner, _ ordinary: (OrdinaryRecord, OrdinaryRecord.Details) -> Void
+    ) -> Bool {
         guard let line = TimelinePlainLine(&scanner, &actorText) else { return false }
         let iommu =
             line.kind == .unmapRequest ? containers.iommu(actorText.container) : containers.mapped(actorText.container)
-        ordinary(OrdinaryRecord(line, by: actorText.actor, iommu))
+        // The size of an ordinary request is what was asked for.
+        ordinary(
+            OrdinaryRecord(line, by: actorText.actor, iommu),
+            OrdinaryRecord.Details(actorText.actor, argument: line.kind == .unmapRequest ? line.size : 0))
         return true
     }
 }
@@ -77,9 +82,8 @@ extension TimelineReader {
 extension OrdinaryRecord {
     @inline(__always)
     fileprivate init(_ line: TimelinePlainLine, by actor: Actor, _ iommu: IOMMUKey) {
-        // The size of an ordinary request is what was asked for.
         self.init(
-            line.kind, at: line.time, by: actor, iommu: iommu, iova: line.iova, size: line.size,
-            isWritable: line.writable, began: line.began, detail: line.kind == .unmapRequest ? line.size : 0)
+            line.kind, at: line.time, by: actor.process, tid: actor.tid, iommu: iommu.raw, iova: line.iova,
+            size: line.size, isWritable: line.writable, began: line.began)
     }
 }

@@ -62,7 +62,7 @@ public struct TimelineReader {
     /// - Throws: `TimelineError` when the first line is not a header that this version can read. Do
     ///   not call again after that.
     public mutating func read(_ bytes: UnsafeRawBufferPointer, _ body: (Event) -> Void) throws(TimelineError) {
-        try read(bytes, ordinary: { body(Event($0)) }, body)
+        try read(bytes, ordinary: { body(Event($0, $1)) }, body)
     }
 
     /// Reads a chunk and calls `ordinary` or `body` with what each line that it completes stands
@@ -71,7 +71,8 @@ public struct TimelineReader {
     /// - Parameter ordinary: gets the lines of ordinary records, without an event.
     /// - Throws: as `read(_:_:)`.
     public mutating func read(
-        _ bytes: UnsafeRawBufferPointer, ordinary: (OrdinaryRecord) -> Void, _ body: (Event) -> Void
+        _ bytes: UnsafeRawBufferPointer, ordinary: (OrdinaryRecord, OrdinaryRecord.Details) -> Void,
+        _ body: (Event) -> Void
     ) throws(TimelineError) {
         var rest = bytes
         while rest.count > Self.longestChunk {
@@ -82,7 +83,8 @@ public struct TimelineReader {
     }
 
     private mutating func readChunk(
-        _ bytes: UnsafeRawBufferPointer, _ ordinary: (OrdinaryRecord) -> Void, _ body: (Event) -> Void
+        _ bytes: UnsafeRawBufferPointer, _ ordinary: (OrdinaryRecord, OrdinaryRecord.Details) -> Void,
+        _ body: (Event) -> Void
     ) throws(TimelineError) {
         guard let raw = bytes.baseAddress else { return }
         let base = raw.assumingMemoryBound(to: UInt8.self)
@@ -113,7 +115,7 @@ public struct TimelineReader {
 
     /// Reads what is left behind the last line break, and completes `evidence`.
     public mutating func finish(_ body: (Event) -> Void) throws(TimelineError) {
-        if !partial.isEmpty || givenUp { try readPartial({ body(Event($0)) }, body) }
+        if !partial.isEmpty || givenUp { try readPartial({ body(Event($0, $1)) }, body) }
         guard hasHeader else { throw .empty }
         if brokenLines > UInt64(Self.broken) {
             defects.append("\(brokenLines - UInt64(Self.broken)) further lines are broken")
@@ -132,7 +134,9 @@ public struct TimelineReader {
         }
     }
 
-    private mutating func readPartial(_ ordinary: (OrdinaryRecord) -> Void, _ body: (Event) -> Void) throws(TimelineError) {
+    private mutating func readPartial(
+        _ ordinary: (OrdinaryRecord, OrdinaryRecord.Details) -> Void, _ body: (Event) -> Void
+    ) throws(TimelineError) {
         if givenUp {
             givenUp = false
             linesRead += 1
@@ -164,7 +168,7 @@ public struct TimelineReader {
     /// Reads one line, which ends with a line feed and has `TimelineScanner.slack` readable bytes
     /// behind it; gives the line feed's offset.
     private mutating func line(
-        _ base: UnsafePointer<UInt8>, room: Int, _ ordinary: (OrdinaryRecord) -> Void,
+        _ base: UnsafePointer<UInt8>, room: Int, _ ordinary: (OrdinaryRecord, OrdinaryRecord.Details) -> Void,
         _ body: (Event) -> Void
     ) throws(TimelineError) -> Int {
         linesRead += 1

@@ -29,12 +29,12 @@ struct MapExists: EventRule {
         the map of the range in the way and the unmap requests since.
         """
 
-    func evaluate(_ event: Event, applied: Applied, graph: borrowing Graph) -> Occurrence? {
+    func evaluate(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) -> Occurrence? {
         guard case .map(let map) = event.kind, map.result == -17 else { return nil }
         return Occurrence(severity: .low, iova: map.iova, size: map.size, target: applied.targets.first)
     }
 
-    func message(_ event: Event, applied: Applied, graph: borrowing Graph) -> String {
+    func message(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) -> String {
         guard case .map(let map) = event.kind else { return "" }
         let last = lastByte(map.iova, map.size)
         let start = "A map of \(range(map.iova, map.size)) in \(event.caller(applied, graph)) failed with EEXIST"

@@ -33,7 +33,7 @@ struct MapFailed: EventRule {
         writable if devices may write, and a BAR's memory enabled.
         """
 
-    func evaluate(_ event: Event, applied: Applied, graph: borrowing Graph) -> Occurrence? {
+    func evaluate(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) -> Occurrence? {
         guard case .map(let map) = event.kind, map.result < 0, map.result != -17 else { return nil }
         let isExpected = map.result == -14 && silentDevice(applied, graph) != nil
         return Occurrence(
@@ -41,14 +41,14 @@ struct MapFailed: EventRule {
             target: applied.targets.first)
     }
 
-    func message(_ event: Event, applied: Applied, graph: borrowing Graph) -> String {
+    func message(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) -> String {
         guard case .map(let map) = event.kind else { return "" }
         return
             "A map of \(range(map.iova, map.size)) in \(event.caller(applied, graph)) failed with "
             + "\(errnoName(map.result)): \(reason(map, applied, graph))."
     }
 
-    private func reason(_ map: Map, _ applied: Applied, _ graph: borrowing Graph) -> String {
+    private func reason(_ map: Map, _ applied: borrowing Applied, _ graph: borrowing Graph) -> String {
         if map.vaddrOnly { return "no mapping of exactly this range waits for a user address" }
         switch map.result {
         case -14:
@@ -71,7 +71,7 @@ struct MapFailed: EventRule {
 
     /// The device that did not answer. A map of a BAR that is disabled fails at its first page,
     /// before it is known whose memory that is.
-    private func silentDevice(_ applied: Applied, _ graph: borrowing Graph) -> Device? {
+    private func silentDevice(_ applied: borrowing Applied, _ graph: borrowing Graph) -> Device? {
         for target in applied.targets {
             if let device = target.device.flatMap({ graph.device($0) }), !device.isReachable { return device }
         }

@@ -25,14 +25,14 @@ struct OddFlags: EventRule {
         Map with VFIO_DMA_MAP_FLAG_READ, too, unless a device must not read the range.
         """
 
-    func evaluate(_ event: Event, applied: Applied, graph: borrowing Graph) -> Occurrence? {
+    func evaluate(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) -> Occurrence? {
         guard case .map(let map) = event.kind, map.result == 0, !map.readable, !map.vaddrOnly,
             map.provenance == .observed
         else { return nil }
         return Occurrence(severity: .info, iova: map.iova, size: map.size, target: applied.targets.first)
     }
 
-    func message(_ event: Event, applied: Applied, graph: borrowing Graph) -> String {
+    func message(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) -> String {
         guard case .map(let map) = event.kind else { return "" }
         return "\(range(map.iova, map.size)) is mapped in \(event.caller(applied, graph)) for writing alone."
     }

@@ -28,13 +28,13 @@ struct UnmapBisects: EventRule {
         Unmap exactly the ranges that were mapped; to be able to unmap parts, map the parts one by one.
         """
 
-    func evaluate(_ event: Event, applied: Applied, graph: borrowing Graph) -> Occurrence? {
+    func evaluate(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) -> Occurrence? {
         guard case .unmapRequest(let request) = event.kind, request.result == -22, cut(request, applied, graph) != nil
         else { return nil }
         return Occurrence(severity: .low, iova: request.iova, size: request.size)
     }
 
-    func message(_ event: Event, applied: Applied, graph: borrowing Graph) -> String {
+    func message(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) -> String {
         guard case .unmapRequest(let request) = event.kind, let mapping = cut(request, applied, graph) else {
             return ""
         }
@@ -45,7 +45,7 @@ struct UnmapBisects: EventRule {
     }
 
     /// The mapping in which the range begins, or else ends, past its first byte or before its last.
-    private func cut(_ request: UnmapRequest, _ applied: Applied, _ graph: borrowing Graph) -> Mapping? {
+    private func cut(_ request: UnmapRequest, _ applied: borrowing Applied, _ graph: borrowing Graph) -> Mapping? {
         guard request.size > 0, let id = applied.container else { return nil }
         if let first = graph.mapping(at: request.iova, in: id), first.iova < request.iova { return first }
         let end = lastByte(request.iova, request.size)

@@ -38,7 +38,7 @@ struct UnmapMismatch: EventRule {
         for; unmap in the process that mapped.
         """
 
-    func evaluate(_ event: Event, applied: Applied, graph: borrowing Graph) -> Occurrence? {
+    func evaluate(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) -> Occurrence? {
         guard case .unmapRequest(let request) = event.kind else { return nil }
         if request.result < 0 {
             guard applied.removedByRequest.mappings > 0 else { return nil }
@@ -57,7 +57,7 @@ struct UnmapMismatch: EventRule {
         return Occurrence(severity: .low, kind: isPart ? 4 : 1, iova: mapping.iova, size: mapping.size)
     }
 
-    func message(_ event: Event, applied: Applied, graph: borrowing Graph) -> String {
+    func message(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) -> String {
         guard case .unmapRequest(let request) = event.kind else { return "" }
         let caller = event.caller(applied, graph)
         if request.result < 0 {
@@ -89,7 +89,7 @@ struct UnmapMismatch: EventRule {
         return start + " succeeded and removed \(removed), but \(range(mapping.iova, mapping.size)) is mapped\(why)."
     }
 
-    private func inTheWay(_ request: UnmapRequest, _ applied: Applied, _ graph: borrowing Graph) -> Mapping? {
+    private func inTheWay(_ request: UnmapRequest, _ applied: borrowing Applied, _ graph: borrowing Graph) -> Mapping? {
         applied.container.flatMap { graph.mapping(overlapping: request.iova, request.last, in: $0) }
     }
 }

@@ -3,11 +3,20 @@ import Events
 /// The short way for ordinary records: private RAM mapped or unmapped, in a container and by a
 /// process that the graph knows already.
 extension Graph {
-    /// Brings the graph up to date and returns what the record meant: what `apply` returns for its
-    /// event. O(log *n*) in the mappings of the container.
-    public mutating func apply(_ record: OrdinaryRecord) -> Applied {
-        guard let change = applyOrdinary(record) else { return apply(Event(record)) }
-        return Applied(ordinary: ContainerID(UInt32(truncatingIfNeeded: cachedSlot + 1)), change)
+    /// Brings the graph up to date and leaves in `applied` what the record meant: what `apply` leaves
+    /// for its event. O(log *n*) in the mappings of the container.
+    ///
+    /// - Parameter event: the record's; only made when the state that it meets is unusual.
+    @inlinable @inline(__always)
+    public mutating func apply(_ record: OrdinaryRecord, event: () -> Event, into applied: inout Applied) {
+        if !applyOrdinary(record, &applied) { apply(event(), into: &applied) }
+    }
+
+    @usableFromInline
+    mutating func applyOrdinary(_ record: OrdinaryRecord, _ applied: inout Applied) -> Bool {
+        guard let change = applyOrdinary(record) else { return false }
+        applied.setOrdinary(ContainerID(UInt32(truncatingIfNeeded: cachedSlot + 1)), change)
+        return true
     }
 
     /// Does all that `apply` does for the record's event, and returns what of its container may have
@@ -19,7 +28,7 @@ extension Graph {
         case .map: return map(record)
         case .removal: return remove(record)
         case .unmapRequest:
-            _ = requests.take(record.iommu, thread: record.actor.tid)
+            _ = requests.take(record.iommu, thread: record.tid)
             return .nothing
         }
     }
@@ -38,13 +47,14 @@ extension Graph {
     @inline(__always)
     private mutating func map(_ record: OrdinaryRecord) -> Applied.ContainerChange? {
         // A removal that came before its map is of one that had begun by then.
-        guard extents.isEmpty || !extents.holds(record.actor.tid),
-            orphans.isEmpty || record.began == 0 || record.began > orphans.latest,
+        let began = record.began, tid = record.tid
+        guard extents.isEmpty || !extents.holds(tid), orphans.isEmpty || began == 0 || began > orphans.latest,
             let owner = actors.known(record.process), actors.state(owner) == .alive
         else { return nil }
         let count = slots[cachedSlot].insert(
             Mapping(
-                iova: record.iova, size: record.size, readable: true, writable: record.isWritable, provenance: .observed,
+                iova: record.iova, size: record.size, readable: true, writable: record.isWritable,
+                provenance: .observed,
                 owner: owner, peer: nil), at: record.time)
         guard count > 0 else { return nil }
         let isNear = actors.pin(record.size, by: owner, slot: cachedSlot, at: record.time)
@@ -62,7 +72,7 @@ extension Graph {
         slots[cachedSlot].growth.add(-1, at: record.time)
         requests.note(
             MappingRemoved(iommu: record.iommu, iova: record.iova, size: record.size, cause: .request),
-            thread: record.actor.tid)
+            thread: record.tid)
         recentRemovals.insert(iommu: record.iommu, iova: record.iova, time: record.time)
         let count = slots[cachedSlot].index.count
         let isRelieved = actors.unpin(old.size, by: old.owner, at: record.time)

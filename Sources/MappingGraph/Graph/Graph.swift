@@ -94,8 +94,11 @@ public struct Graph: ~Copyable, Sendable {
 
     public init() {}
 
-    /// Brings the graph up to date and says what the event meant. O(log *n*) in the mappings of the
+    /// Brings the graph up to date and leaves in `applied` what the event meant. O(log *n*) in the mappings of the
     /// container for a map or unmap.
+    public mutating func apply(_ event: Event, into applied: inout Applied) { applied = apply(event) }
+
+    /// The same, and returns what the event meant.
     public mutating func apply(_ event: Event) -> Applied {
         switch event.kind {
         case .map(let map): return apply(map, event)

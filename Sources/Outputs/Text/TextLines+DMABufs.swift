@@ -3,7 +3,7 @@ import MappingGraph
 
 extension TextLines {
     mutating func write(
-        _ buffer: DMABuf, _ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ out: inout ByteWriter
+        _ buffer: DMABuf, _ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph, _ out: inout ByteWriter
     ) {
         let verb: StaticString =
             switch buffer.action {

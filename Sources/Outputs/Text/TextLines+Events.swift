@@ -7,7 +7,7 @@ extension TextLines {
     private static let pidWidth = 7
     private static let verbWidth = 15
 
-    public mutating func event(_ event: Event, applied: Applied, graph: borrowing Graph, into out: inout ByteWriter) {
+    public mutating func event(_ event: Event, applied: borrowing Applied, graph: borrowing Graph, into out: inout ByteWriter) {
         if !applied.missing.isEmpty { gone = (applied.container, gone.count &+ UInt64(applied.missing.count)) }
         switch event.kind {
         case .extent, .deviceInfo, .processInfo: return
@@ -135,7 +135,7 @@ extension TextLines {
     // MARK: Mappings
 
     private mutating func write(
-        _ map: Map, _ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ out: inout ByteWriter
+        _ map: Map, _ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph, _ out: inout ByteWriter
     ) {
         if map.provenance == .snapshot {
             if !applied.raced { found.mappings &+= 1 }
@@ -183,7 +183,7 @@ extension TextLines {
 
     /// Shows a request only where the removals before it do not tell the same.
     private mutating func write(
-        _ request: UnmapRequest, _ event: Event, _ applied: Applied, _ graph: borrowing Graph,
+        _ request: UnmapRequest, _ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph,
         _ out: inout ByteWriter
     ) {
         let gone = removed.removeValue(forKey: event.actor.tid) ?? 0
@@ -276,7 +276,7 @@ extension TextLines {
 
     // MARK: Containers and groups
 
-    private func writeContainer(_ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
+    private func writeContainer(_ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         func iommu(_ out: inout ByteWriter) {
             guard applied.linked else { return }
             line("set iommu", event, graph, &out) { out in

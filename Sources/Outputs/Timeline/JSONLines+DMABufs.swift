@@ -4,7 +4,7 @@ import MappingGraph
 /// `device` lines about the device's memory as dma-bufs.
 extension JSONLines {
     mutating func write(
-        _ buffer: DMABuf, _ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ out: inout ByteWriter
+        _ buffer: DMABuf, _ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph, _ out: inout ByteWriter
     ) {
         switch buffer.action {
         case .export: open(.device, #"{"type":"device","action":"dma-buf-export","t":"#, event, &out)

@@ -2,7 +2,7 @@ import Events
 import MappingGraph
 
 extension JSONLines {
-    mutating func writeDevice(_ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
+    mutating func writeDevice(_ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         switch event.kind {
         case .deviceOpen(let use):
             open(.device, #"{"type":"device","action":"open","t":"#, event, &out)

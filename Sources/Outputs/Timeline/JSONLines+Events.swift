@@ -2,7 +2,7 @@ import Events
 import MappingGraph
 
 extension JSONLines {
-    public mutating func event(_ event: Event, applied: Applied, graph: borrowing Graph, into out: inout ByteWriter) {
+    public mutating func event(_ event: Event, applied: borrowing Applied, graph: borrowing Graph, into out: inout ByteWriter) {
         switch event.kind {
         case .map(let map):
             if applied.newContainer { infer(applied.container, map.iommu, event, graph, &out) }
@@ -79,7 +79,7 @@ extension JSONLines {
     }
 
     private mutating func writeContainer(
-        _ event: Event, _ applied: Applied, _ graph: borrowing Graph,
+        _ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph,
         _ out: inout ByteWriter
     ) {
         let id = applied.container

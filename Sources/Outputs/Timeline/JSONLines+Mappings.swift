@@ -11,15 +11,18 @@ extension JSONLines {
     }
 
     public mutating func ordinary(
-        _ record: OrdinaryRecord, applied: Applied, graph: borrowing Graph, into out: inout ByteWriter
+        _ record: OrdinaryRecord, _ details: OrdinaryRecord.Details, applied: borrowing Applied, graph: borrowing Graph,
+        into out: inout ByteWriter
     ) {
-        guard applied.isOrdinary else { return event(Event(record), applied: applied, graph: graph, into: &out) }
+        guard applied.isOrdinary else {
+            return event(Event(record, details), applied: applied, graph: graph, into: &out)
+        }
         let id = applied.container
         switch record.kind {
-        case .map: write(record.map, at: record.time, by: record.actor, in: id, to: [], Marks(), &out)
+        case .map: write(record.map(details), at: record.time, by: details.actor, in: id, to: [], Marks(), &out)
         case .removal:
-            writeRemoval(record.iova, record.size, .request, at: record.time, by: record.actor, in: id, &out)
-        case .unmapRequest: write(record.unmapRequest, at: record.time, by: record.actor, in: id, &out)
+            writeRemoval(record.iova, record.size, .request, at: record.time, by: details.actor, in: id, &out)
+        case .unmapRequest: write(record.unmapRequest(details), at: record.time, by: details.actor, in: id, &out)
         }
     }
 
@@ -127,7 +130,7 @@ extension JSONLines {
     }
 
     /// The mappings that this event of a snapshot showed to be gone: nobody took them away.
-    mutating func writeRemoved(_ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
+    mutating func writeRemoved(_ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         for mapping in applied.missing {
             openUnattributed(.unmap, #"{"type":"unmap","action":"removed","t":"#, event, &out)
             var line = out.room(Self.ordinaryLine)

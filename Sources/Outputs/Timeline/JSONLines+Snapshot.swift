@@ -3,7 +3,7 @@ import MappingGraph
 
 /// What a snapshot finds. But for holders and mappings, nobody did it: the tool looked.
 extension JSONLines {
-    mutating func writeSnapshot(_ event: Event, _ applied: Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
+    mutating func writeSnapshot(_ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         switch event.kind {
         case .snapshotBegin: openUnattributed(.gap, #"{"type":"gap","action":"snapshot-begin","t":"#, event, &out)
         case .snapshotEnd:
@@ -75,7 +75,7 @@ extension JSONLines {
     }
 
     private mutating func write(
-        _ held: Held, byMapping: Bool, _ event: Event, _ applied: Applied, _ out: inout ByteWriter
+        _ held: Held, byMapping: Bool, _ event: Event, _ applied: borrowing Applied, _ out: inout ByteWriter
     ) {
         switch held {
         case .container:
