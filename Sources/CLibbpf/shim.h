@@ -1,4 +1,4 @@
-/* libbpf, and the POSIX headers that Swift does not import by itself. */
+/* libbpf's headers for Swift, and the POSIX header that Glibc's module leaves out. */
 #pragma once
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
