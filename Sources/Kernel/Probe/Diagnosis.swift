@@ -1,10 +1,10 @@
 import Events
 
-/// What can be traced here: `doctor`'s findings, made without loading anything.
+/// What can be traced on this host: the report of `doctor`, made without loading anything.
 public struct Diagnosis {
     public struct Check: Sendable {
         public var isGood: Bool
-        /// Without it nothing can be traced.
+        /// If the check fails, nothing can be traced.
         public var isFatal: Bool
         public var text: String
     }
@@ -94,9 +94,10 @@ public struct Diagnosis {
         }
     }
 
-    /// The hook for it is missing where there is nothing to hook: that is as it should be.
+    /// What becomes of child-keeps-bar. Its hook is missing on kernels on which BARs cannot be kept,
+    /// and that is no fault.
     private mutating func addKeptBars(_ facts: KernelFacts) {
-        if facts.canLookForKeptBars {
+        if facts.canScanForKeptBars {
             add(
                 true,
                 "vfio-pci keeps a list of the BAR areas that it can take away: copies of them that are not on it are "
