@@ -53,7 +53,7 @@ final class SnapshotPrograms {
             let reader = loader.programDescriptor("read_table"), let table = loader.mapDescriptor("table_page"),
             let cursor = loader.mapDescriptor("cursor"),
             let cursorBytes = loader.valueSize("cursor"), let files = loader.program("snapshot_files")
-        else { throw .loadFailed(release: facts.release, log: "the snapshot programs are not complete") }
+        else { throw .loadFailed(release: facts.release, log: "the object lacks programs or maps of the snapshot") }
         self.step = step
         self.walk = walk
         self.reader = reader

@@ -52,7 +52,7 @@ extension Tracer {
             // Two hooks can use the same program; it is attached once.
             let reason = attachedWays.contains(way.programs) ? nil : loader.attach(way)
             if let reason {
-                if hook.isEssential { throw .attachFailed(program: way.function, reason: reason) }
+                if hook.isEssential { throw .attachFailed(function: way.function, reason: reason) }
                 refused[hook.name] = reason
             } else {
                 attachedWays.insert(way.programs)

@@ -85,7 +85,7 @@ public final class Tracer {
         guard facts.canUseFexit || facts.hasKnownOffsets else { throw .unknownLayout(release: facts.release) }
         try attachPending()
         guard let descriptor = loaders.first?.mapDescriptor("ring") else {
-            throw .loadFailed(release: facts.release, log: "the ring was not made")
+            throw .loadFailed(release: facts.release, log: "the object has no map named ring")
         }
         ring = RingReader(descriptor: descriptor, bytes: Int(options.ringBytes))
         guard ring != nil else {
@@ -203,7 +203,8 @@ public final class Tracer {
         evidence.defects += defects
         if counts.attempted != delivered + counts.dropped {
             evidence.defects.append(
-                "\(counts.attempted) records were attempted, but \(delivered) delivered and \(counts.dropped) dropped")
+                "\(counts.attempted) records were attempted, but \(delivered) were delivered and \(counts.dropped) dropped"
+            )
         }
         close()
         return evidence
