@@ -3,30 +3,31 @@ import Findings
 import Kernel
 import MappingGraph
 
+/// How far each record is processed.
 enum Mode: String {
-    /// Looks at no record.
+    /// Counts records without reading them.
     case count
-    /// To events.
+    /// Decodes records to events.
     case decode
-    /// To the live graph.
+    /// Applies events to the live graph.
     case graph
-    /// To the live graph, judged by every rule: what the tool does.
+    /// Judges by every rule as well, as the tool does.
     case rules
 }
 
-/// What is done with each record, up to `mode`.
+/// Processes each record as far as `mode` demands.
 struct Consumer: ~Copyable {
     private let mode: Mode
     private var decoder = RecordDecoder()
     private var graph = Graph()
     private var engine = Engine()
-    /// Something of each event, so that none is optimised away.
+    /// A sum over all events, so that the compiler cannot optimise their decoding away.
     private(set) var check: UInt64 = 0
 
     init(_ mode: Mode) {
         self.mode = mode
         engine.configure(&graph)
-        // The producer's container, with a group and its IOMMU side.
+        // The history of the producer's container: its group, device and IOMMU side.
         let owner = Actor(
             process: ProcessKey(pid: 100, start: 1000), tid: 100, cgroup: 1, comm: Comm("qemu-system-x86"))
         let device = PCIAddress("0000:01:00.0")!

@@ -4,21 +4,21 @@ import Glibc
 import MappingGraph
 import Outputs
 
-/// How far a history is followed.
+/// How far a recording or timeline is processed.
 enum Stage: String, CaseIterable {
-    /// Records are unpacked, and each is read as what it is.
+    /// Unpacks and decodes the records.
     case scan
-    /// To the graph.
+    /// Applies events to the graph.
     case graph
-    /// To the graph, judged by every rule.
+    /// Judges by every rule as well.
     case rules
-    /// To the JSON timeline, with graph and rules, as `export` does.
+    /// Writes the JSON timeline as well, as `export` does.
     case write
-    /// From the JSON timeline to events.
+    /// Reads a JSON timeline to events; no other stage.
     case read
 }
 
-/// What is done with each record or event up to a stage.
+/// Processes each record or event up to a stage.
 struct Follower: ~Copyable {
     private let stage: Stage
     private var graph = Graph()
@@ -26,7 +26,7 @@ struct Follower: ~Copyable {
     private var lines = JSONLines()
     private var out: ByteWriter
     private(set) var events: UInt64 = 0
-    /// Something of each event, so that none is optimised away.
+    /// A sum over all events, so that the compiler cannot optimise their decoding away.
     private(set) var check: UInt64 = 0
     private(set) var findings: UInt64 = 0
 
@@ -82,7 +82,7 @@ struct Follower: ~Copyable {
     }
 }
 
-/// `replay STAGE FILE`: one recording (for read, one timeline), from its bytes.
+/// `replay STAGE FILE`: processes one recording (for `read`, one timeline) from memory.
 func replay(_ stage: Stage, _ path: String) throws -> Figures {
     let input = try MappedFile(path)
     var follower = Follower(stage)
@@ -118,8 +118,8 @@ func replay(_ stage: Stage, _ path: String) throws -> Figures {
     ]
 }
 
-/// `rules FILE`: graph alone and graph with rules in turn, over records that are unpacked already.
-/// Nanoseconds an event, the least of five.
+/// `rules FILE`: measures the graph alone and the graph with rules, in turn, over records that have
+/// been unpacked before. Nanoseconds for an event, the least of five runs.
 func rules(_ path: String) throws -> Figures {
     let input = try MappedFile(path)
     var reader = try RecordingReader(input.bytes, path: path)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The yardstick in the kernel: what a hand would write over libbpf to have vs_map, vs_remove and
- * vs_unmap told, and no more. Fields are loaded directly; nothing is counted, no kernel but those
- * with module BTF and bpf_get_func_ret is served, no wake-ups. With `streams` it tells each pinned
+ * The yardstick in the kernel: a hand-written libbpf program that emits vs_map, vs_remove and
+ * vs_unmap, and does nothing else. It loads fields directly, counts no losses, wakes nobody, and
+ * runs only on kernels with module BTF and bpf_get_func_ret. With `streams` it emits each pinned
  * run, too.
  */
 #include "kernel_ints.h"
@@ -49,7 +49,7 @@ struct vfio_dma {
 };
 #pragma clang attribute pop
 
-const volatile uint64_t window_first, window_last; /* where the host bridge puts BARs */
+const volatile uint64_t window_first, window_last; /* the host bridge's window, which holds BARs */
 const volatile bool streams;
 
 struct {

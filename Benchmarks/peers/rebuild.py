@@ -1,5 +1,5 @@
-"""rebuild.py json|orjson TIMELINE: what is mapped at the end, from the JSON timeline, in dicts: per
-container the mappings by IOVA.
+"""rebuild.py json|orjson TIMELINE: rebuilds from the JSON timeline what is mapped at its end, in
+dicts of mappings by IOVA, one for each container.
 """
 
 import importlib

@@ -203,7 +203,8 @@ public final class Tracer {
         evidence.defects += defects
         if counts.attempted != delivered + counts.dropped {
             evidence.defects.append(
-                "\(counts.attempted) records were attempted, but \(delivered) were delivered and \(counts.dropped) dropped"
+                "\(counts.attempted) records were attempted, but \(delivered) were delivered and "
+                    + "\(counts.dropped) dropped"
             )
         }
         close()
