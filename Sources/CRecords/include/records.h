@@ -6,9 +6,9 @@
  * Every record begins with struct vs_header, is a multiple of 8 bytes long and holds only
  * fixed-width fields, so that a recording made on one machine can be read on any other of the same
  * byte order. Times are nanoseconds since boot (CLOCK_BOOTTIME); sizes are bytes; kernel addresses
- * serve as keys and never leave the tool. A new field goes at the end of its record: a reader
- * accepts a record that is longer than it expects, and fills a shorter one with zeros. Comments
- * mark such fields "added later": the records of older versions end before them.
+ * serve as keys: recordings hold them, but no output does. A new field goes at the end of its
+ * record: a reader accepts a record that is longer than it expects, and fills a shorter one with
+ * zeros. Comments mark such fields "added later": the records of older versions end before them.
  */
 #ifndef VFIOSCOPE_RECORDS_H
 #define VFIOSCOPE_RECORDS_H
