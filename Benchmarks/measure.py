@@ -67,7 +67,7 @@ def run(command):
 
 def interleave(commands, rounds=ROUNDS, report=print):
     """Returns the figures by command name, one dict for each round. Every second round runs
-    backwards, so that no command always runs directly after the same other one.
+    backwards, so that a command does not always follow the same other command.
     """
     taken = {command.name: [] for command in commands}
     for number in range(rounds):

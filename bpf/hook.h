@@ -9,7 +9,7 @@
 #pragma once
 #include "emit.h"
 
-/* Hooks with a kretprobe: the key under which its kprobe saves the arguments. */
+/* Identifies a hook with a kretprobe in the map of saved arguments. */
 enum hook_id {
 	HOOK_CONTAINER_OPEN = 1,
 	HOOK_IOMMU_OPEN,
@@ -88,8 +88,8 @@ static __always_inline void save_args(struct pt_regs *regs, uint32_t hook, uint3
 }
 
 /*
- * Moves what the entry saved to `args`. If there is nothing, the entry was missed: returns are
- * attached after entries and detached before them, so a return cannot come without an entry.
+ * Moves what the entry saved to `args`. It finds nothing only if the entry's program did not run,
+ * which counts as a loss: returns are attached after entries and detached before them.
  */
 static __always_inline bool restore_args(struct pt_regs *regs, uint32_t hook, uint32_t type,
 					 struct vs_saved_args *args)

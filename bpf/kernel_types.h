@@ -185,6 +185,10 @@ struct module {
 	char name[56];
 };
 
+/* vfio_dma.prot, include/linux/iommu.h; VFIO_DMA_MAP_FLAG_READ and _WRITE have the same values */
+#define IOMMU_READ 1
+#define IOMMU_WRITE 2
+
 /* drivers/vfio/vfio_iommu_type1.c */
 struct vfio_dma {
 	uint64_t iova;

@@ -91,7 +91,7 @@ static __always_inline void emit_walked(struct snapshot_cursor *at, char *image,
 		r->iova = IN_IMAGE(uint64_t, iova, OFF_DMA_IOVA);
 		r->vaddr = IN_IMAGE(uint64_t, vaddr, OFF_DMA_VADDR);
 		r->size = IN_IMAGE(uint64_t, size, OFF_DMA_SIZE);
-		r->prot = IN_IMAGE(uint32_t, prot, OFF_DMA_PROT) & 3;
+		r->prot = IN_IMAGE(uint32_t, prot, OFF_DMA_PROT) & (IOMMU_READ | IOMMU_WRITE);
 		if (!probed && bpf_core_field_exists(dma->has_rsvd))
 			r->flags =
 				IN_IMAGE(bool, has_rsvd, 0) ? VS_MAP_HAS_RESERVED : VS_MAP_ONLY_RAM;

@@ -2,13 +2,13 @@
 enum Shape: String, CaseIterable {
     /// One container, each mapping above the last: a VM that starts.
     case ascending
-    /// One container with a constant number of live mappings, of which one at a time is replaced by
+    /// One container with a constant number of live mappings. Each step replaces one of them by
     /// another at a random place: DMA through a vIOMMU.
     case churn
     /// One container, mapped in random order and never unmapped.
     case scattered
-    /// Four VMs that churn. One mapping in 64 is of another VM's device memory, and stays for a
-    /// while.
+    /// Four VMs that churn. One mapping in 64 leads to another VM's device memory, and lives
+    /// longer.
     case mixed
 }
 
@@ -79,6 +79,6 @@ struct History {
         }
     }
 
-    /// The kernel's struct of 128 bytes, in slabs.
+    /// The address of a mapping's kernel struct: structs of 128 bytes, in slabs.
     private func dma(_ index: UInt64) -> UInt64 { 0xffff_8890_0000_0000 + index << 7 }
 }

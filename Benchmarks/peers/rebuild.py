@@ -1,5 +1,5 @@
-"""rebuild.py json|orjson TIMELINE: rebuilds from the JSON timeline what is mapped at its end, in
-dicts of mappings by IOVA, one for each container.
+"""rebuild.py json|orjson TIMELINE: rebuilds what is mapped at the end of a JSON timeline. Each
+container has a dict of its mappings by IOVA.
 """
 
 import importlib

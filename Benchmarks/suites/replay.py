@@ -48,7 +48,7 @@ def same_lines(recording, timeline, encoder):
 
 
 def copies(recording, count):
-    """The same recording under several names, for an audit of many."""
+    """Copies a recording under several names, for an audit of several files."""
     paths = [recording.with_suffix(f".{number}.vs") for number in range(count)]
     for path in paths:
         shutil.copyfile(recording, path)

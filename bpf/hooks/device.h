@@ -106,7 +106,7 @@ static __always_inline void device_close(uint64_t *arg, bool probed)
 	if (!probed && bpf_core_type_exists(struct vfio_device_file)) {
 		struct vfio_device_file *df = private_data;
 
-		/* A device node that was opened and never bound to an iommufd opened no device. */
+		/* A device node that was never bound to an iommufd has not opened the device. */
 		if (!READ(df, access_granted))
 			return;
 		device = READ(df, device);

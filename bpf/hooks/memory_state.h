@@ -81,7 +81,8 @@ RESET_HOOK(pci_reset_bus, HOOK_RESET_BUS, 1)
 
 /*
  * All power changes come through here: runtime power management, a user's write to the PM
- * capability, and the low-power ioctl. Whether the caller uses VFIO tells the user from the host.
+ * capability, and the low-power ioctl. The origin is VFIO if the calling process uses VFIO, else
+ * the host.
  */
 static __always_inline void power(uint64_t *arg, long ret, bool probed)
 {

@@ -124,7 +124,7 @@ static __always_inline void map_returned(uint64_t iommu, uint64_t arg, int ret, 
 			r->iova = state->iova;
 			r->vaddr = state->vaddr;
 			r->size = ret ? state->requested : state->pinned;
-			r->prot = state->prot & 3;
+			r->prot = state->prot & (IOMMU_READ | IOMMU_WRITE);
 			r->flags = state->flags;
 			r->device_bytes = state->device_bytes;
 			r->extents = state->extents;
@@ -141,7 +141,7 @@ static __always_inline void map_returned(uint64_t iommu, uint64_t arg, int ret, 
 			r->iova = user.iova;
 			r->vaddr = user.vaddr;
 			r->size = user.size;
-			r->prot = user.flags & 3;
+			r->prot = user.flags & (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
 			r->flags = VS_MAP_FROM_USER |
 				   (user.flags & VFIO_DMA_MAP_FLAG_VADDR ? VS_MAP_VADDR_ONLY : 0);
 		}

@@ -35,8 +35,8 @@ static uint64_t now(void)
 }
 
 /*
- * All mappings are of the same page, because only their number matters. There is a gap between each
- * two, so that they are not adjacent.
+ * All mappings are of the same page, because only their number matters. Gaps keep them from being
+ * adjacent.
  */
 static void fill(struct container *c, void *page, unsigned mappings)
 {

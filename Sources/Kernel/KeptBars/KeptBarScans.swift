@@ -20,7 +20,7 @@ struct KeptBarScans {
     /// From a reason to scan until the scan. A fork takes time to copy the page tables, and forks
     /// come in bursts. Nanoseconds, as are all that follow.
     static let delay: UInt64 = 100_000_000
-    /// The least time between two scans of which the second confirms the first.
+    /// The least time between a scan that finds an area and the scan that confirms it.
     static let confirmationInterval: UInt64 = 100_000_000
     /// The least time between other scans.
     static let interval: UInt64 = 1_000_000_000

@@ -86,7 +86,7 @@ struct KernelFacts {
     /// them.
     var canScanForKeptBars: Bool { listsBarAreas && canUseFexit && hasTaskVMAIterator && machine == "x86_64" }
 
-    /// Whether kprobes may read VFIO's structs at the offsets in bpf/kernel_types.h.
+    /// Whether kprobes may read VFIO's structs at the offsets in bpf/offsets_5_10.h.
     var hasKnownOffsets: Bool { release.hasPrefix("5.10.") && machine == "x86_64" }
 
     /// The first way to attach `hook` that this kernel allows now, or nil.

@@ -1,7 +1,7 @@
 import Glibc
 
-/// For each byte, whether a name begins with it: a cheap test that saves making a string of each of
-/// the kernel's 60,000 names or so.
+/// For each byte value, whether a wanted name begins with it. This cheap test avoids making a
+/// string of each of the kernel's 60,000 names or so.
 func firstLetters(of names: Set<String>) -> [Bool] {
     var isFirst = [Bool](repeating: false, count: 256)
     for letter in names.compactMap(\.utf8.first) { isFirst[Int(letter)] = true }

@@ -52,7 +52,7 @@ public final class Tracer {
     var refused: [String: String] = [:]
     let account = LossAccount()
     var snapshotter: Snapshotter?
-    /// Why there is no snapshotter, when the kernel refused its programs and only them.
+    /// Why `snapshotter` is nil, if the kernel refused only its programs.
     var snapshotRefusal: TracerError?
     private var isTakingSnapshot = false
     /// nil where the kernel's zap reaches every area of a BAR, or where scanning is not supported.
@@ -130,8 +130,8 @@ public final class Tracer {
         }
     }
 
-    /// What was lost so far: for each record type, or each program that the kernel skipped, how
-    /// many.
+    /// How many records were lost so far, for each record type and for each program that the kernel
+    /// skipped.
     public var losses: [(name: String, lost: UInt64)] { account.losses }
 
     /// Calls `onRecord` with a VS_DEVICE_INFO record for each PCI device of the host.

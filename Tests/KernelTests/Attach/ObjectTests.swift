@@ -66,7 +66,7 @@ struct ObjectTests {
         #expect(Set(HookDefinition.all.map(\.name)).count == HookDefinition.all.count)
     }
 
-    /// The layout that the BPF compiler chose is the one that Swift imports.
+    /// The BPF compiler has laid out the records as Swift imports them.
     @Test func recordsAreLaidOutAlikeOnBothSides() throws {
         let object = try OpenedObject()
         #expect(object.size(of: "vs_header") == MemoryLayout<vs_header>.size)

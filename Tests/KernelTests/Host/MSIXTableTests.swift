@@ -21,7 +21,7 @@ struct MSIXTableTests {
 
     @Test func barOffsetAndSize() {
         #expect(PCIScan.msixTable(config()) == MSIXTable(bar: 3, offset: 0x800, size: 80))
-        // Enable and function mask are no part of the size.
+        // The bits Enable and Function Mask do not belong to the size.
         #expect(PCIScan.msixTable(config(control: 0xc7ff, table: 0)) == MSIXTable(bar: 0, offset: 0, size: 0x8000))
     }
 

@@ -102,7 +102,7 @@ struct ProcessScanTests {
         #expect(!ProcessScan.mayLock("CapPrm:\t000001ffffffffff\n"))
     }
 
-    /// The test itself, whatever it runs in.
+    /// Scans the test's own process.
     @Test func aLiveProcessIsScanned() {
         var header = vs_header()
         header.tgid = UInt32(getpid())
