@@ -14,13 +14,14 @@ import Events
 ///
 ///     Tracer.takeSnapshot
 ///       Snapshotter.take                   asks about one object after the other
-///         SnapshotPrograms.ask             runs a BPF program: it emits the answers
+///         SnapshotPrograms.ask             runs a BPF program, which emits the answers
 ///           Tracer.consume                 (closure `consume`) drains the ring
 ///             RingReader.consume
 ///               Tracer.deliver             every record: answers, and events of other processes
 ///                 Snapshotter.intercept    reads the answers: adds new objects to the worklists
 ///                   MappingWalk.consume    during a walk: counts mappings, finds their targets
-///                 Tracer.forward           (closure `deliver`) hands the record on to `onRecord`
+///                     Tracer.forward       (closure `deliver`) hands the record on to `onRecord`
+///                   Tracer.forward         the same for all other records
 ///         …                                `take` goes on with the worklists
 ///
 /// What makes this safe: `intercept` only adds to the worklists and never asks a question that

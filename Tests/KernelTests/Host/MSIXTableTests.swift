@@ -3,6 +3,7 @@ import Testing
 
 @testable import Kernel
 
+/// Finding the MSI-X table in bytes of config space.
 @Suite("MSI-X tables in config space")
 struct MSIXTableTests {
     /// An endpoint with a power management capability at 0x40 and MSI-X at 0x70.

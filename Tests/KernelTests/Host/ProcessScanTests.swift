@@ -4,6 +4,7 @@ import Events
 import Glibc
 import Testing
 
+/// What command lines show of a VM, and that secrets in them are cut.
 @Suite("Process arguments")
 struct ProcessArgumentsTests {
     @Test func vmNamesAreFoundAsQEMUAndLibvirtWriteThem() {

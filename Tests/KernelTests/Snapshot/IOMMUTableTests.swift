@@ -2,6 +2,7 @@ import Testing
 
 @testable import Kernel
 
+// Translating IOVAs with page tables in a model of kernel memory.
 private typealias Run = IOMMUTable.Run
 
 /// A model of kernel memory: page-table pages by address, and how often each was read.
