@@ -23,9 +23,7 @@ COUNTED = ["-smp", "1", "-icount", "shift=0,sleep=off"]
 
 
 def compile_peers(target):
-    """Compiles the peers that the guest runs beside the tool. Our own are linked statically, because
-    the guest has no libraries.
-    """
+    """Compiles the peers that the guest runs beside the tool, linked statically."""
     target.mkdir(parents=True, exist_ok=True)
     peers = HERE / "peers"
     subprocess.run(

@@ -90,8 +90,8 @@ final class Snapshotter {
     }
 
     /// Called with each record drained from the ring while a snapshot is being taken. Keeps what
-    /// the answers reveal about objects, and hands on to `deliver` every record that leaves the
-    /// tool's kernel side: all but roots, which follow later, and repeated objects.
+    /// the answers reveal about objects, and hands all records on to `deliver`, except roots, which
+    /// follow later, and objects that were seen before.
     func intercept(_ record: UnsafeRawPointer, _ count: Int, _ deliver: (UnsafeRawPointer, Int) -> Void) {
         let type = vs_type(UInt32(record.load(as: vs_header.self).type))
         if walk.consume(record, type, deliver) { return }
