@@ -1,5 +1,5 @@
-"""One guest of the lab in which time is counted in instructions: QEMU's icount, one CPU, so that a
-loaded machine changes nothing.
+"""Runs a command in a guest of the lab whose clock counts instructions (QEMU's icount, one CPU), so
+that load on the host does not change the figures.
 """
 
 import json
@@ -18,11 +18,12 @@ import initramfs
 import kernels
 import workload
 
-COUNTED = ["-smp", "1", "-icount", "shift=0,sleep=off"]  # a nanosecond an instruction, and idle time costs none
+# One instruction takes one nanosecond; idle time passes at once.
+COUNTED = ["-smp", "1", "-icount", "shift=0,sleep=off"]
 
 
 def compile_peers(target):
-    """The programs that the guest runs beside the tool, static where they are ours."""
+    """Compiles the peers that the guest runs beside the tool, linked statically."""
     target.mkdir(parents=True, exist_ok=True)
     peers = HERE / "peers"
     subprocess.run(
@@ -79,8 +80,8 @@ def run(
     out="bench",
     devices=(),
 ):
-    """Boots the kernel with the peers in it and runs a shell command: the JSON objects that it
-    printed, one a line.
+    """Boots the kernel with the peers in its initramfs and runs a shell command. Returns the JSON
+    objects that the command printed, one on each line, and the kernel's release.
     """
     [kernel], problems = kernels.prepare_all(LAB, [series])
     directory, image, disk = (
@@ -104,9 +105,9 @@ def run(
     finally:
         image.unlink(missing_ok=True)
     if seconds is None:
-        raise SystemExit(f"the guest brought no results: {directory}.failed.log")
-    said = (directory / "out/exec.stdout").read_text(errors="replace")
-    rows = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
-    if not rows or "drive:" in said:
-        raise SystemExit(f"the guest did not measure all: {said[-2000:]}")
+        raise SystemExit(f"the guest returned no results; its console is in {directory}.failed.log")
+    output = (directory / "out/exec.stdout").read_text(errors="replace")
+    rows = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    if not rows or "drive:" in output:
+        raise SystemExit(f"the guest did not complete its measurements: {output[-2000:]}")
     return rows, kernel.release

@@ -1,5 +1,5 @@
-"""Runs commands in turn, A B B A A B …, and compares what each took: CPU, wall, memory, and the
-figures that a command prints.
+"""Runs commands in turn, A B B A A B …, and compares their CPU time, wall time, memory, and the
+figures that a command prints itself.
 """
 
 import dataclasses
@@ -12,26 +12,24 @@ import tempfile
 import time
 
 ROUNDS = 9
-YARDSTICK_SPREAD = 0.25  # of the yardstick's median: beyond it a comparison says nothing
+YARDSTICK_SPREAD = 0.25  # a yardstick that spreads wider, relative to its median, is inconclusive
 
 
 @dataclasses.dataclass
 class Command:
-    """A program to time, its output to /dev/null. One that `prints` gives figures of its own, as a
+    """A program to time. Its output goes to /dev/null, unless it `prints` figures of its own, as a
     JSON object on its last line.
     """
 
     name: str
     argv: list
     prints: bool = False
-    stdin: str = None  # a file
+    stdin: str = None  # path of a file
 
 
 @dataclasses.dataclass
 class Goal:
-    """`ratio` of two rounds' figures, against a bound: ("<=", 1.10) or (">=", 200); stretch is
-    told, not judged.
-    """
+    """A bound, ("<=", 1.10) or (">=", 200), for a number or for the ratio of two rounds' figures."""
 
     id: str
     what: str
@@ -40,8 +38,8 @@ class Goal:
 
 
 def run(command):
-    """One run: seconds of CPU (user and system, of the process and its children) and wall, peak
-    resident bytes, and what it printed.
+    """Runs a command once. Returns seconds of CPU (user and system, of the process and its children)
+    and of wall time, the peak of resident bytes, and the figures that it printed.
     """
     with tempfile.TemporaryFile() if command.prints else open(os.devnull, "wb") as output:
         stdin = open(command.stdin, "rb") if command.stdin else subprocess.DEVNULL
@@ -56,7 +54,7 @@ def run(command):
         if command.stdin:
             stdin.close()
         figures = {"cpu": usage.ru_utime + usage.ru_stime, "wall": wall, "rss": usage.ru_maxrss * 1024}
-        if process.returncode not in (0, 1):  # 1: findings, or a grep-like "none"
+        if process.returncode not in (0, 1):  # 1: findings
             raise SystemExit(
                 f"{command.name} ended with {process.returncode}: {errors.decode(errors='replace')[-2000:]}"
             )
@@ -67,15 +65,15 @@ def run(command):
         return figures
 
 
-def interleave(commands, rounds=ROUNDS, say=print):
-    """Figures by command name, one dict a round. Every second round goes backwards, so that none
-    always runs in another's wake.
+def interleave(commands, rounds=ROUNDS, report=print):
+    """Returns the figures by command name, one dict for each round. Every second round runs
+    backwards, so that a command does not always follow the same other command.
     """
     taken = {command.name: [] for command in commands}
     for number in range(rounds):
         for command in commands if number % 2 == 0 else reversed(commands):
             taken[command.name].append(run(command))
-        say(
+        report(
             f"  round {number + 1} of {rounds}: "
             + ", ".join(f"{name} {rows[-1]['cpu']:.2f} s" for name, rows in taken.items())
         )
@@ -87,8 +85,8 @@ def summary(values):
 
 
 def compare(goal, mine, peer):
-    """A result: the ratio mine / peer round by round, and what it says of the goal. `mine` and
-    `peer` are lists of numbers, one a round.
+    """A result: the ratio mine / peer, round by round, and the verdict on the goal. `mine` and
+    `peer` are lists of numbers, one for each round.
     """
     yardstick = summary(peer)
     spread = (yardstick["max"] - yardstick["min"]) / yardstick["median"] if yardstick["median"] else 0
@@ -108,7 +106,7 @@ def compare(goal, mine, peer):
 
 
 def count(goal, value):
-    """A result that does not depend on the machine: one number against its bound."""
+    """A result that does not depend on the machine: one number, compared with its bound."""
     sign, bound = goal.bound
     met = value <= bound if sign == "<=" else value >= bound
     return {**dataclasses.asdict(goal), "value": value, "verdict": "met" if met else "missed"}
@@ -119,7 +117,7 @@ def column(rows, key):
 
 
 def machine():
-    """What the figures were taken on, for the table's head."""
+    """The machine on which the figures were measured, for the head of a table."""
     model = next(
         (line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "unknown"
     )

@@ -1,5 +1,5 @@
-"""What suites run and read: the tool, the programs beside it, Python with the peers' packages, and
-the inputs, made once under .lab/bench.
+"""Builds what the suites run and read: the tool, the programs beside it, Python with the peers'
+packages, and the inputs under .lab/bench.
 """
 
 import json
@@ -14,7 +14,7 @@ INPUTS = ROOT / ".lab/bench"
 
 
 def built(product):
-    """Built like the tool, so that both are of the same objects."""
+    """Builds a product with the tool's own flags, so that both consist of the same objects."""
     subprocess.run(
         ["swift", "build", "-c", "release", "-Xswiftc", "-static-executable", "--product", product],
         cwd=ROOT,
@@ -26,7 +26,7 @@ def built(product):
 
 
 def python():
-    """An interpreter that has the packages of peers/requirements.txt, in an environment of its own."""
+    """The interpreter of a virtual environment with the packages of peers/requirements.txt."""
     folder = INPUTS / "venv"
     wanted = BENCH / "peers/requirements.txt"
     mark = folder / "requirements.txt"
@@ -44,13 +44,13 @@ def output(*command):
 
 
 def figures(*command):
-    """What a program of ours printed: the JSON object of its last line."""
+    """The figures that a program of ours printed, as a JSON object on its last line."""
     return json.loads(output(*command).strip().splitlines()[-1])
 
 
 def recording(workbench, shape, events, live):
-    """A recording of that many events, and what `generate` says of it. Made anew each time: it
-    takes less than a second a million.
+    """Makes a recording of that many events; returns its path and the figures of `generate`. It is
+    made anew each time, which takes less than a second for a million events.
     """
     INPUTS.mkdir(parents=True, exist_ok=True)
     path = INPUTS / f"{shape}-{events}.vs"

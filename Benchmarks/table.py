@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md, from the results that are kept."""
+"""Makes the tables of docs/performance.md from the stored results."""
 
 import json
 
@@ -49,8 +49,8 @@ def markdown(kept):
 
 
 def write(folder, page):
-    """Replaces what stands between `<!-- results: SUITE -->` and `<!-- end -->`, for each suite
-    that was run.
+    """Replaces the text between `<!-- results: SUITE -->` and `<!-- end -->` for each suite that has
+    results.
     """
     body = page.read_text()
     for path in sorted((folder / "results").glob("*.json")):

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Which memory lies at an address of the current process, where that is shared: the file that keeps
- * it and the place in it. All shared memory has a file, if only one of shmem's own (memfd,
- * MAP_SHARED | MAP_ANONYMOUS). Private memory has no name that another process could know.
+ * Finds the file, and the offset in it, that back shared memory at an address of the current
+ * process. All shared memory has a file: for memfd and MAP_SHARED | MAP_ANONYMOUS it is an internal
+ * one of shmem's. Private memory has nothing by which two processes' mappings could be matched.
  */
 #pragma once
 #include "emit.h"
 
-#define VM_SHARED 8
-#define TREE_DEPTH 40 /* of 65,530 areas, at most 32 */
-/* "dev/zero" and "memfd:", as little-endian words: what shmem calls its own */
+#define VM_SHARED 8   /* include/linux/mm.h */
+#define TREE_DEPTH 40 /* a tree of 65,530 areas (the default limit) has at most 32 levels */
+/* "dev/zero" and "memfd:" as little-endian words: the names of shmem's internal files */
 #define NAME_ANONYMOUS 0x6f72657a2f766564ULL
 #define NAME_MEMFD 0x00003a64666d656dULL
 #define NAME_MEMFD_PREFIX 0x0000ffffffffffffULL
 
 struct backing {
-	uint64_t vaddr; /* asked for */
+	uint64_t vaddr; /* set by the caller; the rest is the answer */
 	uint64_t inode;
 	uint64_t offset;
 	uint32_t device;
@@ -51,7 +51,8 @@ static long area_found(struct task_struct *task, struct vm_area_struct *vma,
 		       struct backing *backing)
 {
 	/*
-	 * A plain load settles the ordinary case, private memory: the verifier knows the type here.
+	 * Private memory, the common case, costs one direct load: the verifier knows the type of
+	 * `vma` here.
 	 */
 	if (bpf_core_field_exists(vma->vm_flags) && vma->vm_flags & VM_SHARED)
 		read_backing(vma, backing);
@@ -59,8 +60,8 @@ static long area_found(struct task_struct *task, struct vm_area_struct *vma,
 }
 
 /*
- * Before bpf_find_vma (5.17): down the process's tree of areas, unlocked. The calling thread has
- * just mapped this memory.
+ * For kernels before bpf_find_vma (5.17): descends the process's tree of areas without its lock.
+ * The area was there a moment ago, because the kernel has just pinned its pages for this thread.
  */
 static __always_inline void find_backing_in_tree(struct backing *backing)
 {

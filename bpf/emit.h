@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The only user of the ring: reserve, fill, submit, count. A record that finds no room is counted
- * as dropped, so that for each type attempted = delivered + dropped, exactly; a failure before the
- * reservation counts the same way, and so does a program that did not run (hook.h for kretprobes;
- * the kernel counts the others itself, in bpf_prog_info.recursion_misses).
+ * Emits records: reserves room in the ring, fills the header, submits, and counts. Nothing else
+ * writes to the ring, so that for each record type attempted = delivered + dropped, exactly. A
+ * record is counted as dropped when the ring has no room for it, when a step before the reservation
+ * fails, and when a program did not run (kretprobes: hook.h; for all other programs the kernel
+ * counts, in bpf_prog_info.recursion_misses).
  */
 #pragma once
 #include "maps.h"
@@ -31,15 +32,16 @@ static __always_inline void count_failure(uint32_t type)
 	count_drop(count_attempt(type));
 }
 
-/* The records that a storm is made of. */
+/* Types that come in storms: one or more for each map and unmap request. */
 static __always_inline bool is_frequent(uint32_t type)
 {
 	return type >= VS_MAP && type <= VS_UNMAP;
 }
 
 /*
- * When the thread group's leader began. With bpf_get_current_task_btf (5.11) these are plain loads,
- * but for each the verifier searches the kernel's whole BTF by name: only where it pays.
+ * Start time of the current thread group's leader. bpf_get_current_task_btf (5.11) allows direct
+ * loads instead of helper calls, but makes the verifier search the kernel's whole BTF by name for
+ * each: so only frequent records use it.
  */
 static __always_inline uint64_t leader_start(uint32_t type)
 {
@@ -67,7 +69,10 @@ static __always_inline void fill_actor(struct vs_header *h, uint32_t type)
 	bpf_get_current_comm(h->comm, sizeof(h->comm));
 }
 
-/* `actor`: whose doing it is when it is not the current thread's. */
+/*
+ * `actor` is the header of the thread or process that the record is about; NULL for the current
+ * thread.
+ */
 static __always_inline void *reserve(uint32_t type, uint32_t size, const struct vs_header *actor)
 {
 	struct vs_counter *counter = count_attempt(type);
@@ -82,7 +87,7 @@ static __always_inline void *reserve(uint32_t type, uint32_t size, const struct 
 		count_drop(counter);
 		return 0;
 	}
-	/* Ring memory is not zeroed, and what is not written would leak what was there. */
+	/* Ring memory is not zeroed: bytes left unwritten would hold parts of old records. */
 	__builtin_memset(h, 0, size);
 	if (actor)
 		*h = *actor;
@@ -97,8 +102,8 @@ static __always_inline void *reserve(uint32_t type, uint32_t size, const struct 
 static __always_inline void submit(void *record, uint32_t size)
 {
 	/*
-	 * Wake only as the fill level crosses the mark: a wake-up costs the traced thread more than
-	 * the record does.
+	 * Wake the consumer only as the fill level crosses the mark: a wake-up costs the traced
+	 * thread more than the record itself.
 	 */
 	uint64_t waiting = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
 	uint64_t room = size + BPF_RINGBUF_HDR_SZ;
@@ -109,14 +114,15 @@ static __always_inline void submit(void *record, uint32_t size)
 }
 
 /*
- * EMIT(TYPE, struct, name) { name->field = …; }: the block runs when there is room, and the record
- * is submitted after it.
+ * EMIT(TYPE, struct, name) { name->field = …; } runs the block if the ring has room for the record,
+ * and then submits the record. The block must not be left by break, goto or return.
  */
 #define EMIT(type, kind, name) EMIT_FOR(type, kind, name, 0)
 #define EMIT_FOR(type, kind, name, actor)                                                          \
 	for (struct kind *name = reserve(type, sizeof(struct kind), actor); name;                  \
 	     submit(name, sizeof(struct kind)), name = 0)
 
+/* The current process uses VFIO: its exit and its execve are recorded (hooks/process.h). */
 static __always_inline void mark_owner(void)
 {
 	uint32_t tgid = bpf_get_current_pid_tgid() >> 32;
@@ -132,7 +138,7 @@ static __always_inline bool is_owner(void)
 	return bpf_map_lookup_elem(&owners, &tgid) != 0;
 }
 
-/* What is remembered of this thread: the mapping it makes, the config write it is in. */
+/* The current thread's state, created if `create`; NULL when there is none or no room for it. */
 static __always_inline struct map_state *map_state(bool create, bool probed)
 {
 	struct map_state empty = {};

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * One body, two ways of attaching. A body takes the function's arguments as an array, its return
- * value, and `probed`: a constant that is true for kprobes. User space loads either the
- * fentry/fexit program of a hook or its kprobe and kretprobe, never both; the name of a program
- * says which: fexit_FN, entry_FN (kprobe of a pair), return_FN (kretprobe), fentry_FN, probe_FN
- * (kprobe alone).
+ * Makes programs from hook bodies: one body, two ways of attaching it. A body takes the function's
+ * arguments as an array, its return value, and `probed`, a compile-time constant that is true for
+ * kprobes. User space loads either the fentry or fexit program of a hook or its kprobe and
+ * kretprobe, never both. The name of a program shows how it attaches: fentry_FN, fexit_FN, probe_FN
+ * (a kprobe alone), entry_FN and return_FN (a kprobe with its kretprobe).
  */
 #pragma once
 #include "emit.h"
 
+/* Identifies a hook with a kretprobe in the map of saved arguments. */
 enum hook_id {
 	HOOK_CONTAINER_OPEN = 1,
 	HOOK_IOMMU_OPEN,
@@ -47,8 +48,8 @@ static __always_inline void probe_args(struct pt_regs *regs, uint64_t *arg)
 
 #define MAX_DEPTH 3
 /*
- * Unbinding a device unbinds those that depend on it, within. No other function with a kretprobe
- * calls itself.
+ * Unbinding a device first unbinds the devices that depend on it, by a nested call of the same
+ * function. No other function with a kretprobe calls itself.
  */
 #define NESTS(hook) ((hook) == HOOK_UNBIND)
 
@@ -59,9 +60,11 @@ static __always_inline struct vs_saved_key saved_key(uint32_t hook)
 }
 
 /*
- * The kernel says nowhere that a kretprobe found no free slot, or that one was skipped because its
- * CPU ran a BPF program. But then the arguments stay: a thread that enters again without having
- * left was not seen leaving. A live outer call is higher up the stack.
+ * Saves the arguments for the kretprobe, and counts a return that was missed. The kernel reports
+ * nowhere that a kretprobe found no free slot, or was skipped because its CPU was running a BPF
+ * program. But the saved arguments then stay behind: if a thread enters a function whose arguments
+ * are still saved, its last return was missed. Where calls nest, an outer call that is still live
+ * has a higher stack pointer.
  */
 static __always_inline void save_args(struct pt_regs *regs, uint32_t hook, uint32_t type)
 {
@@ -80,13 +83,13 @@ static __always_inline void save_args(struct pt_regs *regs, uint32_t hook, uint3
 		}
 	}
 	probe_args(regs, args.arg);
-	/* No room: the return will miss it, and count it. */
+	/* If the map is full, the return finds nothing and counts the loss. */
 	bpf_map_update_elem(&saved, &key, &args, BPF_ANY);
 }
 
 /*
- * Takes back what the entry saved. There is nothing only if the entry was not seen: returns are
- * attached after entries, and detached before.
+ * Moves what the entry saved to `args`. It finds nothing only if the entry's program did not run,
+ * which counts as a loss: returns are attached after entries and detached before them.
  */
 static __always_inline bool restore_args(struct pt_regs *regs, uint32_t hook, uint32_t type,
 					 struct vs_saved_args *args)
@@ -97,7 +100,9 @@ static __always_inline bool restore_args(struct pt_regs *regs, uint32_t hook, ui
 	for (int depth = 0; depth < (NESTS(hook) ? MAX_DEPTH : 1); depth++) {
 		key.depth = depth;
 		found = bpf_map_lookup_elem(&saved, &key);
-		/* The return has taken its address off the stack. */
+		/*
+		 * On x86, the return has popped the return address: SP is 8 higher than at entry.
+		 */
 		if (!found || (NESTS(hook) && found->stack + 8 != PT_REGS_SP(regs)))
 			continue;
 		*args = *found;
@@ -133,7 +138,7 @@ static __always_inline bool restore_args(struct pt_regs *regs, uint32_t hook, ui
 	SEC("fexit/" #fn) int fexit_##fn(uint64_t *ctx)                                            \
 	{                                                                                          \
 		uint64_t ret = 0;                                                                  \
-		/* Not ctx[n]: how many arguments there are differs between kernels. */            \
+		/* Not ctx[n]: the number of arguments differs between kernels. */                 \
 		bpf_get_func_ret(ctx, &ret);                                                       \
 		body(ctx, ret, false);                                                             \
 		return 0;                                                                          \

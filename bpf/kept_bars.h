@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Areas of BARs that a process keeps where the kernel's zap does not reach them.
+ * Finds areas of BARs that a process keeps because the kernel's zap does not reach them.
  *
- * Up to 6.9 vfio-pci takes a BAR away from CPUs by way of a list: the fault that fills an area puts
- * it there (vfio_pci_mmap_fault). A copy of an area, by fork or mremap, is filled without a fault:
- * vm_ops->open zaps it, but where that comes before the page table is copied (since "fork: defer
- * linking file vma until vma is fully initialized", which stable kernels have as well), the copy
- * has its pages all the same and is not on the list. /proc/PID/pagemap tells nothing of it, because
- * it leaves VM_PFNMAP areas out: so the page table itself is looked at.
+ * Up to 6.9, vfio-pci revokes CPU access to BARs through a list of areas, and an area is put on the
+ * list by the page fault that fills it (vfio_pci_mmap_fault). A copy made by fork or mremap is
+ * filled without a fault. vm_ops->open zaps the copy; but since "fork: defer linking file vma until
+ * vma is fully initialized" (also in stable kernels) it runs before the page table is copied. The
+ * copy then has its pages and is not on the list. /proc/PID/pagemap does not show such pages, as it
+ * skips VM_PFNMAP areas, so this program reads the page table itself.
  */
 #pragma once
 #include "snapshot_roots.h"
 
-/* How far the list is followed. A longer one says nothing of an area that was not met by then. */
+/*
+ * Entries of the list that are followed. If it is longer, an area not met by then is not reported.
+ */
 #define MAX_LISTED_AREAS 4096
 
 /*
- * Where the kernel maps physical address 0, and how many levels a process's page table has: 0 when
- * that is not known. x86-64.
+ * Where the kernel maps physical address 0, and how many levels a process's page table has; 0 when
+ * unknown. x86-64 only, as are the bits below.
  */
 const volatile uint64_t direct_map;
 const volatile int32_t page_table_levels;
@@ -27,8 +29,7 @@ const volatile int32_t page_table_levels;
 #define ENTRY_ADDRESS 0x000ffffffffff000ULL
 
 /*
- * The physical address that a CPU reaches at the beginning of an area; 0 when its page table has
- * nothing there.
+ * The physical address to which the page table of `mm` maps `vaddr`; 0 when it maps nothing there.
  */
 static __always_inline uint64_t page_in_table(struct mm_struct *mm, uint64_t vaddr)
 {
@@ -58,7 +59,7 @@ struct list_search {
 	struct vm_area_struct *wanted;
 	struct list_head *head;
 	struct list_head *at;
-	bool ended; /* all of it was seen: `wanted` is not there */
+	bool ended; /* the whole list was seen: `wanted` is not on it */
 };
 
 static long search_on(uint32_t index, void *data)
@@ -67,7 +68,7 @@ static long search_on(uint32_t index, void *data)
 	struct list_head *at = search->at;
 	struct vfio_pci_mmap_vma *entry;
 
-	/* Torn: the list changed under the search, which nothing locks. */
+	/* NULL: the list, which is not locked, changed under the search. */
 	if (!at)
 		return 1;
 	if (at == search->head) {
@@ -93,9 +94,10 @@ static __always_inline bool zap_misses(struct vfio_pci_core_device *vdev,
 }
 
 /*
- * Run by user space, twice, because one look can meet an area half way: a zap takes it off the list
- * before it takes its pages away, and a fault fills it before it puts it there. The iterator holds
- * the mm's lock for reading, as those do.
+ * User space runs this twice (Sources/Kernel/KeptBars), because one scan can meet an area in an
+ * intermediate state: a zap takes the area off the list before it removes its pages, and a fault
+ * fills the area before it puts it on the list. Both hold the mm's lock for reading, as does the
+ * iterator, so the lock does not exclude them.
  */
 SEC("iter/task_vma") int find_kept_bars(struct bpf_iter__task_vma *ctx)
 {
@@ -114,7 +116,8 @@ SEC("iter/task_vma") int find_kept_bars(struct bpf_iter__task_vma *ctx)
 		return 0;
 	device = device_of_file(file);
 	/*
-	 * As vfio_pci_core_mmap leaves it: another driver's own mmap may keep something else there.
+	 * vfio_pci_core_mmap stores the device there; a driver with an mmap of its own may store
+	 * something else.
 	 */
 	if (!device || READ(vma, vm_private_data) != device)
 		return 0;
@@ -128,7 +131,7 @@ SEC("iter/task_vma") int find_kept_bars(struct bpf_iter__task_vma *ctx)
 		return 0;
 	EMIT (VS_KEPT_BAR, vs_kept_bar, r) {
 		fill_holder(&r->h, task);
-		r->h.tid = 0; /* none of its threads does anything just now */
+		r->h.tid = 0; /* no thread of the process acts here */
 		r->pci = pci_address(pdev);
 		r->phys = phys;
 		r->size = READ(vma, vm_end) - vaddr;
@@ -137,7 +140,7 @@ SEC("iter/task_vma") int find_kept_bars(struct bpf_iter__task_vma *ctx)
 	return 0;
 }
 
-/* vm_ops->open of an area: a fork, an mremap or a split is under way. */
+/* vm_ops->open of an area, called during a fork, an mremap or a split: a reason to scan. */
 SEC("fentry/vfio_pci_mmap_open") int fentry_vfio_pci_mmap_open(uint64_t *ctx)
 {
 	struct vm_area_struct *vma = (void *)ctx[0];

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The few kernel structs that the hooks read, cut down to the fields they read. CO-RE finds each
- * field in the running kernel's BTF, so neither order nor padding matters here. vfio's own structs
- * are in the BTF of its modules, which Linux 5.10 does not have: READ_VFIO takes the byte offset
- * that 5.10 needs instead.
+ * The kernel structs that the hooks read, reduced to the fields they read. CO-RE finds each field
+ * in the running kernel's BTF, so neither order nor padding matters here. vfio's own structs are in
+ * the BTF of its modules, which Linux 5.10 does not have: there, READ_VFIO uses a byte offset
+ * instead (offsets_5_10.h). A version and commit beside a field say since when, or until when, the
+ * kernel has it.
  */
 #pragma once
 #include "kernel_ints.h"
@@ -53,7 +54,7 @@ struct inode {
 	void *i_private;
 };
 
-/* What a file of sysfs stands for: of a directory, `priv` is the kobject. */
+/* A file or directory of sysfs; a directory's `priv` is its kobject. */
 struct kernfs_node {
 	void *priv;
 };
@@ -109,7 +110,7 @@ struct bpf_iter__task_vma {
 	struct vm_area_struct *vma;
 };
 
-/* vm_start moved into an anonymous union in 6.x; CO-RE looks through it. */
+/* vm_start moved into an anonymous union in 6.x, which CO-RE sees through. */
 struct vm_area_struct {
 	unsigned long vm_start;
 	unsigned long vm_end;
@@ -163,9 +164,7 @@ struct pci_bus {
 	unsigned char number;
 };
 
-/*
- * Where CONFIG_PCI_DOMAINS_GENERIC keeps the domain (arm64 and others; x86 has it in pci_sysdata).
- */
+/* CONFIG_PCI_DOMAINS_GENERIC (arm64 and others) keeps the domain here, x86 in pci_sysdata. */
 struct pci_bus___generic_domains {
 	int domain_nr;
 };
@@ -186,6 +185,10 @@ struct module {
 	char name[56];
 };
 
+/* vfio_dma.prot, include/linux/iommu.h; VFIO_DMA_MAP_FLAG_READ and _WRITE have the same values */
+#define IOMMU_READ 1
+#define IOMMU_WRITE 2
+
 /* drivers/vfio/vfio_iommu_type1.c */
 struct vfio_dma {
 	uint64_t iova;
@@ -194,7 +197,7 @@ struct vfio_dma {
 	int prot;
 	bool has_rsvd; /* 6.18 */
 	struct task_struct *task;
-	/* 6.2 and its stable relatives, 5.10 among them: 18e292705ba2 */
+	/* 6.2 and stable kernels from 5.10 on, 18e292705ba2 */
 	struct mm_struct *mm;
 };
 
@@ -219,7 +222,9 @@ struct vfio_iommu_driver {
 	struct vfio_iommu_driver_ops *ops;
 };
 
-/* drivers/iommu/intel: one of each format */
+/*
+ * drivers/iommu/intel: dmar_domain; pt_iommu_vtdss with the generic page tables of 7.x (iommu_pt)
+ */
 struct iommu_domain {
 	void *ops;
 };
@@ -261,11 +266,11 @@ struct vfio_device {
 	struct vfio_group *group;
 	unsigned int open_count; /* 5.15, 2fd585f4ed9d */
 	struct list_head group_next;
-	/* 6.10, b7c5e64fecfa: BAR mappings then keep the region offset in vm_pgoff */
+	/* 6.10, b7c5e64fecfa: from then on, a BAR mapping's vm_pgoff is an offset in the region */
 	void *inode;
 };
 
-/* 6.6, b1a3b5c61da4: what file->private_data points to; before, it was the vfio_device */
+/* 6.6, b1a3b5c61da4: file->private_data points to it; before, it pointed to the vfio_device */
 struct vfio_device_file {
 	struct vfio_device *device;
 	uint8_t access_granted;
@@ -275,7 +280,7 @@ struct vfio_pci_core_device {
 	struct pci_dev *pdev;
 	uint8_t *vconfig;
 	struct list_head dmabufs; /* 6.19 */
-	/* until 6.10, aac6db75a9fc: areas of its BARs that a zap goes through */
+	/* until 6.10, aac6db75a9fc: the areas of its BARs that a zap visits */
 	struct list_head vma_list;
 };
 
@@ -305,11 +310,11 @@ struct dma_buf {
 #pragma clang attribute pop
 
 /*
- * Reads one field of a vfio struct. `probed` is a compile-time constant: true in programs for
- * kernels without module BTF. The branch not taken leaves no CO-RE relocation behind, so a missing
- * type cannot fail the load of the other. LOAD_VFIO is for pointers whose type the verifier knows,
- * an argument of the function that fentry or fexit is on: a plain load where READ_VFIO calls a
- * helper.
+ * LOAD_VFIO and READ_VFIO read one field of a vfio struct. `probed` is a compile-time constant that
+ * is true in programs for kernels without module BTF; the branch not taken leaves no CO-RE
+ * relocation behind, so a type that is missing there cannot fail the load. LOAD_VFIO compiles to a
+ * direct load instead of a helper call; it needs a pointer whose type the verifier knows, that is,
+ * an argument of the function to which fentry or fexit attaches.
  */
 #define LOAD_VFIO(probed, ptr, field, offset)                                                      \
 	({                                                                                         \

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Every map, and the settings that user space writes before the load. */
+/*
+ * Maps, and the settings that user space writes into read-only data before it loads the object.
+ * (snapshot*.h and kept_bars.h have a few of their own.)
+ */
 #pragma once
 #include "kernel_types.h"
 #include "records.h"
@@ -12,16 +15,16 @@ struct window {
 	uint64_t last;
 };
 
-/* Physical ranges of the host bridges: device memory lies in them, RAM never does. */
+/* Physical ranges that the host bridges decode: device memory lies in them, RAM never does. */
 const volatile struct window pci_windows[MAX_WINDOWS];
 const volatile uint32_t pci_window_count;
 const volatile uint32_t page_shift = 12;
 /*
- * Bytes waiting in the ring at which the consumer is woken; below it a timer in user space collects
- * them.
+ * The consumer is woken when this many bytes wait in the ring. Below that, a timer in user space
+ * collects them.
  */
 const volatile uint64_t wakeup_bytes = 1 << 20;
-/* Loss on purpose, for tests: one record in this many is dropped and counted; 0 is never. */
+/* For tests: one record in this many is dropped on purpose and counted; 0 for none. */
 const volatile uint32_t inject_loss;
 
 struct {
@@ -37,7 +40,8 @@ struct {
 } counters SEC(".maps");
 
 /*
- * The mapping that a thread is making: filled page run by page run, emptied when the ioctl returns.
+ * What a thread is doing: the mapping that it is making (filled run by run as pages are pinned,
+ * reset when the ioctl returns), its unmap request, and whether it is within a config write.
  */
 struct map_state {
 	uint64_t dma;
@@ -55,11 +59,11 @@ struct map_state {
 	uint16_t prot;
 	uint16_t flags;
 	uint32_t in_config_write; /* this thread is within vfio_basic_config_write */
-	/* what the unmap request under way asks for: the kernel writes over the user's own */
+	/* size of the unmap request under way: the kernel overwrites it in the caller's struct */
 	uint64_t unmap_size;
 };
 
-/* Linux 5.11 and later: no hash, and it dies with its thread. */
+/* Linux 5.11 and later: task storage needs no hash look-up, and is freed with its thread. */
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -67,7 +71,7 @@ struct {
 	__type(value, struct map_state);
 } map_states SEC(".maps");
 
-/* Linux 5.10: by thread id, the longest unused one giving way. */
+/* Linux 5.10: by thread id; the least recently used entry is evicted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
@@ -75,7 +79,7 @@ struct {
 	__type(value, struct map_state);
 } map_states_5_10 SEC(".maps");
 
-/* Processes that have used VFIO: whose end is worth a record. */
+/* Processes that have used VFIO, by thread group: their execve and exit are recorded. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
@@ -83,7 +87,7 @@ struct {
 	__type(value, uint64_t);
 } owners SEC(".maps");
 
-/* The followed command's processes, by thread group. */
+/* Processes of the followed command, by thread group (hooks/process.h). */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
@@ -92,8 +96,8 @@ struct {
 } tree SEC(".maps");
 
 /*
- * Devices put under an IOMMU domain, counted from before VFIO is loaded: whether anything was
- * missed until its hooks are attached.
+ * How many devices were attached to an IOMMU domain while VFIO's modules had not been hooked yet:
+ * if any, VFIO may have been used unobserved.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -102,6 +106,7 @@ struct {
 	__type(value, uint64_t);
 } domain_attaches SEC(".maps");
 
+/* Arguments on their way from a kprobe to its kretprobe (hook.h). */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Offsets in Linux 5.10 (x86-64, as Debian builds it), where no BTF describes the modules' structs.
+ * Byte offsets of vfio's fields in Linux 5.10 (x86-64, as Debian builds it), which has no BTF of
+ * modules.
  */
 #pragma once
 enum offsets_5_10 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What a PCI device is, read from its struct pci_dev. */
+/* Reads a PCI device's address, group and BARs from its struct pci_dev. */
 #pragma once
 #include "emit.h"
+#include <linux/pci_regs.h>
 
 static __always_inline uint64_t pci_address(struct pci_dev *pdev)
 {
@@ -20,7 +21,7 @@ static __always_inline uint64_t pci_address(struct pci_dev *pdev)
 	return domain << 16 | (uint64_t)READ(bus, number) << 8 | (READ(pdev, devfn) & 0xff);
 }
 
-/* The pci_dev around a struct device, or NULL when the device is not on the PCI bus. */
+/* The pci_dev that contains a struct device, or NULL when the device is not on the PCI bus. */
 static __always_inline struct pci_dev *pci_of_device(struct device *dev)
 {
 	struct bus_type *bus = READ(dev, bus);
@@ -34,17 +35,18 @@ static __always_inline struct pci_dev *pci_of_device(struct device *dev)
 	return (struct pci_dev *)((char *)dev - bpf_core_field_offset(struct pci_dev, dev));
 }
 
-#define PCI_COMMAND_MEMORY 2
+#define IORESOURCE_MEM 0x200 /* include/linux/ioport.h */
 
 /*
- * A virtual function has no memory enable of its own: that is its physical function's, in the
- * SR-IOV capability.
+ * Whether COMMAND's memory bit is meaningful. A virtual function has none of its own: its memory is
+ * enabled in the SR-IOV capability of its physical function.
  */
 static __always_inline bool has_memory_enable(struct pci_dev *pdev)
 {
 	return !BPF_CORE_READ_BITFIELD_PROBED(pdev, no_command_memory);
 }
 
+/* 0xffffffff when there is no group. */
 static __always_inline uint32_t group_number(struct iommu_group *group)
 {
 	return group ? READ(group, id) : 0xffffffff;
@@ -55,8 +57,8 @@ static __always_inline void fill_bars(struct vs_driver *record, struct pci_dev *
 #pragma unroll
 	for (int i = 0; i < VS_BARS; i++) {
 		/*
-		 * Not &pdev->resource[i]: CO-RE relocates no index, and the kernel's struct is
-		 * larger than ours.
+		 * Not &pdev->resource[i]: CO-RE does not relocate an index, and the kernel's
+		 * struct resource is larger than the one declared here.
 		 */
 		struct resource *resource =
 			(void *)&pdev->resource[0] + i * bpf_core_type_size(struct resource);
@@ -64,7 +66,7 @@ static __always_inline void fill_bars(struct vs_driver *record, struct pci_dev *
 		uint64_t end = READ(resource, end);
 		unsigned long flags = READ(resource, flags);
 
-		if (!(flags & 0x200) /* IORESOURCE_MEM */ || !start || end <= start)
+		if (!(flags & IORESOURCE_MEM) || !start || end <= start)
 			continue;
 		record->bars[i].address = start;
 		record->bars[i].size = end - start + 1;

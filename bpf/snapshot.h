@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The present state, without prior tracing. Two iterators find the roots: files of VFIO that a task
- * holds, and BAR mappings. From there user space asks one object at a time, by running
- * `snapshot_step` (BPF_PROG_TEST_RUN of a raw tracepoint, 5.10 and later) with a question and a
- * pointer: so no program needs a loop that the verifier of 5.10 cannot follow, and a walk of 65,535
- * mappings goes in steps. Answers go through the ring like any record, which orders them among the
- * events.
+ * Answers a snapshot's questions about one object: its neighbours, and marks in the stream. Two
+ * iterators find the roots (snapshot_roots.h): files of VFIO that a task holds, and mappings of
+ * BARs. From there, user space asks about one object after the other by running a step program with
+ * a question and a pointer (BPF_PROG_TEST_RUN of a raw tracepoint, 5.10 and later). So no program
+ * needs a loop that the verifier of 5.10 cannot follow, and a walk over 65,535 mappings is divided
+ * into steps. Answers go through the ring like all records, which orders them among the events.
  */
 #pragma once
 #include "snapshot_roots.h"
 #include "snapshot_walk.h"
 
 /*
- * Groups of a container, devices of a group, at most: on 5.10, and on later kernels, which have
- * bpf_loop.
+ * How many groups of a container, or devices of a group, are followed: on 5.10, and on later
+ * kernels, which have bpf_loop.
  */
 #define BOUNDED_LIST 64
 #define MAX_LIST 4096
@@ -77,10 +77,10 @@ static __always_inline void emit_snap_group(struct vfio_group *group, bool probe
 }
 
 /*
- * Each tells one entry and gives the next. Those for 5.10 are global, that is not static: the
- * verifier looks at them once, and not at each round of the loop that calls them.
+ * Each of these emits one entry of a list and returns the next. The ones for 5.10 are global (not
+ * static), so that the verifier checks them once and not in each round of the loop that calls them.
  */
-static __always_inline struct list_head *tell_device(struct list_head *entry, bool probed)
+static __always_inline struct list_head *emit_device_entry(struct list_head *entry, bool probed)
 {
 	emit_snap_device((void *)entry -
 				 (probed ? OFF_DEVICE_GROUP_NEXT
@@ -89,18 +89,18 @@ static __always_inline struct list_head *tell_device(struct list_head *entry, bo
 	return READ(entry, next);
 }
 
-__noinline uint64_t tell_device_probed(uint64_t entry)
+__noinline uint64_t emit_device_entry_probed(uint64_t entry)
 {
-	return (uint64_t)tell_device((void *)entry, true);
+	return (uint64_t)emit_device_entry((void *)entry, true);
 }
 
-static long tell_next_device(uint32_t index, void *data)
+static long emit_next_device(uint32_t index, void *data)
 {
 	struct list_walk *walk = data;
 
 	if (!walk->at || walk->at == walk->head)
 		return 1;
-	walk->at = tell_device(walk->at, false);
+	walk->at = emit_device_entry(walk->at, false);
 	return 0;
 }
 
@@ -114,13 +114,13 @@ static __always_inline void step_group(struct vfio_group *group, bool probed)
 	emit_snap_group(group, probed);
 	if (probed) {
 		for (int i = 0; i < BOUNDED_LIST && walk.at && walk.at != head; i++)
-			walk.at = (void *)tell_device_probed((uint64_t)walk.at);
+			walk.at = (void *)emit_device_entry_probed((uint64_t)walk.at);
 	} else {
-		bpf_loop(MAX_LIST, tell_next_device, &walk, 0);
+		bpf_loop(MAX_LIST, emit_next_device, &walk, 0);
 	}
 }
 
-static __always_inline struct list_head *tell_group(struct list_head *entry, bool probed)
+static __always_inline struct list_head *emit_group_entry(struct list_head *entry, bool probed)
 {
 	emit_snap_group((void *)entry -
 				(probed ? OFF_GROUP_CONTAINER_NEXT
@@ -129,18 +129,18 @@ static __always_inline struct list_head *tell_group(struct list_head *entry, boo
 	return READ(entry, next);
 }
 
-__noinline uint64_t tell_group_probed(uint64_t entry)
+__noinline uint64_t emit_group_entry_probed(uint64_t entry)
 {
-	return (uint64_t)tell_group((void *)entry, true);
+	return (uint64_t)emit_group_entry((void *)entry, true);
 }
 
-static long tell_next_group(uint32_t index, void *data)
+static long emit_next_group(uint32_t index, void *data)
 {
 	struct list_walk *walk = data;
 
 	if (!walk->at || walk->at == walk->head)
 		return 1;
-	walk->at = tell_group(walk->at, false);
+	walk->at = emit_group_entry(walk->at, false);
 	return 0;
 }
 
@@ -161,7 +161,7 @@ static __always_inline void step_container(struct vfio_container *container, boo
 
 		bpf_probe_read_kernel_str(name, sizeof(name), READ_VFIO(probed, ops, name, 0));
 	}
-	/* "vfio-iommu-type1"; another driver's data would be misread */
+	/* Only for "vfio-iommu-type1": another driver's data has another layout. */
 	if (name[5] != 'i' || name[11] != 't' || name[15] != '1')
 		iommu = 0;
 	EMIT (VS_SNAP_CONTAINER, vs_snap_container, r) {
@@ -169,14 +169,15 @@ static __always_inline void step_container(struct vfio_container *container, boo
 		r->iommu = (uint64_t)iommu;
 		if (iommu) {
 			r->available = READ_VFIO(probed, iommu, dma_avail, OFF_IOMMU_AVAIL);
-			r->type = READ_VFIO(probed, iommu, v2, OFF_IOMMU_V2) ? 3 : 1;
+			r->type = READ_VFIO(probed, iommu, v2, OFF_IOMMU_V2) ? VFIO_TYPE1v2_IOMMU
+									     : VFIO_TYPE1_IOMMU;
 		}
 	}
 	if (probed) {
 		for (int i = 0; i < BOUNDED_LIST && walk.at && walk.at != head; i++)
-			walk.at = (void *)tell_group_probed((uint64_t)walk.at);
+			walk.at = (void *)emit_group_entry_probed((uint64_t)walk.at);
 	} else {
-		bpf_loop(MAX_LIST, tell_next_group, &walk, 0);
+		bpf_loop(MAX_LIST, emit_next_group, &walk, 0);
 	}
 }
 

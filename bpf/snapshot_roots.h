@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Where a snapshot begins: files of VFIO that a task holds, by descriptor or by a BAR mapping, and
- * devices that the tool shows it by opening their directories in sysfs. The last finds what no task
- * holds: a descriptor in flight between processes, or kept by the kernel.
+ * Finds a snapshot's roots: files of VFIO that a task holds by a descriptor or by a mapping of a
+ * BAR, and devices whose sysfs directory the tool itself has opened. The latter covers devices
+ * whose descriptor no task holds, because it is in flight between processes or kept by the kernel.
  */
 #pragma once
 #include "backing.h"
 #include "hooks/device.h"
+#include <linux/magic.h>
+#include <linux/major.h>
+#include <linux/stat.h>
 
 /*
- * VFIO's files are told by their device number or name, which spares a search of kallsyms:
- * /dev/vfio/vfio is misc 10:196 for good.
+ * VFIO's files are recognised by device number or name, which needs no search of kallsyms.
+ * /dev/vfio/vfio is always misc device 196 (VFIO_MINOR, include/linux/miscdevice.h); a dev_t is
+ * major << 20 | minor.
  */
-#define VFIO_CONTAINER_RDEV (10 << 20 | 196)
-/* "[vfio-device]", as two little-endian words */
+#define VFIO_MINOR 196
+#define VFIO_CONTAINER_RDEV (MISC_MAJOR << 20 | VFIO_MINOR)
+/* "[vfio-device]" as two little-endian words */
 #define VFIO_DEVICE_NAME_0 0x65642d6f6966765bULL
 #define VFIO_DEVICE_NAME_8 0x0000005d65636976ULL
-#define S_IFMT 0170000
-#define S_IFCHR 0020000
-#define S_IFDIR 0040000
-#define SYSFS_MAGIC 0x62656572
-/* The major number of groups, from /proc/devices. */
+/* The major number of VFIO groups, from /proc/devices. */
 const volatile uint32_t group_major;
 
 static __always_inline void fill_holder(struct vs_header *h, struct task_struct *task)
@@ -36,8 +37,8 @@ static __always_inline void fill_holder(struct vs_header *h, struct task_struct 
 }
 
 /*
- * The tool has the directory of a PCI device open, one bound to a driver of VFIO: that driver's
- * data is a vfio_device, or begins with one (5.15).
+ * `inode` is a directory that the tool has open: that of a PCI device bound to one of VFIO's
+ * drivers. The driver's data is a vfio_device, or begins with one (from 5.15 on).
  */
 static __always_inline void emit_found(struct inode *inode)
 {
@@ -52,7 +53,7 @@ static __always_inline void emit_found(struct inode *inode)
 	device = READ(dev, driver_data);
 	if (!device || !pci_of_device(dev))
 		return;
-	/* A driver may keep something else there. */
+	/* Check: a driver may keep something else there. */
 	if (bpf_core_type_exists(struct vfio_device))
 		back = READ(device, dev);
 	else
@@ -66,7 +67,8 @@ static __always_inline void emit_found(struct inode *inode)
 }
 
 /*
- * A descriptor of a device by its group, or what is mapped by one: told by the name of its dentry.
+ * Whether this is the file of a device opened through its group. Such a file, which backs mappings
+ * of BARs too, is an anonymous inode with this name.
  */
 static __always_inline bool is_vfio_device_file(struct file *file)
 {
@@ -78,7 +80,7 @@ static __always_inline bool is_vfio_device_file(struct file *file)
 	       *(uint64_t *)(name + 8) == VFIO_DEVICE_NAME_8;
 }
 
-/* NULL for a device node that was opened and never bound. */
+/* NULL for a device node (cdev) that was opened but never bound to an iommufd. */
 static __always_inline struct vfio_device *device_of_file(struct file *file)
 {
 	void *private_data = READ(file, private_data);
@@ -131,7 +133,7 @@ static __always_inline void emit_root(struct task_struct *task, struct file *fil
 
 SEC("iter/task_file") int snapshot_files(struct bpf_iter__task_file *ctx)
 {
-	/* Read once: the verifier knows of a null check only for the register that was checked. */
+	/* Read once: the verifier applies a null check only to the register that was checked. */
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 
@@ -140,7 +142,7 @@ SEC("iter/task_file") int snapshot_files(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
-/* 5.12 and later: a BAR mapping keeps a device open whose descriptors are all closed. */
+/* 5.12 and later: a BAR mapping keeps a device open even if all its descriptors are closed. */
 SEC("iter/task_vma") int snapshot_mappings(struct bpf_iter__task_vma *ctx)
 {
 	struct task_struct *task = ctx->task;
@@ -155,6 +157,7 @@ SEC("iter/task_vma") int snapshot_mappings(struct bpf_iter__task_vma *ctx)
 	return 0;
 }
 
+/* For snapshot_area: the process and the address to search. */
 struct wanted_area {
 	uint64_t address;
 	uint64_t tgid;
@@ -167,7 +170,10 @@ struct {
 	__type(value, struct wanted_area);
 } wanted_area SEC(".maps");
 
-/* The same before 5.12: /proc/PID/maps gives the process and the address, and here is the file. */
+/*
+ * Replaces snapshot_mappings before 5.12: user space has found the process and the address in
+ * /proc/PID/maps, and this finds the file.
+ */
 SEC("iter/task") int snapshot_area(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;

@@ -1,36 +1,36 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The mappings of one IOMMU, in ascending order of IOVA, and the IOMMU's own table. Nothing is
- * locked: a walk that the tree's rotation led astray finds fewer mappings than the kernel counts
- * (dma_entry_limit - dma_avail), and user space walks again. What cannot happen is a mapping told
- * twice, for each must lie above the one before.
+ * Walks the mappings of one IOMMU in ascending order of IOVA, and reads the IOMMU's own page table.
+ * Nothing is locked. A walk that a rotation of the tree leads astray finds fewer mappings than the
+ * kernel counts (dma_entry_limit - dma_avail), and user space walks again. No mapping can be
+ * emitted twice, because each must lie above the previous one.
  */
 #pragma once
 #include "snapshot_roots.h"
 
-/* Moves a run on 5.10: about half as many mappings. Later kernels have bpf_loop (5.17). */
+/* Moves in one run on 5.10, about two for each mapping. Later kernels have bpf_loop (5.17). */
 #define BOUNDED_MOVES 128
 /*
- * As much of a vfio_dma as is read at once; it is larger on every kernel, and all that matters
- * comes first.
+ * How much of a vfio_dma is read at once. All fields of interest lie within it, and the struct is
+ * larger on every kernel.
  */
 #define DMA_IMAGE_BYTES 88
 
 /*
- * Where a walk is, within a step and from step to step. The first five are read by user space,
- * which knows their order.
+ * The position of a walk, within a step and between steps. User space reads the first five fields
+ * by their order (SnapshotPrograms.Position).
  */
 struct snapshot_cursor {
-	uint64_t next; /* IOVA: what lies below was told */
-	uint64_t done; /* 1 at the end of the tree, 2 where it could not be followed */
-	uint64_t found;
+	uint64_t next;		   /* IOVA: all mappings that begin below it have been emitted */
+	uint64_t done;		   /* 1 at the end of the tree, 2 when it could not be followed */
+	uint64_t found;		   /* mappings emitted by this step */
 	uint64_t available_before; /* vfio_iommu.dma_avail */
 	uint64_t available_after;
-	uint64_t room; /* mappings that may still be told in this step */
+	uint64_t room; /* mappings that may still be emitted in this step */
 	uint64_t iommu;
-	uint64_t node; /* of the tree, to look at now */
-	uint64_t came; /* the one looked at before */
-	/* whose `holder` this is: neighbours mostly share it, and `mm` as well */
+	uint64_t node; /* of the tree, to be visited next */
+	uint64_t came; /* the node visited before */
+	/* cached, since neighbours mostly share them: the task that `holder` describes, and `mm` */
 	uint64_t task;
 	uint64_t mm;
 	uint64_t mm_is_gone;
@@ -54,8 +54,11 @@ static __always_inline struct snapshot_cursor *the_cursor(void)
 #define IN_IMAGE(type, field, offset)                                                              \
 	(*(type *)(image + (probed ? (offset) : bpf_core_field_offset(struct vfio_dma, field))))
 
-/* A vfio_dma keeps its mm from being freed, not from being left by its last user. */
-static __always_inline void note_mm(struct snapshot_cursor *at, char *image, bool probed)
+/*
+ * Records whether the mapping's address space still has users. A vfio_dma keeps its mm from being
+ * freed, but not from losing its last user.
+ */
+static __always_inline void update_mm(struct snapshot_cursor *at, char *image, bool probed)
 {
 	struct vfio_dma *dma = 0;
 	struct mm_struct *mm;
@@ -80,7 +83,7 @@ static __always_inline void emit_walked(struct snapshot_cursor *at, char *image,
 			fill_holder(&at->holder, task);
 		at->task = (uint64_t)task;
 	}
-	note_mm(at, image, probed);
+	update_mm(at, image, probed);
 	EMIT_FOR(VS_SNAP_MAP, vs_map, r, &at->holder)
 	{
 		r->iommu = at->iommu;
@@ -88,7 +91,7 @@ static __always_inline void emit_walked(struct snapshot_cursor *at, char *image,
 		r->iova = IN_IMAGE(uint64_t, iova, OFF_DMA_IOVA);
 		r->vaddr = IN_IMAGE(uint64_t, vaddr, OFF_DMA_VADDR);
 		r->size = IN_IMAGE(uint64_t, size, OFF_DMA_SIZE);
-		r->prot = IN_IMAGE(uint32_t, prot, OFF_DMA_PROT) & 3;
+		r->prot = IN_IMAGE(uint32_t, prot, OFF_DMA_PROT) & (IOMMU_READ | IOMMU_WRITE);
 		if (!probed && bpf_core_field_exists(dma->has_rsvd))
 			r->flags =
 				IN_IMAGE(bool, has_rsvd, 0) ? VS_MAP_HAS_RESERVED : VS_MAP_ONLY_RAM;
@@ -98,14 +101,15 @@ static __always_inline void emit_walked(struct snapshot_cursor *at, char *image,
 }
 
 /*
- * One move along an edge of the tree, in order: down to the left, the node itself, down to the
- * right, up. It begins at the root each step and leaves out what lies below `next`, so each mapping
- * costs two moves, and each step the tree's depth. False when there is no next.
+ * Moves along one edge of the tree, in order: down to the left, the node itself, down to the right,
+ * up. Each step begins at the root and skips mappings that begin below `next`; so a mapping costs
+ * two moves, and a step, in addition, the depth of the tree. Returns false when the step is over.
  */
 static __always_inline bool walk_move(struct snapshot_cursor *at, bool probed)
 {
 	char image[DMA_IMAGE_BYTES] __attribute__((aligned(8)));
-	uint64_t *rb_node = (void *)image; /* comes first: parent and colour, right, left */
+	/* vfio_dma begins with its rb_node: parent and colour, right, left */
+	uint64_t *rb_node = (void *)image;
 	uint64_t node = at->node, came = at->came;
 	uint64_t parent, iova, to;
 
@@ -129,7 +133,7 @@ static __always_inline bool walk_move(struct snapshot_cursor *at, bool probed)
 			at->room--;
 			emit_walked(at, image, probed);
 			at->found++;
-			/* A mapping cannot begin at the last byte of all: it is a page at least. */
+			/* Cannot overflow: a mapping is at least a page long. */
 			at->next = iova + 1;
 		}
 		if (rb_node[1])
@@ -140,10 +144,7 @@ static __always_inline bool walk_move(struct snapshot_cursor *at, bool probed)
 	return true;
 }
 
-/*
- * Global, that is not static: the verifier looks at it once, and not at each round of the loop that
- * calls it.
- */
+/* Global (not static), so that the verifier checks it once and not in each round of the loop. */
 __noinline int walk_on_probed(void)
 {
 	struct snapshot_cursor *at = the_cursor();
@@ -179,15 +180,15 @@ static __always_inline void step_walk(uint64_t *arg, bool probed)
 			if (!walk_on_probed())
 				break;
 	} else {
-		/* Up to three moves a mapping, and the way down. */
+		/* Three moves for a mapping at most, and the descent from the root. */
 		bpf_loop(4 * arg[3] + 128, walk_on, 0, 0);
 	}
 	at->available_after = READ_VFIO(probed, iommu, dma_avail, OFF_IOMMU_AVAIL);
 }
 
 /*
- * Where an IOMMU of VT-d has its top table, and how many levels: alike for its second-level and its
- * first-level format.
+ * The address of the top table of an IOMMU (VT-d) and its number of levels, in the cursor's `next`
+ * and `done`. The same for VT-d's second-level and first-level formats.
  */
 static __always_inline void step_table(struct vfio_iommu *iommu, bool probed)
 {
@@ -208,7 +209,7 @@ static __always_inline void step_table(struct vfio_iommu *iommu, bool probed)
 	domain = READ_VFIO(probed, vfio_domain, domain, 0);
 	dmar = (void *)domain - bpf_core_field_offset(struct dmar_domain, domain);
 	if (bpf_core_type_exists(struct pt_iommu_vtdss)) {
-		/* 7.x, iommu_pt: the level is in the pointer's low bits */
+		/* 7.x (iommu_pt): the pointer's low bits hold the level */
 		struct pt_iommu_vtdss *table = (void *)dmar;
 		uint64_t top = READ(table, vtdss_pt.common.top_of_table);
 

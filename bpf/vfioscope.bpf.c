@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-// One object for every kernel from 5.10 on: user space loads the programs that the running kernel
-// can attach (README.md).
+// The BPF object: every program for every kernel from 5.10 on. User space loads those that the
+// running kernel can attach (README.md).
 #include "hooks/container.h"
 #include "hooks/group.h"
 #include "hooks/device.h"
@@ -13,8 +13,8 @@
 #include "kept_bars.h"
 
 /*
- * Never read: it brings every record's layout into the object's BTF, where a test compares it with
- * what Swift imported.
+ * Never read. It brings the layout of every record into the object's BTF, where ObjectTests
+ * compares it with the layout that Swift imported.
  */
 struct every_record {
 	struct vs_container container;

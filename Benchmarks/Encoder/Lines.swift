@@ -1,3 +1,4 @@
+// The lines of the timeline as Encodable structs, and the buffer through which they are written.
 import Foundation
 
 struct MapLine: Encodable {
@@ -42,7 +43,7 @@ struct UnmapLine: Encodable {
     var requested: UInt64?
 }
 
-/// Lines on their way to stdout.
+/// Encodes lines and writes them to stdout.
 final class Lines {
     private let encoder = JSONEncoder()
     private let clockOffset: Int64
@@ -55,7 +56,7 @@ final class Lines {
         encoder.outputFormatting = .withoutEscapingSlashes
     }
 
-    func say(_ line: some Encodable) throws {
+    func write(_ line: some Encodable) throws {
         pending.append(try encoder.encode(line))
         pending.append(10)
         if pending.count > 1 << 16 { flush() }
@@ -66,8 +67,8 @@ final class Lines {
         pending.removeAll(keepingCapacity: true)
     }
 
-    /// RFC 3339 with nine decimals, which no formatter of Foundation's gives; what is before the
-    /// point is worked out once a second.
+    /// A time in RFC 3339 with nine decimals, which no formatter of Foundation offers. The part
+    /// before the decimal point is formatted once for each second.
     func time(_ sinceBoot: UInt64) -> String {
         let unix = Int64(sinceBoot) + clockOffset
         if unix / 1_000_000_000 != second {

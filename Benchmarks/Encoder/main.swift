@@ -1,5 +1,5 @@
-// json-encoder RECORDING: the map and unmap lines of its timeline by Foundation's JSONEncoder, to
-// stdout. The same lines as the tool's: a suite holds them together.
+// json-encoder RECORDING: writes the map and unmap lines of the recording's timeline to stdout with
+// Foundation's JSONEncoder. The suite `replay` checks that they equal the tool's.
 import Events
 import Foundation
 
@@ -16,7 +16,7 @@ try data.withUnsafeBytes { bytes in
             switch event.kind {
             case .iommuOpen(let iommu, _, _): containers[iommu] = "c\(containers.count + 1)"
             case .map(let map):
-                try! lines.say(
+                try! lines.write(
                     MapLine(
                         t: event.time, time: lines.time(event.time), container: containers[map.iommu]!,
                         pid: actor.process.pid, tid: actor.tid,
@@ -26,7 +26,7 @@ try data.withUnsafeBytes { bytes in
                         targets: [], provenance: "observed",
                         began: map.began))
             case .mappingRemoved(let removed):
-                try! lines.say(
+                try! lines.write(
                     UnmapLine(
                         action: "removed", t: event.time, time: lines.time(event.time),
                         container: containers[removed.iommu]!, pid: actor.process.pid,
@@ -34,7 +34,7 @@ try data.withUnsafeBytes { bytes in
                         cgroup: actor.cgroup,
                         iova: "0x" + String(removed.iova, radix: 16), size: removed.size, cause: "request"))
             case .unmapRequest(let request):
-                try! lines.say(
+                try! lines.write(
                     UnmapLine(
                         action: "request", t: event.time, time: lines.time(event.time),
                         container: containers[request.iommu]!, pid: actor.process.pid,

@@ -1,7 +1,8 @@
 import CLibbpf
 import Glibc
 
-/// The BPF program of peers/producer.bpf.c, which fills the ring with mappings made and removed.
+/// Runs the BPF program of peers/producer.bpf.c, which fills the ring with mappings made and
+/// removed.
 struct Producer {
     static let ringBytes = 16 << 20
     /// Runs that fill three quarters of the ring, as in peers/producer.h.
@@ -29,7 +30,7 @@ struct Producer {
     }
 }
 
-/// Nanoseconds that this thread has spent on a CPU.
+/// Nanoseconds of CPU time that this thread has used.
 func cpuTime() -> UInt64 {
     var now = timespec()
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now)

@@ -1,5 +1,5 @@
-// ring-bench PRODUCER.o ROUNDS MODE: has the kernel fill the real ring and reads it as the tool
-// does. Prints nanoseconds of CPU a record.
+// ring-bench PRODUCER.o ROUNDS MODE: runs a BPF program that fills a real ring, and reads the ring
+// as the tool does. Prints nanoseconds of CPU time for a record.
 import Events
 import Findings
 import Glibc

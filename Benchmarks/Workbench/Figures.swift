@@ -1,14 +1,14 @@
 import Glibc
 
-/// What a subcommand prints: one JSON object on one line.
+/// The figures that a subcommand prints, as one JSON object on one line.
 typealias Figures = [(name: String, value: Double)]
 
 func show(_ figures: Figures) {
     print("{" + figures.map { "\"\($0.name)\": \($0.value)" }.joined(separator: ", ") + "}")
 }
 
-/// Nanoseconds of CPU that this process has used, all threads; `user` without what the kernel did
-/// for it.
+/// Nanoseconds of CPU time that all threads of this process have used, in user space and in the
+/// kernel; `userNanoseconds` counts user space only.
 func cpuNanoseconds() -> UInt64 {
     var now = timespec()
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now)
@@ -21,7 +21,7 @@ func userNanoseconds() -> UInt64 {
     return UInt64(usage.ru_utime.tv_sec) * 1_000_000_000 + UInt64(usage.ru_utime.tv_usec) * 1000
 }
 
-/// The most resident bytes there ever were.
+/// The peak of this process's resident bytes.
 func peakBytes() -> Int {
     var usage = rusage()
     getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)

@@ -1,7 +1,7 @@
 import Events
 import Glibc
 
-/// `generate SHAPE EVENTS LIVE FILE`: a recording.
+/// `generate SHAPE EVENTS LIVE FILE`: writes a recording of a generated history.
 func generate(_ history: History, to path: String) throws -> Figures {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw RecordingError.cannotOpen(path: path, errno: errno) }

@@ -2,8 +2,8 @@ import CRecords
 import Events
 import MappingGraph
 
-/// A graph with one container, fed records that are made in place: no more than a few stores an
-/// event beside what is measured.
+/// Feeds a graph with one container from records that are changed in place, so that an event adds
+/// no more than a few stores to what is measured.
 private struct Feeder: ~Copyable {
     private var graph = Graph()
     private var applied = Applied()
@@ -13,7 +13,7 @@ private struct Feeder: ~Copyable {
 
     init() {
         let machine = Machine(number: 0)
-        // The records of the first mapping's prologue, and one mapping as a pattern for the others.
+        // The records before the first mapping, and one mapping as the pattern for all others.
         var events: [[UInt64]] = []
         var maker = RecordMaker { record, count in
             events.append(
@@ -63,12 +63,12 @@ private struct Feeder: ~Copyable {
     }
 }
 
-/// `index ascending LIVE`: builds a container of so many mappings from nothing, as often as makes a
-/// million events. Nanoseconds an event.
+/// `index ascending LIVE`: fills an empty container with LIVE mappings, repeatedly until there were
+/// a million events. Nanoseconds for an event.
 func ascending(_ live: Int) -> Figures {
     var cpu: UInt64 = 0, user: UInt64 = 0, events = 0
     while events < 1_000_000 {
-        // Small ones together, so that the clock's own cost does not count.
+        // Several small containers share one measurement, so that reading the clock costs nothing.
         var feeders: [Box] = []
         for _ in 0..<max(1, 100_000 / live) { feeders.append(Box()) }
         let began = (cpuNanoseconds(), userNanoseconds())
@@ -85,14 +85,14 @@ func ascending(_ live: Int) -> Figures {
     ]
 }
 
-/// `index churn LIVE`: so many live mappings, of which one goes and another comes, each anywhere.
-/// Nanoseconds an event.
+/// `index churn LIVE`: keeps LIVE mappings and replaces one at a time by another at a random place.
+/// Nanoseconds for an event.
 func churn(_ live: Int) -> Figures {
     let box = Box()
     var bits: UInt64 = 1
     while 1 << bits < 2 * live { bits += 1 }
-    // A permutation of the places that needs no memory: at any time the live ones are `live` in a
-    // row of it.
+    // A permutation of the places, computed without memory. The live mappings are always `live`
+    // consecutive elements of it.
     let mask: UInt64 = 1 << bits - 1
     @inline(__always) func place(_ index: UInt64) -> UInt64 {
         var x = index & mask
@@ -110,7 +110,7 @@ func churn(_ live: Int) -> Figures {
             oldest &+= 1
         }
     }
-    // Leaves are as full as churn leaves them only after each was split and emptied.
+    // Warm up: leaves are as full as under churn only after each has been split and emptied.
     turn(min(2 * live, 4_000_000))
     let began = (cpuNanoseconds(), userNanoseconds())
     let turns = 1_000_000
@@ -123,7 +123,7 @@ func churn(_ live: Int) -> Figures {
     ]
 }
 
-/// A feeder in an array.
+/// Holds a feeder, which cannot be copied, in an array.
 private final class Box {
     var feeder = Feeder()
 }

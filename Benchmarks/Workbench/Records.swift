@@ -1,7 +1,7 @@
 import CRecords
 import Events
 
-/// SplitMix64: the same numbers everywhere.
+/// SplitMix64, a random generator that yields the same numbers everywhere.
 struct Random {
     private var state: UInt64
     init(seed: UInt64) { state = seed }
@@ -17,7 +17,7 @@ struct Random {
     mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 }
 
-/// A VM's process with its container, its group and its device: keys as a kernel would give them.
+/// A VM's process with its container, group and device, with keys like a kernel's.
 struct Machine {
     let number: UInt64
     var pid: UInt32 { 4000 + UInt32(number) * 17 }
@@ -26,11 +26,11 @@ struct Machine {
     var group: UInt32 { 10 + UInt32(number) }
     /// 0000:01:00.0, 0000:02:00.0, …
     var device: UInt64 { (number + 1) << 8 }
-    /// Of its first BAR, 256 MiB.
+    /// Physical address of its first BAR, of 256 MiB.
     var barAddress: UInt64 { 0x38_0000_0000 + number << 28 }
 }
 
-/// Makes records as the BPF programs do, one after another, and gives each to `sink`.
+/// Makes records like those of the BPF programs, one after another, and passes each to `sink`.
 struct RecordMaker {
     typealias Sink = (UnsafeRawPointer, Int) -> Void
 
@@ -41,7 +41,7 @@ struct RecordMaker {
 
     init(_ sink: @escaping Sink) { self.sink = sink }
 
-    /// Everything before the first mapping.
+    /// The records before the first mapping.
     mutating func begin(_ machine: Machine) {
         var info = vs_driver()
         info.h = header(VS_DEVICE_INFO, machine, MemoryLayout<vs_driver>.size)
@@ -77,7 +77,8 @@ struct RecordMaker {
         give(&enabled)
     }
 
-    /// `dma` is the address of the kernel's struct. Of device memory, its one extent comes first.
+    /// One mapping. `dma` is the address of the kernel's struct; for device memory, an extent
+    /// precedes the mapping's record.
     mutating func map(_ machine: Machine, iova: UInt64, size: UInt64, dma: UInt64, deviceAddress: UInt64? = nil) {
         if let deviceAddress {
             var extent = vs_extent()
@@ -94,7 +95,7 @@ struct RecordMaker {
         give(&map)
     }
 
-    /// As VFIO_IOMMU_UNMAP_DMA: the removal, then the call's return.
+    /// What VFIO_IOMMU_UNMAP_DMA emits: the removal, then the request's return.
     mutating func unmap(_ machine: Machine, iova: UInt64, size: UInt64, dma: UInt64) {
         var removal = vs_remove()
         removal.h = header(VS_REMOVE, machine, MemoryLayout<vs_remove>.size)

@@ -1,24 +1,25 @@
-/// How a history's mappings lie.
+/// How the mappings of a history are placed and replaced.
 enum Shape: String, CaseIterable {
     /// One container, each mapping above the last: a VM that starts.
     case ascending
-    /// One container of so many live mappings, one at a time replaced by another at a random place:
-    /// DMA through a vIOMMU.
+    /// One container with a constant number of live mappings. Each step replaces one of them by
+    /// another at a random place: DMA through a vIOMMU.
     case churn
     /// One container, mapped in random order and never unmapped.
     case scattered
-    /// Four VMs that churn, one mapping in 64 of another's device memory for a while.
+    /// Four VMs that churn. One mapping in 64 leads to another VM's device memory, and lives
+    /// longer.
     case mixed
 }
 
-/// A history of `events` events or a few more: the same ones for the same arguments.
+/// A history of `events` events or a few more. Equal arguments make equal histories.
 struct History {
     let shape: Shape
     let events: UInt64
-    /// Mappings of a container that are live at a time, for churn and mixed.
+    /// How many mappings of a container are live at a time, for churn and mixed.
     let live: Int
 
-    /// Pages apart: so many mappings of one page each, none beside another.
+    /// Bytes from one mapping to the next: two pages, so that mappings of one page do not adjoin.
     private static let stride: UInt64 = 8192
     private static let size: UInt64 = 4096
 
@@ -35,7 +36,8 @@ struct History {
             }
         case .scattered:
             let count = events - min(events, maker.count)
-            // Coprime with any count that is not its multiple: every place once, in no order.
+            // The factor is prime, so it is coprime with any count that is not its multiple: every
+            // place comes once, in no apparent order.
             for index in 0..<count {
                 maker.map(
                     machines[0], iova: 1 << 32 + (index &* 2_654_435_761 % count) * Self.stride, size: Self.size,
@@ -48,7 +50,7 @@ struct History {
 
     private func churn(_ machines: [Machine], _ maker: inout RecordMaker) {
         var random = Random(seed: 11)
-        // Each place of a container is taken or free; twice as many places as live mappings.
+        // A container has twice as many places as live mappings; each is either held or free.
         var held = machines.map { _ in [(iova: UInt64, dma: UInt64)]() }
         var free = machines.map { _ in (0..<2 * live).map { 1 << 32 + UInt64($0) * Self.stride } }
         var turn = 0
@@ -77,6 +79,6 @@ struct History {
         }
     }
 
-    /// The kernel's struct of 128 bytes, in slabs.
+    /// The address of a mapping's kernel struct: structs of 128 bytes, in slabs.
     private func dma(_ index: UInt64) -> UInt64 { 0xffff_8890_0000_0000 + index << 7 }
 }

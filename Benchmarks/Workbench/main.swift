@@ -1,5 +1,5 @@
-// workbench: what the tool's command line does not show, over the tool's own modules; and the
-// inputs of the benchmarks. Each prints one line of JSON.
+// workbench: measures stages of the tool's own modules that its command line does not expose, and
+// makes the inputs of the benchmarks. Each subcommand prints one line of JSON.
 import Glibc
 
 let shapes = Shape.allCases.map(\.rawValue).joined(separator: ", ")

@@ -1,6 +1,6 @@
 /*
- * The yardstick: libbpf's ring_buffer with a callback that only counts. `count PRODUCER.o ROUNDS`:
- * prints nanoseconds of CPU a record.
+ * The yardstick of the consumer: libbpf's ring_buffer with a callback that only counts. `count
+ * PRODUCER.o ROUNDS` prints nanoseconds of CPU time for a record.
  */
 #include "producer.h"
 #include <bpf/libbpf.h>

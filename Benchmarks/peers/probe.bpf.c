@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The yardstick in the kernel: what a hand would write over libbpf to have vs_map, vs_remove and
- * vs_unmap told, and no more. Fields are loaded directly; nothing is counted, no kernel but those
- * with module BTF and bpf_get_func_ret is served, no wake-ups. With `streams` it tells each pinned
+ * The yardstick in the kernel: a hand-written libbpf program that emits vs_map, vs_remove and
+ * vs_unmap, and does nothing else. It loads fields directly, counts no losses, wakes nobody, and
+ * runs only on kernels with module BTF and bpf_get_func_ret. With `streams` it emits each pinned
  * run, too.
  */
 #include "kernel_ints.h"
 #include "records.h"
 #include <linux/bpf.h>
+#include <linux/vfio.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
@@ -49,7 +50,7 @@ struct vfio_dma {
 };
 #pragma clang attribute pop
 
-const volatile uint64_t window_first, window_last; /* where the host bridge puts BARs */
+const volatile uint64_t window_first, window_last; /* the host bridge's window, which holds BARs */
 const volatile bool streams;
 
 struct {
@@ -233,7 +234,8 @@ SEC("fentry/vfio_iommu_type1_ioctl") int fentry_ioctl(uint64_t *ctx)
 	struct making *m;
 	struct user_unmap user;
 
-	if ((uint32_t)ctx[1] != 0x3b72 || !(m = making(BPF_LOCAL_STORAGE_GET_F_CREATE)))
+	if ((uint32_t)ctx[1] != VFIO_IOMMU_UNMAP_DMA ||
+	    !(m = making(BPF_LOCAL_STORAGE_GET_F_CREATE)))
 		return 0;
 	bpf_probe_read_user(&user, sizeof(user), (void *)ctx[2]);
 	m->unmap_size = user.size;
@@ -247,9 +249,9 @@ SEC("fexit/vfio_iommu_type1_ioctl") int fexit_ioctl(uint64_t *ctx)
 	if (!ctx[0])
 		return 0;
 	bpf_get_func_ret(ctx, &ret);
-	return (uint32_t)ctx[1] == 0x3b71   ? mapped(ctx[0], ctx[2], ret)
-	       : (uint32_t)ctx[1] == 0x3b72 ? unmapped(ctx[0], ctx[2], ret)
-					    : 0;
+	return (uint32_t)ctx[1] == VFIO_IOMMU_MAP_DMA	  ? mapped(ctx[0], ctx[2], ret)
+	       : (uint32_t)ctx[1] == VFIO_IOMMU_UNMAP_DMA ? unmapped(ctx[0], ctx[2], ret)
+							  : 0;
 }
 
 SEC("fentry/vfio_remove_dma") int fentry_remove(uint64_t *ctx)

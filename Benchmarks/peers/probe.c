@@ -1,6 +1,6 @@
 /*
- * Loads probe.bpf.o, says "attached" and empties the ring ten times a second. `probe OBJECT
- * [stream]`.
+ * `probe OBJECT [stream]` loads probe.bpf.o, attaches it, prints "attached", and drains the ring
+ * ten times a second.
  */
 #include <bpf/libbpf.h>
 #include <stdint.h>
@@ -26,7 +26,7 @@ static void find_window(void)
 		fclose(file);
 }
 
-static int take(void *context, void *data, size_t size)
+static int ignore(void *context, void *data, size_t size)
 {
 	return 0;
 }
@@ -55,7 +55,7 @@ int main(int argc, char **argv)
 	if (bpf_object__load(object))
 		return 2;
 	bpf_object__for_each_program(program, object) if (!bpf_program__attach(program)) return 2;
-	ring = ring_buffer__new(bpf_object__find_map_fd_by_name(object, "ring"), take, 0, 0);
+	ring = ring_buffer__new(bpf_object__find_map_fd_by_name(object, "ring"), ignore, 0, 0);
 	puts("attached");
 	fflush(stdout);
 	for (;;) {

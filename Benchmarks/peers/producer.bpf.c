@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Fills the ring as a busy virtual machine would: each run makes one mapping and removes the one
- * made WINDOW runs before, in the three records that the tool's own programs emit for that.
+ * Fills the ring like a busy virtual machine: each run makes one mapping and removes the one made
+ * `window` runs before, with the three records that the tool's own programs emit for that.
  * BPF_PROG_TEST_RUN repeats it at native speed, without VFIO.
  */
 #include "records.h"

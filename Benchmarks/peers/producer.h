@@ -1,4 +1,4 @@
-/* Loads producer.bpf.c's object and has it fill the ring; for count.c and for Swift. */
+/* Loads the object of producer.bpf.c and runs it to fill the ring. Used by count.c. */
 #pragma once
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -11,7 +11,7 @@ struct producer {
 	int ring;
 };
 
-/* Runs of the producer that fill three quarters of the ring: 328 bytes and three headers each. */
+/* Runs that fill three quarters of the ring: each takes 344 bytes and three headers of 8 bytes. */
 #define PRODUCER_RUNS 34000
 
 static inline int producer_open(struct producer *producer, const char *path)

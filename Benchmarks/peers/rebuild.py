@@ -1,5 +1,5 @@
-"""rebuild.py json|orjson TIMELINE: what is mapped at the end, from the JSON timeline, in dicts: per
-container the mappings by IOVA.
+"""rebuild.py json|orjson TIMELINE: rebuilds what is mapped at the end of a JSON timeline. Each
+container has a dict of its mappings by IOVA.
 """
 
 import importlib

@@ -1,4 +1,5 @@
--- What is mapped at the end, per container: of each IOVA the last event that made or removed a mapping there, since its container's last release.
+-- What is mapped at the end of a timeline, by container: for each IOVA the last event that made or
+-- removed a mapping there, since the container's last release.
 WITH events AS (
     SELECT type, action, t, container, iova, size, result, vaddr_only, raced
     FROM read_json('TIMELINE', format = 'newline_delimited',

@@ -1,5 +1,5 @@
-"""From the real ring to the live graph. A BPF program fills the ring at native speed by
-BPF_PROG_TEST_RUN, so this takes root, but no VFIO.
+"""Measures the consumer, from the real ring to the live graph. A BPF program fills the ring at
+native speed (BPF_PROG_TEST_RUN), so this needs root, but not VFIO.
 """
 
 import os
@@ -12,7 +12,7 @@ FILLS = 150  # of three quarters of the ring each: some 15 million records a run
 
 
 def compiled():
-    """The producer's object, and the program that counts what it produces."""
+    """Compiles the producer's object, and the yardstick that counts its records."""
     programs.INPUTS.mkdir(parents=True, exist_ok=True)
     peers, producer, counter = programs.BENCH / "peers", programs.INPUTS / "producer.bpf.o", programs.INPUTS / "count"
     subprocess.run(
@@ -50,7 +50,7 @@ def run(rounds):
     yardstick = column(taken["libbpf"], "ns")
 
     def speed(mode, goal):
-        """Records a second over the yardstick's: the other way round than nanoseconds."""
+        """Compares speeds, in records a second: the inverse of the nanoseconds measured."""
         return compare(goal, [1e9 / ns for ns in column(taken[mode], "ns")], [1e9 / ns for ns in yardstick])
 
     results = [

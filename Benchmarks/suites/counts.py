@@ -1,5 +1,8 @@
-"""Instructions and heap blocks an event, by callgrind: what twice as many events take more. Held
-against thresholds.json, 5 % either way of which is news.
+"""Counts instructions and heap blocks for an event with callgrind: the difference between a history
+and one twice as long, divided by the number of additional events.
+
+The goals are the instructions in thresholds.json plus 5 %, and its heap blocks. Lower a threshold
+when a stage becomes cheaper; explain in the commit when you raise one.
 """
 
 import json
@@ -12,7 +15,7 @@ from measure import Goal, count
 EVENTS = 20_000
 LIVE = 1_000
 SLACK = 1.05
-# (stage, shape, what): each stage does all that those before it do.
+# (stage, shape, description). Each stage includes the work of the stages before it, except `read`.
 COUNTED = [
     ("scan", "mixed", "record → fields"),
     ("graph", "ascending", "record → graph, ascending"),
@@ -24,8 +27,8 @@ COUNTED = [
 ]
 
 
-# The allocator's ways in, as the programs' own symbols: they are linked statically, so nothing can
-# be put in the allocator's place.
+# The allocator's entry points, found among the program's own symbols: it is linked statically, so
+# the allocator cannot be replaced by one that counts.
 ALLOCATORS = {
     "malloc",
     "calloc",
@@ -40,7 +43,9 @@ ALLOCATORS = {
 
 
 def counted(command):
-    """Instructions, and calls of the allocator from outside it."""
+    """Runs a command under callgrind; returns its instructions, and how often it called the
+    allocator (not counting calls from within the allocator).
+    """
     with tempfile.NamedTemporaryFile() as file:
         subprocess.run(
             [
@@ -69,7 +74,7 @@ def counted(command):
 
 
 def more(once, twice, stage, workbench):
-    """What an event takes more, of each."""
+    """Instructions and heap blocks for each additional event."""
     small, large = (counted([workbench, "replay", stage, path]) for path, _ in (once, twice))
     return {key: (large[key] - small[key]) / (twice[1] - once[1]) for key in small}
 

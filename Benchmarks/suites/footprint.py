@@ -1,5 +1,5 @@
-"""What it takes to be there: start until attached, memory, idle. In one guest in which time is
-counted in instructions.
+"""Measures the footprint in a guest whose clock counts instructions: the time from the start until
+all hooks are attached, resident memory, and CPU time when idle.
 """
 
 import emulated
@@ -10,7 +10,7 @@ from suites.kernel import SETUP, by_peer
 def run(rounds):
     rows, release = emulated.run(SETUP + f"/extra/drive {rounds} quick vfioscope bpftrace-two")
     start, rss = by_peer(rows, "start"), by_peer(rows, "rss_kb")
-    # The ring's data is mapped twice in a row, and counts twice.
+    # The ring's data is mapped twice in a row, so it counts twice as resident.
     own = [all_of_it - ring for all_of_it, ring in zip(rss["vfioscope"], by_peer(rows, "ring_kb")["vfioscope"])]
     mine = [row for row in rows if row["peer"] == "vfioscope"]
     idle = 100 * summary(column(mine, "idle_cpu"))["median"]

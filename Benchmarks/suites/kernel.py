@@ -1,7 +1,7 @@
-"""In the kernel: what a map costs under vfioscope, under a hand-written probe and under bpftrace,
-in one guest in which time is counted in instructions.
+"""Measures the cost of a map in the kernel under vfioscope, under a hand-written probe and under
+bpftrace, in one guest whose clock counts instructions.
 
-K5 needs no peer; K6, 65,535 maps with the consumer stopped, is the lab's (the step `full`).
+K5 needs no peer. K6 (65,535 maps while the consumer is stopped) is a step of the lab, `full`.
 """
 
 import emulated
@@ -12,7 +12,7 @@ PEERS = "none vfioscope probe stream bpftrace"
 
 
 def by_peer(rows, key):
-    """A figure of each peer, round by round."""
+    """One figure by peer, round by round."""
     figures = {}
     for row in rows:
         if key in row:
@@ -21,7 +21,7 @@ def by_peer(rows, key):
 
 
 def added(rows, key):
-    """What each peer adds to it, round by round."""
+    """How much each peer adds to the figure of the untraced run, round by round."""
     taken = by_peer(rows, key)
     return {peer: [a - b for a, b in zip(values, taken["none"])] for peer, values in taken.items() if peer != "none"}
 
@@ -67,8 +67,8 @@ def run(rounds):
     )
     storm = [row for row in rows if row["peer"] == "vfioscope"]
     events = 3 * 4096
-    # The timer wakes it, too: ten a second, told apart by how long the storm and the wait after it
-    # lasted.
+    # Its timer wakes it as well, ten times a second: subtract those wake-ups by how long the storm
+    # and the wait after it lasted.
     woken = [max(0, row["storm_wakeups"] - (row["storm"] + 0.5) * 11) * 1000 / events for row in storm]
     results.append(
         count(Goal("K5", "wake-ups by records, per 1,000 records of a storm", ("<=", 1)), summary(woken)["median"])
@@ -79,7 +79,7 @@ def run(rounds):
             summary([row["idle_wakeups"] for row in storm])["median"],
         )
     )
-    # For each line that came out: bpftrace's buffers overflow.
+    # CPU time for each line that was written, because bpftrace's buffers overflow and lose lines.
     cpu = {
         peer: [row["storm_cpu"] / row["storm_lines"] for row in rows if row["peer"] == peer]
         for peer in ("vfioscope", "bpftrace")

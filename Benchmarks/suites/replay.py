@@ -1,5 +1,5 @@
-"""Recordings and timelines to the graph and to lines, beside Python's dicts, DuckDB, jq,
-JSONEncoder and wc -l.
+"""Measures how fast recordings and timelines become a graph or lines, beside Python's dicts, DuckDB,
+jq, JSONEncoder and wc -l.
 """
 
 import itertools
@@ -12,14 +12,14 @@ import programs
 from measure import Command, Goal, column, compare, count, interleave
 
 PEERS = programs.BENCH / "peers"
-EVENTS = 400_000  # what a peer reads
-JQ_EVENTS = 40_000  # jq copies an object for each key that goes
+EVENTS = 400_000  # read by each peer
+JQ_EVENTS = 40_000  # fewer, because jq copies an object for each key that it deletes
 ENCODED = 100_000
 LIVE = 20_000
 
 
 def graph_of(file):
-    """Live mappings and bytes by container, as the tool's own graph document has them."""
+    """Live mappings and bytes by container, from the tool's own graph document."""
     document = json.loads(programs.output(programs.TOOL, "export", "--format", "json", file))
     return {
         each["container"]: {"mappings": each["capacity"]["mappings"], "bytes": each["bytes"]}
@@ -28,14 +28,14 @@ def graph_of(file):
 
 
 def to_graph(file):
-    """The command of the tool that ends with the graph: `export --format json` judges by every rule
-    meanwhile, and writes who has what mapped.
+    """The tool's command that makes a graph: `export --format json`, which also judges by every rule
+    and writes all mappings.
     """
     return [programs.TOOL, "export", "--format", "json", file]
 
 
 def same_lines(recording, timeline, encoder):
-    """Holds JSONEncoder's lines against the tool's: the same objects in the same order."""
+    """Checks that JSONEncoder writes the same objects as the tool, in the same order."""
     peer = subprocess.Popen([encoder, recording], stdout=subprocess.PIPE)
     mine = (line for line in map(json.loads, open(timeline)) if line["type"] in ("map", "unmap"))
     lines = 0
@@ -48,7 +48,7 @@ def same_lines(recording, timeline, encoder):
 
 
 def copies(recording, count):
-    """The same recording under several names, for an audit of many."""
+    """Copies a recording under several names, for an audit of several files."""
     paths = [recording.with_suffix(f".{number}.vs") for number in range(count)]
     for path in paths:
         shutil.copyfile(recording, path)
@@ -78,14 +78,14 @@ def run(rounds):
         "audit-one": Command("audit-one", ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0))), *audit]),
         "scan": Command("scan", [workbench, "replay", "scan", large], prints=True),
     }
-    # No comparison where the answers differ.
+    # A peer with a different answer is not compared.
     for files, peers in (((mixed, lines), ("python", "orjson", "duckdb")), ((small, small_lines), ("jq",))):
         expected = graph_of(files[0])
         for name, answer in [(str(files[1]), graph_of(files[1]))] + [
             (peer, json.loads(programs.output(*commands[peer].argv))) for peer in peers
         ]:
             if answer != expected:
-                raise SystemExit(f"{name} has another graph than {files[0]}: {answer}, {expected}")
+                raise SystemExit(f"{name} has another graph than {files[0]}: {answer}, not {expected}")
     encoded = same_lines(churn, churn_lines, encoder)
     rounds_of = interleave(list(commands.values()), rounds)
 
@@ -95,7 +95,7 @@ def run(rounds):
     events, few, churned, many = made["events"], small_made["events"], churn_made["events"], large_made["events"]
     recording, timeline, export = per("recording", events), per("timeline", events), per("export", many)
     wc = per("wc", large_lines.stat().st_size)
-    # Speed is the inverse of time: the peer's time stands above.
+    # Speed is the inverse of time, so a ratio of speeds has the peer's time as its numerator.
     results = [
         compare(
             Goal("O1", "recording → graph, Python's time over ours", (">=", 200)), per("python", events), recording

@@ -1,4 +1,4 @@
-"""What an event costs among ten million live mappings, and what a mapping costs in memory."""
+"""Measures the cost of an event among ten million live mappings, and the memory of a mapping."""
 
 import programs
 from measure import Command, Goal, column, compare, count, interleave, summary

@@ -1,12 +1,12 @@
-"""A snapshot of ten full containers beside one of a single one: seconds and memory must grow with
-the mappings, not faster. In a guest in which time is counted.
+"""Compares a snapshot of ten full containers with a snapshot of one: time and memory must not grow
+faster than the number of mappings. Runs in a guest whose clock counts instructions.
 """
 
 import emulated
 from measure import Goal, column, compare, count, summary
 
 CONTAINERS, MAPPINGS = 10, 65_535
-# Ten watchdogs, each an IOMMU group of its own, for vfio-pci.
+# Ten watchdog devices for vfio-pci, each in an IOMMU group of its own.
 DEVICES = [word for slot in range(CONTAINERS) for word in ("-device", f"i6300esb,addr={0x10 + slot:#x}")]
 SETUP = """for d in /sys/bus/pci/devices/*; do read -r v < $d/vendor; read -r p < $d/device
     [ $v$p = 0x80860x25ab ] || continue
@@ -14,7 +14,7 @@ SETUP = """for d in /sys/bus/pci/devices/*; do read -r v < $d/vendor; read -r p 
 
 
 def run(rounds):
-    # It is the same number each time, and takes its time.
+    # At most three rounds: the result hardly varies, and a round takes long.
     rows, release = emulated.run(
         SETUP + f"/extra/fill {CONTAINERS} {MAPPINGS} {min(rounds, 3)}",
         devices=DEVICES,
@@ -24,8 +24,8 @@ def run(rounds):
     one, ten = ([row for row in rows if row["containers"] == number] for number in (1, CONTAINERS))
     for row in one + ten:
         if row["status"] or row["mappings"] != row["containers"] * MAPPINGS:
-            raise SystemExit(f"a snapshot has not what the kernel has: {row}")
-    # What the tool takes before the first mapping is in both.
+            raise SystemExit(f"a snapshot lacks mappings that the kernel has: {row}")
+    # Both include what the tool needs before the first mapping.
     return [
         compare(
             Goal("S5", f"snapshot of {CONTAINERS} full containers / of one, seconds", ("<=", 10.5)),

@@ -1,8 +1,8 @@
 import Foundation
 import PackagePlugin
 
-/// Compiles bpf/ with the toolchain's own clang and hands the object to Swift as a generated
-/// source.
+/// Compiles bpf/ with the toolchain's own clang and adds the object to the target Kernel, as a
+/// generated Swift source (see embed-bpf).
 @main
 struct CompileBPF: BuildToolPlugin {
     func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {

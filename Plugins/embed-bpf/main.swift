@@ -1,6 +1,7 @@
-// embed-bpf CLANG BPF-DIRECTORY RECORDS-DIRECTORY OBJECT OUTPUT.swift Compiles the BPF side and
-// writes the object as a Swift string literal: the tool is one file, with nothing to install beside
-// it.
+// Compiles the BPF programs and writes the object as a Swift string literal, so that the tool is
+// one file with nothing to install beside it.
+//
+//     embed-bpf CLANG BPF-DIRECTORY RECORDS-DIRECTORY OBJECT OUTPUT.swift
 import Foundation
 
 func fail(_ message: String) -> Never {
@@ -24,9 +25,9 @@ func find(_ name: String) -> String? {
 }
 
 let arguments = CommandLine.arguments
-guard arguments.count == 6 else { fail("five arguments are needed") }
+guard arguments.count == 6 else { fail("five arguments are needed, not \(arguments.count - 1)") }
 guard let clang = find(arguments[1]) else {
-    fail("no clang: the Swift toolchain brings one, put its bin directory on PATH")
+    fail("clang was not found: the Swift toolchain has one, so put the toolchain's bin directory on PATH")
 }
 let (bpf, records, object, output) = (arguments[2], arguments[3], arguments[4], arguments[5])
 guard FileManager.default.fileExists(atPath: "/usr/include/bpf/bpf_helpers.h") else {
@@ -38,7 +39,7 @@ let (kernelArchitecture, triple) = ("x86", "x86_64-linux-gnu")
 #elseif arch(arm64)
 let (kernelArchitecture, triple) = ("arm64", "aarch64-linux-gnu")
 #endif
-// -mcpu=v2: with v3 an atomic add becomes a fetching one, which Linux 5.10 rejects.
+// -mcpu=v2, because with v3 an atomic add becomes one that fetches, which Linux 5.10 rejects.
 run(
     clang,
     [
@@ -47,7 +48,7 @@ run(
         "-I", bpf, "-I", records, "-idirafter", "/usr/include/\(triple)", "-ffile-prefix-map=\(bpf)=bpf", "-c",
         "\(bpf)/vfioscope.bpf.c", "-o", object,
     ])
-// BTF stays, DWARF goes.
+// Strips DWARF; BTF stays.
 let sibling = URL(fileURLWithPath: clang).resolvingSymlinksInPath().deletingLastPathComponent().appending(
     path: "llvm-objcopy"
 ).path

@@ -1,2 +1,3 @@
-// SwiftPM wants one translation unit in a C target; the layout and its proofs are in the header.
+// Compiles records.h once: SwiftPM requires a source file in a C target, and the header's static
+// assertions are checked here.
 #include "records.h"

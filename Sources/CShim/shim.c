@@ -1,3 +1,4 @@
+/* The implementation of cshim.h. */
 #include "cshim.h"
 #include <bpf/libbpf.h>
 #include <linux/perf_event.h>
@@ -71,7 +72,9 @@ static volatile sig_atomic_t caught;
 
 static void on_signal(int number)
 {
-	/* A user who asks twice is not kept waiting. */
+	/*
+	 * The next SIGINT kills the process, so that a user who presses Ctrl-C twice does not wait.
+	 */
 	if (caught && number == SIGINT)
 		signal(SIGINT, SIG_DFL);
 	caught = number;
@@ -110,7 +113,8 @@ int vs_caught_signal(void)
 }
 
 /*
- * With poll(2), or by level, every round of a storm would be ready at once, and the consumer spin.
+ * Edge-triggered: with poll(2), or level-triggered, the descriptor is ready as long as the ring is
+ * not empty, and during a storm of records the consumer would spin.
  */
 int vs_watch(int ring)
 {

@@ -1,12 +1,14 @@
+// ctoml.h's functions over toml++, a C++ library that Swift cannot import directly.
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_ENABLE_FLOAT16 0
-// toml++ 3.3 asserts, or has the compiler assume, that a table's header begins with a key, and then
-// checks it: `[=]` must be an error.
+// toml++ 3.3 asserts that a table's header begins with a key (with NDEBUG it lets the compiler
+// assume so) before it checks it. Without the assertion the check runs, and `[=]` is an error, as
+// it must be.
 #undef NDEBUG
 #define TOML_ASSERT(condition) static_assert(true)
-// And is_non_ascii_horizontal_whitespace() takes U+00A1 … U+0499 and others for unreachable: they
-// are no whitespace.
+// Likewise, is_non_ascii_horizontal_whitespace() marks U+00A1 … U+0499 and other ranges as
+// unreachable, though any input can contain them. They are not whitespace: return false.
 #include <cstdint>
 #include <toml++/impl/preprocessor.h>
 #define __builtin_unreachable() return false
@@ -31,15 +33,15 @@ ctoml_place place(const toml::source_region &region)
 }
 
 /*
- * Far more than a policy has; toml++ limits arrays and inline tables, but not the parts of a dotted
- * key.
+ * Far more than a policy needs. toml++ itself limits the nesting of arrays and inline tables, but
+ * not the number of parts in a dotted key.
  */
 constexpr int max_depth = 16;
 constexpr int max_dots = 32;
 
 /*
- * The first line with a key of too many parts, or what could be one; 0 when there is none.
- * Destructors recurse, as deep as keys go.
+ * The first line that has, or may have, a key of more than `max_dots` parts; 0 when there is none.
+ * Such a key must not reach toml++: each part nests a table, and the destructors recurse as deep.
  */
 uint32_t overlong_key(std::string_view text)
 {
@@ -57,7 +59,8 @@ uint32_t overlong_key(std::string_view text)
 }
 
 /*
- * Adds a value and all in it; false when it is nested too deeply, then `out` ends with that value.
+ * Appends `value` and everything in it to `out`, in preorder. Returns false when it is nested too
+ * deeply; the last element of `out` is then the value that is too deep.
  */
 bool collect(const toml::node &value, const toml::key *key, std::vector<ctoml_node> &out,
 	     int depth = 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Containers: /dev/vfio/vfio opened and released, and their type1 IOMMU side made, joined by
- * groups, left and released.
+ * Hooks on containers: /dev/vfio/vfio is opened and released; the type1 IOMMU side is created,
+ * groups are attached to it and detached from it, and it is released.
  */
 #pragma once
 #include "hook.h"
@@ -22,8 +22,8 @@ static __always_inline void container_open(uint64_t *arg, long ret, bool probed)
 HOOK_EXIT(vfio_fops_open, HOOK_CONTAINER_OPEN, VS_CONTAINER_OPEN, container_open)
 
 /*
- * At entry: the release clears private_data. The container itself lives on while a group is
- * attached.
+ * At entry, because the release clears private_data. The container itself lives on as long as a
+ * group is attached.
  */
 static __always_inline void container_close(uint64_t *arg, bool probed)
 {
@@ -62,7 +62,7 @@ static __always_inline void iommu_attach(uint64_t *arg, long ret, bool probed)
 }
 HOOK_EXIT(vfio_iommu_type1_attach_group, HOOK_IOMMU_ATTACH, VS_IOMMU_ATTACH, iommu_attach)
 
-/* Begin and end: what vfio_remove_dma removes in between is teardown, not a request. */
+/* Begin and end: mappings that vfio_remove_dma removes in between belong to the teardown. */
 static __always_inline void iommu_detach_begin(uint64_t *arg, bool probed)
 {
 	iommu_group_change(VS_IOMMU_DETACH, arg[0], (void *)arg[1], 0, VS_BEGIN);
@@ -71,7 +71,7 @@ HOOK_ENTRY(vfio_iommu_type1_detach_group, iommu_detach_begin)
 
 static __always_inline void iommu_detach_end(uint64_t *arg, long ret, bool probed)
 {
-	/* The group may be gone by now: its number came with the beginning. */
+	/* The group may be gone by now; the begin record has its number. */
 	iommu_group_change(VS_IOMMU_DETACH, arg[0], 0, 0, VS_END);
 }
 HOOK_EXIT(vfio_iommu_type1_detach_group, HOOK_IOMMU_DETACH, VS_IOMMU_DETACH, iommu_detach_end)

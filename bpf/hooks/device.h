@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Devices: each descriptor opened and released, the first open and the last close, and BARs mapped
- * into a process.
+ * Hooks on devices: descriptors opened and released, a device's first open and last close, and BARs
+ * mapped into a process.
  */
 #pragma once
 #include "hook.h"
 #include "hooks/group.h"
 #include "pci.h"
 
-#define VFIO_GROUP_GET_DEVICE_FD 0x3b6a
 #define NOT_KNOWN 0xffffffff
 
 static __always_inline struct pci_dev *pci_of_vfio(struct vfio_device *device, bool probed)
@@ -35,7 +34,7 @@ static __always_inline void emit_device(uint32_t type, struct vfio_device *devic
 	}
 }
 
-/* 6.6 and later: one call a descriptor, by group or by the device's own node. */
+/* 6.6 and later: called for each descriptor, opened through the group or the device's own node. */
 static __always_inline void device_open(uint64_t *arg, long ret, bool probed)
 {
 	struct vfio_device_file *df = (void *)arg[0];
@@ -62,8 +61,8 @@ static __always_inline struct file *file_of_descriptor(uint32_t fd)
 }
 
 /*
- * Before 6.6: GET_DEVICE_FD is inlined into the group's ioctl, which returns the new descriptor;
- * before 5.19 SET_CONTAINER too.
+ * Before 6.6, GET_DEVICE_FD is inlined into the group's ioctl, which returns the new descriptor;
+ * before 5.19, so is SET_CONTAINER.
  */
 static __always_inline void group_ioctl(uint64_t *arg, long ret, bool probed)
 {
@@ -94,7 +93,8 @@ static __always_inline void group_ioctl(uint64_t *arg, long ret, bool probed)
 HOOK_EXIT(vfio_group_fops_unl_ioctl, HOOK_GROUP_IOCTL, VS_DEVICE_OPEN, group_ioctl)
 
 /*
- * The last fput of a descriptor's file: a dup, a passed descriptor or a BAR mapping keeps it away.
+ * Runs at the last fput of a descriptor's file: a duplicate, a descriptor passed to another process
+ * or a mapping of a BAR delays it.
  */
 static __always_inline void device_close(uint64_t *arg, bool probed)
 {
@@ -106,7 +106,7 @@ static __always_inline void device_close(uint64_t *arg, bool probed)
 	if (!probed && bpf_core_type_exists(struct vfio_device_file)) {
 		struct vfio_device_file *df = private_data;
 
-		/* A device node that was opened and never bound to an iommufd opened no device. */
+		/* A device node that was never bound to an iommufd has not opened the device. */
 		if (!READ(df, access_granted))
 			return;
 		device = READ(df, device);
@@ -119,13 +119,16 @@ static __always_inline void device_close(uint64_t *arg, bool probed)
 }
 HOOK_ENTRY(vfio_device_fops_release, device_close)
 
-/* COMMAND as the user sees it, and its memory enable as the kernel does. */
+/*
+ * COMMAND as the user sees it; the memory bit counts as set for virtual functions, as the kernel
+ * treats it.
+ */
 static __always_inline uint32_t user_command(struct vfio_pci_core_device *vdev, bool probed)
 {
 	uint8_t *vconfig = READ_VFIO(probed, vdev, vconfig, OFF_PCI_VCONFIG);
 	uint16_t command = 0;
 
-	bpf_probe_read_kernel(&command, sizeof(command), vconfig + 4);
+	bpf_probe_read_kernel(&command, sizeof(command), vconfig + PCI_COMMAND);
 	return has_memory_enable(READ_VFIO(probed, vdev, pdev, OFF_PCI_PDEV))
 		       ? command
 		       : command | PCI_COMMAND_MEMORY;
@@ -148,7 +151,7 @@ static __always_inline void emit_pci_device(uint32_t type, struct vfio_pci_core_
 }
 
 /*
- * First open, for vfio-pci and every variant driver. vfio_pci_core_device begins with its
+ * The first open, of vfio-pci and every variant driver. vfio_pci_core_device begins with its
  * vfio_device.
  */
 static __always_inline void device_enable(uint64_t *arg, long ret, bool probed)
@@ -160,7 +163,7 @@ static __always_inline void device_enable(uint64_t *arg, long ret, bool probed)
 	if (probed) {
 		int refcnt = 0;
 
-		/* 5.10's vfio_pci_open runs for each descriptor. */
+		/* 5.10's vfio_pci_open runs for each descriptor, not only for the first. */
 		bpf_probe_read_kernel(&refcnt, sizeof(refcnt), (char *)vdev + OFF_PCI_REFCNT);
 		if (refcnt != 1)
 			return;
@@ -171,7 +174,7 @@ static __always_inline void device_enable(uint64_t *arg, long ret, bool probed)
 HOOK_EXIT_BTF(vfio_pci_core_enable, device_enable)
 HOOK_EXIT_PROBE(vfio_pci_open, HOOK_DEVICE_ENABLE, VS_DEVICE_ENABLE, device_enable)
 
-/* Last close, after the reset that comes with it. */
+/* The last close, after the reset that it includes. */
 static __always_inline void device_disable(uint64_t *arg, long ret, bool probed)
 {
 	emit_pci_device(VS_DEVICE_DISABLE, (void *)arg[0], (void *)arg[0], 0, 0, probed);
@@ -181,7 +184,7 @@ HOOK_EXIT_PROBE(vfio_pci_disable, HOOK_DEVICE_DISABLE, VS_DEVICE_DISABLE, device
 
 #define VFIO_PCI_PGOFF_REGION_SHIFT 28 /* VFIO_PCI_OFFSET_SHIFT (40) in pages */
 
-/* The physical address at which an area of a BAR begins; 0 when it is not known. */
+/* The physical address at which an area of a BAR begins; 0 when unknown. */
 static __always_inline uint64_t bar_area_address(struct vm_area_struct *vma, struct pci_dev *pdev,
 						 bool probed)
 {
@@ -198,7 +201,7 @@ static __always_inline uint64_t bar_area_address(struct vm_area_struct *vma, str
 		resource = (void *)resource + region * bpf_core_type_size(struct resource);
 		return READ(resource, start) + (offset << page_shift);
 	}
-	return pgoff << page_shift; /* up to 6.9 the driver rewrote it to the physical page */
+	return pgoff << page_shift; /* up to 6.9 the driver sets vm_pgoff to the physical page */
 }
 
 static __always_inline void bar_mmap(uint64_t *arg, long ret, bool probed)

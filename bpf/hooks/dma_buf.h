@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Device memory given out as dma-bufs (6.19 and later). The kernel revokes them while the device
- * cannot answer, and does what type1 does not: it has every importer unmap first.
+ * Hooks on dma-bufs of device memory (6.19 and later). The kernel revokes them while the device
+ * cannot answer and, unlike with type1's mappings, has every importer unmap them first.
  */
 #pragma once
 #include "hooks/device.h"
 
-#define VFIO_DEVICE_FEATURE_PROBE (1u << 18)
-
 /*
- * (vdev, flags, user's struct, its size) gives the new descriptor; a question whether it could
- * gives 0.
+ * Arguments: vdev, flags, the caller's struct, its size. Returns the new descriptor, or 0 if the
+ * caller only asked whether the feature is supported (VFIO_DEVICE_FEATURE_PROBE).
  */
 static __always_inline void dma_buf_exported(uint64_t *arg, long ret, bool probed)
 {
@@ -25,7 +23,7 @@ static __always_inline void dma_buf_exported(uint64_t *arg, long ret, bool probe
 	file = file_of_descriptor(ret);
 	dmabuf = file ? READ(file, private_data) : 0;
 	buffer = dmabuf ? READ(dmabuf, priv) : 0;
-	/* Another thread can close the descriptor at once, and get it for another file. */
+	/* Another thread may already have closed the descriptor and reused its number. */
 	if (!buffer || READ(buffer, vdev) != vdev) {
 		count_failure(VS_DMA_BUF);
 		return;
@@ -47,8 +45,8 @@ static __always_inline void dma_buf_exported(uint64_t *arg, long ret, bool probe
 HOOK_EXIT_BTF(vfio_pci_core_feature_dma_buf, dma_buf_exported)
 
 /*
- * (vdev, revoked): when it returns every importer has let go, or may come again. Most devices have
- * given nothing out.
+ * Arguments: vdev, revoked. When it returns, every importer has unmapped the buffers, or may map
+ * them again. No record for a device without dma-bufs, the common case.
  */
 static __always_inline void dma_buf_moved(uint64_t *arg, long ret, bool probed)
 {
@@ -64,7 +62,7 @@ static __always_inline void dma_buf_moved(uint64_t *arg, long ret, bool probed)
 }
 HOOK_EXIT_BTF(vfio_pci_dma_buf_move, dma_buf_moved)
 
-/* Its last descriptor and importer are gone. */
+/* The last descriptor and the last importer of a dma-buf are gone. */
 SEC("fentry/vfio_pci_dma_buf_release") int fentry_vfio_pci_dma_buf_release(uint64_t *ctx)
 {
 	struct dma_buf *dmabuf = (void *)ctx[0];

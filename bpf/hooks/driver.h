@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Which driver a PCI device belongs to: bound, unbound, the device taken away and added again, its
- * BARs given other addresses.
+ * Hooks on the driver model: a PCI device is bound to a driver or unbound, removed or added, and
+ * its BARs are assigned addresses.
  */
 #pragma once
 #include "hook.h"
@@ -40,7 +40,7 @@ static __always_inline void bound(uint64_t *arg, bool probed)
 }
 HOOK_ENTRY(driver_bound, bound)
 
-/* 6.1 and later: after the driver's remove, and after a probe that failed. */
+/* 6.1 and later: called after a driver's remove, and after a probe that failed. */
 static __always_inline void unbound(uint64_t *arg, bool probed)
 {
 	driver_change((void *)arg[0], VS_UNBOUND);
@@ -67,8 +67,8 @@ static __always_inline void pci_removed(uint64_t *arg, bool probed)
 HOOK_ENTRY(pci_stop_bus_device, pci_removed)
 
 /*
- * The last step of a hot-plug or a rescan: the BARs have their addresses, and no driver has the
- * device yet.
+ * The last step of a hot-plug or a rescan: the BARs have their addresses, and no driver is bound
+ * yet.
  */
 static __always_inline void pci_added(uint64_t *arg, bool probed)
 {
@@ -77,8 +77,8 @@ static __always_inline void pci_added(uint64_t *arg, bool probed)
 HOOK_ENTRY(pci_bus_add_device, pci_added)
 
 /*
- * (pdev, resno): one BAR got an address, in a rescan or when it or its neighbour was resized.
- * Beyond the ROM are bridges' windows and VFs' BARs.
+ * Arguments: pdev, resno. A BAR was assigned an address, in a rescan or because it or a neighbour
+ * was resized. Resources beyond the ROM are windows of bridges and BARs of virtual functions.
  */
 static __always_inline void bar_assigned(uint64_t *arg, long ret, bool probed)
 {

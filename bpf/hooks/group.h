@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Groups: /dev/vfio/N opened and released, put into a container and taken out of it. */
+/* Hooks on groups: /dev/vfio/N is opened and released, attached to a container and detached. */
 #pragma once
 #include "hook.h"
 #include "pci.h"
-
-#define VFIO_GROUP_SET_CONTAINER 0x3b68
+#include <linux/vfio.h>
 
 static __always_inline void emit_group(uint32_t type, struct vfio_group *group, uint64_t container,
 				       bool probed)
@@ -40,10 +39,7 @@ static __always_inline void group_close(uint64_t *arg, bool probed)
 }
 HOOK_ENTRY(vfio_group_fops_release, group_close)
 
-/*
- * 5.19 and later (vfio_container_attach_group); before, SET_CONTAINER is inlined into the group's
- * ioctl (hooks/device.h).
- */
+/* 5.19 and later; before, SET_CONTAINER is inlined into the group's ioctl (hooks/device.h). */
 static __always_inline void group_attach(uint64_t *arg, long ret, bool probed)
 {
 	if ((int)ret)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Whether a BAR answers: memory decode by way of vfio and of the host, resets, power state. */
+/*
+ * Hooks on what makes a device's memory answer or not: memory decode (changed through vfio or by
+ * the host), resets, and power states.
+ */
 #pragma once
 #include "hooks/device.h"
-
-#define PCI_COMMAND 4
 
 static __always_inline void emit_pci(uint32_t type, struct pci_dev *pdev, uint32_t value, int ret,
 				     uint32_t origin, uint32_t whole_bus)
@@ -17,7 +18,10 @@ static __always_inline void emit_pci(uint32_t type, struct pci_dev *pdev, uint32
 	}
 }
 
-/* vfio writes to the device through pci_user_write_config_*: that is not the host's doing. */
+/*
+ * vfio itself writes to the device through pci_user_write_config_*. The mark keeps host_write from
+ * taking that for a write by the host.
+ */
 static __always_inline void config_write_begin(uint64_t *arg, bool probed)
 {
 	struct map_state *state = (int)arg[4] == PCI_COMMAND ? map_state(true, probed) : 0;
@@ -27,7 +31,7 @@ static __always_inline void config_write_begin(uint64_t *arg, bool probed)
 }
 HOOK_ENTRY(vfio_basic_config_write, config_write_begin)
 
-/* (vdev, pos, count, perm, offset, val): offset 4 is COMMAND; the result is read from vconfig. */
+/* Arguments: vdev, pos, count, perm, offset, val. The resulting COMMAND is read from vconfig. */
 static __always_inline void config_write(uint64_t *arg, long ret, bool probed)
 {
 	struct vfio_pci_core_device *vdev = (void *)arg[0];
@@ -43,7 +47,7 @@ static __always_inline void config_write(uint64_t *arg, long ret, bool probed)
 }
 HOOK_EXIT(vfio_basic_config_write, HOOK_CONFIG_WRITE, VS_MEMORY, config_write)
 
-/* setpci and the like, which vfio does not see: (pdev, pos, val) */
+/* Arguments: pdev, pos, val. setpci and other writes of the host, which bypass vfio. */
 static __always_inline void host_write(uint64_t *arg, long ret, bool probed)
 {
 	struct map_state *state;
@@ -76,8 +80,9 @@ RESET_HOOK(__pci_reset_function_locked, HOOK_RESET_LOCKED, 0)
 RESET_HOOK(pci_reset_bus, HOOK_RESET_BUS, 1)
 
 /*
- * Runtime power management, a user's write to the PM capability, the low-power ioctl: all come
- * through here.
+ * All power changes come through here: runtime power management, a user's write to the PM
+ * capability, and the low-power ioctl. The origin is VFIO if the calling process uses VFIO, else
+ * the host.
  */
 static __always_inline void power(uint64_t *arg, long ret, bool probed)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The end of a process that used VFIO, or of its program, and modules that arrive after the tool.
+ * Hooks on processes and modules: exit and execve of a process that used VFIO, forks of the
+ * followed command, and VFIO's modules being loaded.
  */
 #pragma once
 #include "emit.h"
@@ -17,7 +18,7 @@ SEC("raw_tp/sched_process_exit") int on_exit(struct bpf_raw_tracepoint_args *ctx
 	signal = READ(task, signal);
 	if (READ(signal, live.counter))
 		return 0;
-	/* Its pid will be another's. */
+	/* The last thread has exited: the pid may be reused. */
 	bpf_map_delete_elem(&tree, &tgid);
 	if (!is_owner)
 		return 0;
@@ -28,8 +29,8 @@ SEC("raw_tp/sched_process_exit") int on_exit(struct bpf_raw_tracepoint_args *ctx
 }
 
 /*
- * Its descriptors may stay, its memory does not: what it has mapped for devices is no longer in any
- * address space.
+ * execve may keep descriptors open, but not the memory: the pages that the process had mapped for
+ * devices are no longer in any address space.
  */
 SEC("raw_tp/sched_process_exec") int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -40,8 +41,8 @@ SEC("raw_tp/sched_process_exec") int on_exec(struct bpf_raw_tracepoint_args *ctx
 }
 
 /*
- * Loaded only when a command is followed: the tree begins with the tool itself, whose only child
- * the command is.
+ * Loaded only when a command is followed. The root of the tree of processes is the tool itself,
+ * whose only child is the command.
  */
 SEC("raw_tp/sched_process_fork") int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -61,8 +62,8 @@ SEC("raw_tp/sched_process_fork") int on_fork(struct bpf_raw_tracepoint_args *ctx
 }
 
 /*
- * Loaded only while VFIO is not. No DMA mapping is made before a group's devices are attached to a
- * domain.
+ * Loaded only if VFIO is not loaded yet. Before the first DMA mapping of a container, its devices
+ * are attached to a domain: the count shows whether mappings can have been missed.
  */
 SEC("raw_tp/attach_device_to_domain") int on_domain_attach(struct bpf_raw_tracepoint_args *ctx)
 {

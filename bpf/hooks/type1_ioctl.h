@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * vfio_iommu_type1_ioctl: the one function behind each map and each unmap request. What each call
- * means is in type1_map.h and type1_unmap.h.
+ * Hooks on vfio_iommu_type1_ioctl, through which every map and unmap request goes. The handlers of
+ * the two are in type1_map.h and type1_unmap.h.
  */
 #pragma once
 #include "hooks/type1_map.h"
 #include "hooks/type1_unmap.h"
 
-/* include/uapi/linux/vfio.h: _IO(';', 100 + 13) and _IO(';', 100 + 14). */
-#define VFIO_IOMMU_MAP_DMA 0x3b71
-#define VFIO_IOMMU_UNMAP_DMA 0x3b72
-
 static __always_inline void type1_ioctl_begins(uint64_t *arg, bool probed)
 {
-	/* SET_IOMMU calls this with no iommu, to ask for extensions. */
+	/* VFIO_SET_IOMMU calls this with no iommu, to ask for supported extensions. */
 	if (arg[0] && (uint32_t)arg[1] == VFIO_IOMMU_UNMAP_DMA)
 		unmap_requested(arg[2], probed);
 }

@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * DMA mappings made. The facts come from the kernel's own vfio_dma, read while the iommu's lock is
- * held: a user who changes the ioctl's arguments meanwhile changes nothing here. Physically
- * contiguous runs of device memory are folded into extents; RAM is only counted.
+ * Follows a map request. The fields of its record come from the kernel's own vfio_dma, read while
+ * the iommu's lock is held: a user who changes the ioctl's arguments meanwhile cannot falsify them.
+ * Physically contiguous runs of device memory are folded into extents; runs of RAM are only
+ * counted.
  */
 #pragma once
 #include "hook.h"
 #include "backing.h"
+#include <linux/vfio.h>
 
-#define VFIO_DMA_MAP_FLAG_VADDR 4
-/* a mapping of more runs than this keeps its byte counts and says VS_MAP_MORE_EXTENTS */
+/* A mapping with more extents still has exact byte counts, and is flagged VS_MAP_MORE_EXTENTS. */
 #define MAX_EXTENTS 256
-
-struct user_map {
-	uint32_t argsz, flags;
-	uint64_t vaddr, iova, size;
-};
 
 static __always_inline bool in_pci_window(uint64_t phys)
 {
@@ -47,8 +43,8 @@ static __always_inline void emit_extent(struct map_state *state)
 }
 
 /*
- * One call pins one physically contiguous run: (dma, vaddr, npage, *pfn_base, …) gives the pages it
- * pinned, or a negative errno.
+ * Each call pins one physically contiguous run. Arguments: dma, vaddr, npage, *pfn_base, …; it
+ * returns the number of pinned pages, or a negative errno.
  */
 static __always_inline void pages_pinned(uint64_t *arg, long ret, bool probed)
 {
@@ -63,8 +59,8 @@ static __always_inline void pages_pinned(uint64_t *arg, long ret, bool probed)
 	}
 	if (vaddr == LOAD_VFIO(probed, dma, vaddr, OFF_DMA_VADDR)) {
 		/*
-		 * dma->size grows run by run as the map goes on; a replay onto a new domain finds
-		 * it whole.
+		 * The first run. During a map request dma->size grows run by run, so it is 0 here.
+		 * If not, the kernel replays an old mapping onto a new domain: ignore it.
 		 */
 		if (LOAD_VFIO(probed, dma, size, OFF_DMA_SIZE)) {
 			state->dma = 0;
@@ -107,7 +103,7 @@ static __always_inline void map_returned(uint64_t iommu, uint64_t arg, int ret, 
 {
 	struct map_state *state = map_state(false, probed);
 	bool pinned = state && state->dma;
-	struct user_map user = {};
+	struct vfio_iommu_type1_dma_map user = {};
 	struct backing backing = {};
 
 	if (pinned)
@@ -128,7 +124,7 @@ static __always_inline void map_returned(uint64_t iommu, uint64_t arg, int ret, 
 			r->iova = state->iova;
 			r->vaddr = state->vaddr;
 			r->size = ret ? state->requested : state->pinned;
-			r->prot = state->prot & 3;
+			r->prot = state->prot & (IOMMU_READ | IOMMU_WRITE);
 			r->flags = state->flags;
 			r->device_bytes = state->device_bytes;
 			r->extents = state->extents;
@@ -139,13 +135,13 @@ static __always_inline void map_returned(uint64_t iommu, uint64_t arg, int ret, 
 			r->backing_offset = backing.offset;
 		} else {
 			/*
-			 * Nothing was pinned: refused at once, a vaddr update, or a container of
-			 * emulated devices only.
+			 * Nothing was pinned: the request was refused at once, or updates a vaddr,
+			 * or the container has only emulated devices (mdev).
 			 */
 			r->iova = user.iova;
 			r->vaddr = user.vaddr;
 			r->size = user.size;
-			r->prot = user.flags & 3;
+			r->prot = user.flags & (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
 			r->flags = VS_MAP_FROM_USER |
 				   (user.flags & VFIO_DMA_MAP_FLAG_VADDR ? VS_MAP_VADDR_ONLY : 0);
 		}

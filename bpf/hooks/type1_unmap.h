@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * DMA mappings removed: vfio_remove_dma sees the death of every vfio_dma, by request, by teardown,
- * or of a map that failed.
+ * Follows the removal of mappings. vfio_remove_dma is called for every vfio_dma that goes: on an
+ * unmap request, in a teardown, and after a map request that failed.
  */
 #pragma once
 #include "hooks/type1_map.h"
-
-struct user_unmap {
-	uint32_t argsz, flags;
-	uint64_t iova, size;
-};
 
 static __always_inline void dma_removed(uint64_t *arg, bool probed)
 {
@@ -28,12 +23,12 @@ static __always_inline void dma_removed(uint64_t *arg, bool probed)
 HOOK_ENTRY(vfio_remove_dma, dma_removed)
 
 /*
- * The only time at which the user's struct says what is asked for: the kernel writes what it
- * removed over it.
+ * At entry, because the kernel overwrites the size in the caller's struct with the bytes that it
+ * removed.
  */
 static __always_inline void unmap_requested(uint64_t arg, bool probed)
 {
-	struct user_unmap user = {};
+	struct vfio_iommu_type1_dma_unmap user = {};
 	struct map_state *state = map_state(true, probed);
 
 	if (!state)
@@ -45,7 +40,7 @@ static __always_inline void unmap_requested(uint64_t arg, bool probed)
 static __always_inline void unmap_returned(uint64_t iommu, uint64_t arg, int ret, bool probed)
 {
 	struct map_state *state = map_state(false, probed);
-	struct user_unmap user = {};
+	struct vfio_iommu_type1_dma_unmap user = {};
 
 	bpf_probe_read_user(&user, sizeof(user), (void *)arg);
 	EMIT (VS_UNMAP, vs_unmap, r) {

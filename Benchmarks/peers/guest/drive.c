@@ -1,7 +1,7 @@
 /*
- * drive ROUNDS WHAT…: runs in the guest, the peers in turn, and prints each round as a line of
- * JSON. A peer is started, awaited, put under the same loads and stopped; times are CPU time of the
- * loading thread, so that what a consumer does on the same CPU is not in them.
+ * drive ROUNDS PEER…: runs the peers in turn in the guest, and prints each round as a line of JSON.
+ * It starts a peer, waits until it is ready, applies the same loads to each, and stops it. Times
+ * are CPU time of the loading thread, so they exclude what a consumer does on the same CPU.
  */
 #define _GNU_SOURCE
 #include "oracle.h"
@@ -49,8 +49,8 @@ static uint64_t own(void)
 }
 
 /*
- * `pairs` maps and, after each 64, as many unmaps of `size` bytes; nanoseconds of a map and of an
- * unmap.
+ * Makes `pairs` maps of `size` bytes and, after each 64, as many unmaps; returns the nanoseconds of
+ * a map and of an unmap.
  */
 static void load(void *memory, uint64_t size, unsigned pairs, double *map, double *unmap)
 {
@@ -92,13 +92,13 @@ static unsigned lines_of(const char *path)
 	return lines;
 }
 
-/* Kprobes in place: bpftrace does not say when it is ready. */
+/* How many kprobes the kernel has: bpftrace does not report when it is ready. */
 static unsigned attached(void)
 {
 	return lines_of("/sys/kernel/debug/kprobes/list");
 }
 
-/* CPU nanoseconds of a process, of all its threads. */
+/* CPU nanoseconds used by all threads of a process. */
 static uint64_t cpu_of(pid_t pid)
 {
 	clockid_t clock;
@@ -122,7 +122,7 @@ static uint64_t status_of(pid_t pid, const char *key)
 	return value;
 }
 
-/* KiB of BPF maps that a process has resident, each time that they are mapped. */
+/* Resident KiB of BPF maps in a process; a page that is mapped twice counts twice. */
 static uint64_t ring_of(pid_t pid)
 {
 	char path[64], line[256];
@@ -160,7 +160,7 @@ static uint64_t size_of(const char *path)
 	return size;
 }
 
-/* Starts the peer and waits until it says so, or until the kernel has its probes. */
+/* Starts the peer and waits until it prints something, or until the kernel has its probes. */
 static pid_t start(const struct peer *peer, double *seconds)
 {
 	unsigned before = attached();
@@ -230,8 +230,8 @@ static void memory(void)
 			break;
 	}
 	/*
-	 * Pages that lie apart: every second one of a run goes back to the kernel, and the others
-	 * are put side by side.
+	 * Physically scattered pages: the second page of each pair is moved next to the others; the
+	 * first stays allocated, so that no two of them are physically adjacent.
 	 */
 	scattered_bytes = 1024 * PAGE;
 	scattered = mmap(NULL, scattered_bytes, PROT_READ | PROT_WRITE,
@@ -246,7 +246,7 @@ static void memory(void)
 	}
 }
 
-static int quick; /* no loads: only what it takes to start and to be there */
+static int quick; /* no loads: only the start and the idle time are measured */
 
 static void round_of(int number, const struct peer *peer)
 {

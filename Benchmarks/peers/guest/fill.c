@@ -1,7 +1,7 @@
 /*
- * fill CONTAINERS MAPPINGS ROUNDS: in the guest, fills one container and then all of them, and has
- * the tool take snapshots of each state. Prints each snapshot as a line of JSON: seconds, the most
- * memory that it had resident, and the mappings that its timeline has.
+ * fill CONTAINERS MAPPINGS ROUNDS: fills one container in the guest and then all of them, and runs
+ * the tool to take snapshots of both states. Prints a line of JSON for each snapshot: seconds, the
+ * peak of resident memory, and how many mappings its timeline has.
  */
 #define _GNU_SOURCE
 #include "oracle.h"
@@ -22,7 +22,7 @@
 
 #define MOST 16
 #define IOVA 0x100000000ull
-/* a small conventional device that nothing else in the lab uses */
+/* The watchdog i6300esb, a small conventional PCI device that nothing else in the lab uses. */
 #define WATCHDOG 0x808625ab
 #define OUTPUT "/tmp/snapshot.jsonl"
 
@@ -35,7 +35,8 @@ static uint64_t now(void)
 }
 
 /*
- * Every mapping is of the same page: what is pinned is not the matter. None touches the one before.
+ * All mappings are of the same page, because only their number matters. Gaps keep them from being
+ * adjacent.
  */
 static void fill(struct container *c, void *page, unsigned mappings)
 {
@@ -45,7 +46,7 @@ static void fill(struct container *c, void *page, unsigned mappings)
 			give_up("map", errno);
 }
 
-static unsigned mappings_told(void)
+static unsigned mappings_reported(void)
 {
 	FILE *file = fopen(OUTPUT, "r");
 	char *line = NULL;
@@ -75,7 +76,7 @@ static void snapshot(unsigned containers, int round)
 	wait4(pid, &status, 0, &usage);
 	printf("{\"round\":%d,\"containers\":%u,\"status\":%d,\"seconds\":%.6f,\"rss_kb\":%ld",
 	       round, containers, WEXITSTATUS(status), (now() - begun) / 1e9, usage.ru_maxrss);
-	printf(",\"mappings\":%u}\n", mappings_told());
+	printf(",\"mappings\":%u}\n", mappings_reported());
 	fflush(stdout);
 	unlink(OUTPUT);
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * THE record layout: what bpf/ writes into the ring, what a recording stores, and what Swift
- * imports. There is no second copy.
+ * The layout of every record: bpf/ writes it into the ring, a recording stores it, and Swift
+ * imports it. There is no second copy.
  *
- * Every record is a multiple of 8 bytes, begins with struct vs_header, and holds only fixed-width
- * fields, so that a recording made on one machine reads on any other of the same byte order. Times
- * are nanoseconds since boot (CLOCK_BOOTTIME); sizes are bytes; kernel addresses serve as keys and
- * never leave the tool. A new field goes at the end of its record: readers take a longer record of
- * a known type, and fill a shorter one with zeros.
+ * Every record begins with struct vs_header, is a multiple of 8 bytes long and holds only
+ * fixed-width fields, so that a recording made on one machine can be read on any other of the same
+ * byte order. Times are nanoseconds since boot (CLOCK_BOOTTIME); sizes are bytes; kernel addresses
+ * serve as keys: recordings hold them, but no output does. A new field goes at the end of its
+ * record: a reader accepts a record that is longer than it expects, and fills a shorter one with
+ * zeros. Comments mark such fields "added later": the records of older versions end before them.
  */
 #ifndef VFIOSCOPE_RECORDS_H
 #define VFIOSCOPE_RECORDS_H
@@ -26,9 +27,9 @@
 #define VS_UUID_BYTES 40
 #define VS_CGROUP_BYTES 512
 #define VS_COMMAND_BYTES 1024
-#define VS_COUNTERS 64 /* room for one counter a record type */
+#define VS_COUNTERS 64 /* one counter for each possible record type */
 
-/* Values are stored in recordings: append, never renumber. */
+/* The values are stored in recordings: append new ones, never renumber. */
 enum vs_type {
 	VS_CONTAINER_OPEN = 1,
 	VS_CONTAINER_CLOSE = 2,
@@ -59,7 +60,7 @@ enum vs_type {
 	VS_FORK = 27,
 	VS_BAR_MOVE = 28,
 	VS_EXEC = 29,
-	/* The present state: answers to what user space asks. */
+	/* A snapshot: the present state, sent when user space asks for it (enum vs_ask). */
 	VS_SNAP_BEGIN = 30,
 	VS_SNAP_END = 31,
 	VS_SNAP_ROOT = 32,
@@ -69,12 +70,12 @@ enum vs_type {
 	VS_SNAP_WALK_BEGIN = 36,
 	VS_SNAP_WALK_END = 37,
 	VS_SNAP_MAP = 38,
-	/* Made in user space, so that a recording is self-contained. */
+	/* Made in user space, so that a recording can be read without the machine it describes. */
 	VS_DEVICE_INFO = 40,
 	VS_PROCESS_INFO = 41,
 	VS_LOSS = 42,
 	/*
-	 * What looks at the page tables of processes found, and what makes them look
+	 * Results of scanning the page tables of processes, and what triggers a scan
 	 * (bpf/kept_bars.h).
 	 */
 	VS_KEPT_BAR = 43,
@@ -86,34 +87,36 @@ enum vs_phase { VS_BEGIN = 1, VS_END = 2 };
 enum vs_origin { VS_BY_VFIO = 1, VS_BY_HOST = 2 };
 enum vs_driver_action { VS_BOUND = 1, VS_UNBOUND = 2 };
 enum vs_remove_flags { VS_REMOVE_FAILED_MAP = 1 };
-/*
- * The map's facts are the user's own words, not the kernel's: it failed before there was a vfio_dma
- * to read them from.
- */
 enum vs_map_flags {
+	/*
+	 * The fields were copied from the caller's struct, not from a vfio_dma: the request failed
+	 * before the kernel had made one, or pinned nothing.
+	 */
 	VS_MAP_FROM_USER = 1,
+	/* There were more extents than records of them: some device memory is not described. */
 	VS_MAP_MORE_EXTENTS = 2,
+	/* VFIO_DMA_MAP_FLAG_VADDR: gives existing mappings a new user address (live update). */
 	VS_MAP_VADDR_ONLY = 4,
 	/*
-	 * VS_SNAP_MAP, from vfio_dma.has_rsvd (6.18 and later): some of its pages are not RAM, or
-	 * all are
+	 * VS_SNAP_MAP only, from vfio_dma.has_rsvd (6.18 and later): some of the mapping's pages
+	 * are not RAM (HAS_RESERVED), or all of them are (ONLY_RAM).
 	 */
 	VS_MAP_HAS_RESERVED = 8,
 	VS_MAP_ONLY_RAM = 16,
 	/*
-	 * VS_SNAP_MAP: nobody has the address space any more in which it was made
-	 * (vfio_dma.mm->mm_users is 0)
+	 * VS_SNAP_MAP only: no process uses the address space in which the mapping was made any
+	 * more (vfio_dma.mm->mm_users is 0).
 	 */
 	VS_MAP_MM_GONE = 32,
 };
 
 /*
- * What keeps the memory of a mapping, where that is shared: a file, if only one of the kernel's
- * own.
+ * What backs shared memory. All shared memory has a file; memfd and shared anonymous memory have an
+ * internal one of shmem's.
  */
 enum vs_backing { VS_BACKING_FILE = 1, VS_BACKING_MEMFD = 2, VS_BACKING_ANONYMOUS = 3 };
 
-/* What a snapshot asks of the step program. */
+/* A question of user space to the snapshot's step program (bpf/snapshot.h). */
 enum vs_ask {
 	VS_ASK_BEGIN = 1,
 	VS_ASK_END,
@@ -125,7 +128,10 @@ enum vs_ask {
 	VS_ASK_TABLE,
 };
 
-/* FOUND: a device that sysfs led to; nobody holds it by that, and the record stays in the tool. */
+/*
+ * What a VS_SNAP_ROOT record refers to. FOUND is a device that was reached through sysfs: it does
+ * not mean that a process holds the device, and the record stays within the tool.
+ */
 enum vs_root_kind {
 	VS_ROOT_CONTAINER = 1,
 	VS_ROOT_GROUP = 2,
@@ -133,12 +139,16 @@ enum vs_root_kind {
 	VS_ROOT_FOUND = 4
 };
 
+/*
+ * Begins every record: which record it is, when it was made, and the thread that made it (or, where
+ * a record says so, the process that it describes).
+ */
 struct vs_header {
 	uint16_t type; /* enum vs_type */
-	uint16_t size; /* bytes, this header included */
+	uint16_t size; /* of the record in bytes, including this header */
 	uint32_t tid;
 	uint64_t time;
-	/* of the thread group's leader, with tgid the identity of a process */
+	/* start time of the thread group's leader: with tgid, it identifies a process */
 	uint64_t start;
 	uint64_t cgroup;
 	uint32_t tgid;
@@ -147,8 +157,8 @@ struct vs_header {
 };
 
 /*
- * A PCI address packed as domain << 16 | bus << 8 | device << 3 | function; VS_NO_PCI for what is
- * not a PCI device.
+ * PCI addresses are packed as domain << 16 | bus << 8 | device << 3 | function. VS_NO_PCI stands
+ * for a device that is not on the PCI bus.
  */
 #define VS_NO_PCI 0xffffffffffffffffULL
 
@@ -158,8 +168,8 @@ struct vs_container {
 };
 
 /*
- * VS_IOMMU_OPEN: `value` is the type that SET_IOMMU asked for; ATTACH and DETACH: the IOMMU group's
- * number.
+ * VS_IOMMU_OPEN, _RELEASE, _ATTACH, _DETACH. `value` is the IOMMU type that VFIO_SET_IOMMU asked
+ * for (OPEN), or the number of the IOMMU group (ATTACH, DETACH).
  */
 struct vs_iommu {
 	struct vs_header h;
@@ -174,22 +184,26 @@ struct vs_group {
 	struct vs_header h;
 	uint64_t group;
 	uint64_t container; /* 0 for open and close */
-	uint32_t number;    /* the IOMMU group's */
+	uint32_t number;    /* of the IOMMU group */
 	int32_t ret;
 };
 
-/* open and close of one descriptor; enable (first open) and disable (last close) of the device */
+/*
+ * VS_DEVICE_OPEN and _CLOSE of one descriptor; VS_DEVICE_ENABLE (first open) and _DISABLE (last
+ * close) of the device.
+ */
 struct vs_device {
 	struct vs_header h;
 	uint64_t device; /* struct vfio_device */
 	uint64_t pci;
-	uint32_t number; /* the IOMMU group's, 0xffffffff when not known here */
-	/* as the kernel has it afterwards, 0xffffffff when not known here */
+	uint32_t number; /* of the IOMMU group; 0xffffffff when unknown */
+	/* after the call, as the kernel counts; 0xffffffff when unknown */
 	uint32_t open_count;
 	uint32_t command; /* PCI COMMAND as the user sees it, for enable */
 	uint32_t reserved;
 };
 
+/* A process has mapped (part of) a BAR through a VFIO device's descriptor. */
 struct vs_bar_mmap {
 	struct vs_header h;
 	uint64_t pci;
@@ -198,6 +212,7 @@ struct vs_bar_mmap {
 	uint64_t phys;
 };
 
+/* VS_MAP: a map request has returned. VS_SNAP_MAP: a mapping that a snapshot found. */
 struct vs_map {
 	struct vs_header h;
 	uint64_t iommu;
@@ -205,27 +220,27 @@ struct vs_map {
 	uint64_t iova;
 	uint64_t vaddr;
 	uint64_t size;
-	uint64_t device_bytes; /* of `size`: bytes whose pages lie in a PCI window */
-	/* when the first page was pinned, under the iommu's lock; 0 when none was */
+	uint64_t device_bytes; /* how many of the `size` bytes lie in a PCI window */
+	/* when the first page was pinned, under the iommu's lock; 0 when none was pinned */
 	uint64_t begin;
 	int32_t ret;
 	uint16_t prot;	  /* IOMMU_READ 1, IOMMU_WRITE 2 */
 	uint16_t flags;	  /* enum vs_map_flags */
-	uint32_t extents; /* how many VS_EXTENT records of this dma came before */
+	uint32_t extents; /* how many VS_EXTENT records of this dma precede this record */
 	uint32_t chunks;  /* physically contiguous runs that the kernel pinned */
 	/*
-	 * Of RAM that is mapped MAP_SHARED where it begins: this and what follows came later. 0 for
-	 * private memory, and where nothing tells.
+	 * Added later: the file that backs the mapping's first page, if that page is RAM mapped
+	 * MAP_SHARED. 0 for private memory, and where it is unknown.
 	 */
 	uint32_t backing_kind;	 /* enum vs_backing */
 	uint32_t backing_device; /* of the file's file system: major << 20 | minor */
 	uint64_t backing_inode;
-	uint64_t backing_offset; /* of `vaddr`, in bytes of the file */
+	uint64_t backing_offset; /* of `vaddr` within the file, bytes */
 };
 
 /*
- * One contiguous run of device memory of the mapping under way in this thread; comes before its
- * VS_MAP.
+ * One physically contiguous run of device memory in the mapping that this thread is making. It
+ * precedes the mapping's VS_MAP record.
  */
 struct vs_extent {
 	struct vs_header h;
@@ -235,6 +250,7 @@ struct vs_extent {
 	uint64_t bytes;
 };
 
+/* The kernel removes one mapping: on request, in a teardown, or because the map request failed. */
 struct vs_remove {
 	struct vs_header h;
 	uint64_t iommu;
@@ -245,22 +261,23 @@ struct vs_remove {
 	uint32_t reserved;
 };
 
+/* An unmap request has returned; a VS_REMOVE for each mapping that it removed precedes it. */
 struct vs_unmap {
 	struct vs_header h;
 	uint64_t iommu;
 	uint64_t iova;
-	uint64_t size; /* as the kernel returned it */
+	uint64_t size; /* removed bytes, as the kernel wrote them into the caller's struct */
 	int32_t ret;
 	uint32_t flags; /* VFIO_DMA_UNMAP_FLAG_* */
-	/* `size` as the user had asked, 0 when not known. It came later */
+	/* Added later: the `size` that the caller asked for, 0 when unknown. */
 	uint64_t requested;
 };
 
-/* PCI state: VS_MEMORY, VS_RESET, VS_POWER, VS_PCI_REMOVE */
+/* A PCI device's state changes: VS_MEMORY, VS_RESET, VS_POWER, VS_PCI_REMOVE. */
 struct vs_pci {
 	struct vs_header h;
 	uint64_t pci;
-	uint32_t value; /* MEMORY: COMMAND; RESET: enum vs_phase; POWER: pci_power_t */
+	uint32_t value; /* MEMORY: the COMMAND register; RESET: enum vs_phase; POWER: pci_power_t */
 	int32_t ret;
 	uint32_t origin; /* enum vs_origin */
 	uint32_t whole_bus;
@@ -272,22 +289,22 @@ struct vs_bar {
 };
 
 /*
- * VS_DRIVER (bind, unbind), VS_DEVICE_INFO (found in sysfs, or added to the bus) and VS_BAR_MOVE (a
- * BAR was given an address)
+ * A PCI device with its driver and BARs: VS_DRIVER (bound, unbound), VS_DEVICE_INFO (found in
+ * sysfs, or added to the bus) and VS_BAR_MOVE (one of its BARs was assigned an address).
  */
 struct vs_driver {
 	struct vs_header h;
 	uint64_t pci;
-	uint32_t action; /* enum vs_driver_action; 0 but for VS_DRIVER */
-	uint32_t number; /* the IOMMU group's, 0xffffffff when not known here */
+	uint32_t action; /* enum vs_driver_action; 0 for the other two records */
+	uint32_t number; /* of the IOMMU group; 0xffffffff when unknown */
 	uint16_t vendor;
 	uint16_t device;
 	uint32_t class_code;
 	char driver[VS_DRIVER_BYTES];
 	struct vs_bar bars[VS_BARS];
 	/*
-	 * Where the MSI-X table is, from config space: bytes 0 where that is not known here, or
-	 * there is none. A shorter record has none of it.
+	 * Added later: where the MSI-X table lies, from config space. `msix_bytes` is 0 when there
+	 * is no table, or its place is unknown.
 	 */
 	uint32_t msix_bar;
 	uint32_t msix_offset;
@@ -295,6 +312,7 @@ struct vs_driver {
 	uint32_t reserved;
 };
 
+/* The last thread of a process that used VFIO exits. */
 struct vs_exit {
 	struct vs_header h;
 };
@@ -302,34 +320,35 @@ struct vs_exit {
 enum vs_dma_buf_action { VS_EXPORTED = 1, VS_REVOKED = 2, VS_RESTORED = 3, VS_RELEASED = 4 };
 
 /*
- * Device memory given out as a dma-buf. REVOKED and RESTORED are of all that the device has given
- * out: their `buffer` is 0.
+ * Device memory exported as a dma-buf. REVOKED and RESTORED concern every dma-buf of the device:
+ * their `buffer` is 0.
  */
 struct vs_dma_buf {
 	struct vs_header h;
 	uint64_t buffer; /* struct vfio_pci_dma_buf */
 	uint64_t pci;	 /* VS_NO_PCI for RELEASED: the device may be closed */
-	uint64_t inode;	 /* of the dma-buf's file, as fstat tells it; EXPORTED */
+	uint64_t inode;	 /* EXPORTED: of the dma-buf's file, as fstat returns it */
 	uint64_t bytes;
 	uint64_t phys; /* of the first range */
 	uint32_t ranges;
 	uint32_t action;  /* enum vs_dma_buf_action */
-	uint32_t revoked; /* EXPORTED: the device does not answer, so it begins revoked */
+	uint32_t revoked; /* EXPORTED: the device does not answer, so the buffer begins revoked */
 	uint32_t reserved;
 };
 
 enum vs_kept_bar_action {
-	/* The process keeps it where the kernel's zap does not reach it; it does not any more */
+	/* The process keeps an area of a BAR that the kernel's zap does not reach. */
 	VS_KEPT = 1,
+	/* It no longer keeps the area. Made in user space. */
 	VS_LET_GO = 2,
 	/*
-	 * A process got an area of a BAR by fork, mremap or a split: reason to look. It stays in
-	 * the tool, and has no address
+	 * A process has got an area of a BAR by fork, mremap or a split: a reason to scan. Such a
+	 * record has no address, and stays within the tool.
 	 */
 	VS_COPIED = 3,
 };
 
-/* An area of a BAR in a process; the header tells the process. */
+/* An area of a BAR in the address space of a process, which the header names. */
 struct vs_kept_bar {
 	struct vs_header h;
 	uint64_t pci;
@@ -339,12 +358,12 @@ struct vs_kept_bar {
 	uint32_t reserved;
 };
 
-/* The process runs another program now, in another address space. */
+/* A process that uses VFIO has called execve: it runs in a new address space. */
 struct vs_exec {
 	struct vs_header h;
 };
 
-/* A process of the followed command begot another. */
+/* A process of the followed command (`run`, `record`) has forked another. */
 struct vs_fork {
 	struct vs_header h;
 	uint64_t child_start;
@@ -352,53 +371,59 @@ struct vs_fork {
 	uint32_t reserved;
 };
 
+/* A module whose name begins with "vfio" is being loaded. */
 struct vs_module {
 	struct vs_header h;
 	char name[VS_MODULE_BYTES];
 };
 
 enum vs_process_flags {
-	/* memlock_limit and the next flag are known */
+	/* `memlock_limit` and VS_PROCESS_MAY_LOCK are known. */
 	VS_PROCESS_HAS_LIMITS = 1,
-	/* CAP_IPC_LOCK in the initial user namespace: type1 asks nothing of RLIMIT_MEMLOCK then */
+	/* CAP_IPC_LOCK in the initial user namespace: type1 then ignores RLIMIT_MEMLOCK. */
 	VS_PROCESS_MAY_LOCK = 2,
 };
 
-/* The first ones ended behind `vm`. */
+/* What /proc shows of the process in the header. Everything after `vm` was added later. */
 struct vs_process_info {
 	struct vs_header h;
 	char exe[VS_TEXT_BYTES];
 	char vm[VS_TEXT_BYTES];
 	char vm_uuid[VS_UUID_BYTES];
-	char cgroup_path[VS_CGROUP_BYTES]; /* its end, where it is longer */
-	/* arguments joined by blanks, what looks like a secret left out */
+	char cgroup_path[VS_CGROUP_BYTES]; /* a longer path loses its beginning */
+	/* the arguments, separated by blanks, without what looks like a secret */
 	char command[VS_COMMAND_BYTES];
-	/* bytes, RLIMIT_MEMLOCK's soft limit; all ones for none */
+	/* RLIMIT_MEMLOCK's soft limit in bytes; all ones when there is no limit */
 	uint64_t memlock_limit;
 	uint32_t flags; /* enum vs_process_flags */
 	uint32_t reserved;
 };
 
 /*
- * VS_SNAP_WALK_END: as many as the kernel counts were found, and none was made or removed meanwhile
+ * VS_SNAP_WALK_END: the walk found as many mappings as the kernel counts, and none was made or
+ * removed meanwhile.
  */
 enum vs_walk_flags { VS_WALK_CONSISTENT = 1 };
 
-/* VS_SNAP_BEGIN, _END, _WALK_BEGIN (object: the iommu), _WALK_END (value: mappings walked) */
+/*
+ * Marks in a snapshot: VS_SNAP_BEGIN, _END, _WALK_BEGIN and _WALK_END. For the last two, `object`
+ * is the iommu; for the last, `value` is the number of mappings found.
+ */
 struct vs_snap_mark {
 	struct vs_header h;
 	uint64_t object;
 	uint64_t value;
 	/*
-	 * _WALK_END: vfio_iommu.dma_avail. This and `flags` came later: a shorter mark counts as
-	 * consistent
+	 * Added later, for _WALK_END: vfio_iommu.dma_avail, and flags. A mark without them counts
+	 * as consistent.
 	 */
 	uint32_t available;
 	uint32_t flags; /* enum vs_walk_flags */
 };
 
 /*
- * A file of VFIO that a task holds, by descriptor or by a BAR mapping; the header tells the task.
+ * A file of VFIO that a task holds, by a descriptor or by a mapping of a BAR. The header names the
+ * task.
  */
 struct vs_snap_root {
 	struct vs_header h;
@@ -408,14 +433,16 @@ struct vs_snap_root {
 	uint32_t by_mapping;
 };
 
+/* A container that a snapshot found. */
 struct vs_snap_container {
 	struct vs_header h;
 	uint64_t container;
-	uint64_t iommu;	    /* 0 when there is none, or not type1's */
-	uint32_t available; /* vfio_iommu.dma_avail: how many more mappings it takes */
+	uint64_t iommu;	    /* 0 when there is none, or it is not type1's */
+	uint32_t available; /* vfio_iommu.dma_avail: how many more mappings the kernel allows */
 	uint32_t type;	    /* VFIO_TYPE1_IOMMU 1, VFIO_TYPE1v2_IOMMU 3 */
 };
 
+/* A device that a snapshot found. */
 struct vs_snap_device {
 	struct vs_header h;
 	uint64_t device;
@@ -423,44 +450,42 @@ struct vs_snap_device {
 	uint64_t pci;
 	uint32_t number;
 	uint32_t open_count;
-	uint32_t command; /* as the user sees it, while open */
+	uint32_t command; /* COMMAND as the user sees it; 0 unless the device is open */
 	uint32_t power;	  /* pci_power_t */
 };
 
-/*
- * `lost` records were never delivered, somewhere after `since` and before this record's own time.
- */
+/* Between `since` and this record's own time, `lost` records were not delivered. */
 struct vs_loss {
 	struct vs_header h;
 	uint64_t since;
 	uint64_t lost;
 };
 
-/* One a record type: delivered = attempted - dropped, exactly. */
+/* For each record type: delivered = attempted - dropped, exactly. */
 struct vs_counter {
 	uint64_t attempted;
 	uint64_t dropped;
 };
 
-/* All in one, per CPU, so that reading them is one system call. */
+/* All counters of a CPU in one map value, so that one system call reads them. */
 struct vs_counters {
 	struct vs_counter of[VS_COUNTERS]; /* enum vs_type */
 };
 
 /*
- * A kretprobe does not see the arguments: its kprobe leaves them here. Only on kernels without
- * fexit. What is still here when its thread enters the function anew, or is no more, tells of a
- * return that was missed.
+ * Key and value of the map in which a kprobe saves a function's arguments for its kretprobe, which
+ * cannot see them. Used only on kernels without fexit. Arguments that are still there when their
+ * thread enters the function again, or has exited, show that a return was missed.
  */
 struct vs_saved_key {
 	uint32_t tid;
 	uint16_t hook;
-	uint16_t depth; /* of calls within calls */
+	uint16_t depth; /* how many calls of this function the thread is in already */
 };
 
 struct vs_saved_args {
 	uint64_t arg[6];
-	uint64_t stack; /* pointer at entry: a call within has a lower one */
+	uint64_t stack; /* stack pointer at entry: a nested call has a lower one */
 	uint32_t type;	/* of the record that is lost if the return is missed */
 	uint32_t reserved;
 };

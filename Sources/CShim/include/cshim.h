@@ -1,45 +1,54 @@
-/* The C that Swift cannot say: a variadic log callback, clocks, a flag set by signals. */
+/*
+ * C that Swift cannot express or import: a variadic log callback, clocks, signal handlers, epoll,
+ * and atomic access to a BPF ring's pages.
+ */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
 /*
- * Starts collecting what libbpf says, warnings and worse, in place of printing it. Not thread-safe.
+ * Collects libbpf's warnings and errors from now on, instead of printing them; what was collected
+ * before is dropped. Not thread-safe.
  */
 void vs_libbpf_start_log(void);
-/* What was said since, at most 64 KiB; valid until the next start. */
+/* The messages collected since the last start, at most 64 KiB; valid until the next start. */
 const char *vs_libbpf_last_log(void);
 
 /*
- * Nanoseconds: since boot, suspend included; since 1970; of CPU time, that the calling thread has
- * used.
+ * Clocks in nanoseconds: since boot, including suspend (CLOCK_BOOTTIME); since 1970
+ * (CLOCK_REALTIME); CPU time used by the calling thread.
  */
 int64_t vs_boot_time(void);
 int64_t vs_unix_time(void);
 int64_t vs_thread_time(void);
 
-/* An event of a kprobe or kretprobe, for a BPF program: its descriptor, or -1 with errno. */
+/*
+ * Opens a perf event for a kprobe or kretprobe, to which a BPF program can be attached. Returns its
+ * descriptor, or -1 with errno set.
+ */
 int vs_open_kprobe(uint32_t type, uint64_t address, bool returns);
 
 /*
- * After this, SIGINT and SIGTERM only set a flag; SIGPIPE is ignored. A second SIGINT ends the
- * process at once.
+ * From now on SIGINT, SIGTERM and SIGHUP only set a flag, SIGUSR1 counts, and SIGPIPE is ignored. A
+ * second SIGINT ends the process at once.
  */
 void vs_catch_signals(void);
-/* The signal that came, or 0. */
+/* The last signal that set the flag, or 0. */
 int vs_caught_signal(void);
-/* How many times SIGUSR1 came: each asks for a snapshot. */
+/* How many times SIGUSR1 has arrived: each asks for a snapshot. */
 int vs_snapshot_requests(void);
 
 /*
- * Waits for the wake-ups of a BPF ring, by edge: what it says is that the BPF side woke, not that
- * there is something to read.
+ * Returns an epoll descriptor that becomes ready when the BPF side wakes the consumer of `ring`
+ * (edge-triggered). It does not become ready merely because the ring holds records.
  */
 int vs_watch(int ring);
-/* Up to so many milliseconds, or until a signal. */
+/* Waits for a wake-up, up to `milliseconds`, or until a signal arrives. */
 void vs_wait(int watch, int milliseconds);
 
-/* Positions and headers of a BPF ring, which the kernel writes on other CPUs. */
+/*
+ * Access to a BPF ring's positions and record headers, which the kernel writes on other CPUs.
+ */
 static inline unsigned long vs_load_acquire(const void *at)
 {
 	return __atomic_load_n((const unsigned long *)at, __ATOMIC_ACQUIRE);

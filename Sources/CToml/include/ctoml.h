@@ -1,6 +1,6 @@
 /*
- * TOML 1.0 by toml++ (Debian's libtomlplusplus-dev), as a flat list of nodes, each with the places
- * of its key and its value.
+ * Parses TOML 1.0 with toml++ (Debian's libtomlplusplus-dev) into a flat list of nodes, each with
+ * the positions of its key and its value.
  */
 #ifndef CTOML_H
 #define CTOML_H
@@ -31,15 +31,18 @@ typedef struct {
 
 typedef struct {
 	ctoml_kind kind;
-	/* of a table or an array: those that follow, each with its own in between */
+	/*
+	 * For a table or an array: how many children follow in the list; a child's own children
+	 * come directly after it.
+	 */
 	uint32_t children;
 	ctoml_place at;
-	ctoml_place key_at; /* 0 in an array */
-	const char *key;    /* not terminated: it may hold a NUL; NULL in an array */
+	ctoml_place key_at; /* 0 for an element of an array */
+	const char *key;    /* not terminated, as it may hold a NUL; NULL in an array */
 	size_t key_size;
-	const char *text; /* of a string, not terminated */
+	const char *text; /* a string's, not terminated */
 	size_t text_size;
-	/* of an integer or a boolean; of a date, year * 10000 + month * 100 + day */
+	/* an integer or a boolean; for a date, year * 10000 + month * 100 + day */
 	int64_t number;
 } ctoml_node;
 
@@ -51,8 +54,8 @@ typedef struct {
 } ctoml_document;
 
 /*
- * Reads all of `text`; never throws. What it returns, and what that points to, lives until
- * `ctoml_free`. NULL when memory runs out.
+ * Parses `text`; never throws. The document and everything it points to live until `ctoml_free`.
+ * Returns NULL when memory runs out.
  */
 const ctoml_document *ctoml_parse(const char *text, size_t size);
 void ctoml_free(const ctoml_document *document);

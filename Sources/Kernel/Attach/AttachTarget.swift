@@ -1,22 +1,23 @@
 import CLibbpf
 import Glibc
 
-/// A function that fentry and fexit can attach to, by its place in the kernel's BTF.
+/// A function to which fentry and fexit can attach, identified by its place in the kernel's BTF.
 struct AttachTarget: Equatable {
-    /// In the BTF of its module, whose own types are counted on from vmlinux's.
+    /// The type's id in the BTF of its module, whose own types are numbered from the end of
+    /// vmlinux's.
     var id: UInt32
-    /// nil: vmlinux.
+    /// nil for vmlinux.
     var module: String?
 }
 
-/// Tells libbpf where the programs of fentry and fexit attach.
+/// Hands libbpf the attach targets of fentry and fexit programs.
 ///
-/// libbpf would find a module's function by going through all names of vmlinux first, for each
-/// program anew: some 30 ms each under emulation, and most of the start. `KernelFacts` has seen
-/// them all in one pass.
+/// By itself libbpf searches all names of vmlinux before those of the modules, again for each
+/// program: some 30 ms each under emulation, which was most of the start. `KernelFacts` finds all
+/// of them in one pass.
 final class AttachTargets {
-    /// libbpf calls back with it for every program of the sections below, as long as the process
-    /// lives: an object refers to its sections' handlers.
+    /// libbpf calls its handlers for every program of the sections below, and an object refers to
+    /// the handlers of its sections: so it lives as long as the process.
     nonisolated(unsafe) private static let shared = AttachTargets()
 
     private var targets: [String: AttachTarget] = [:]
@@ -39,16 +40,18 @@ final class AttachTargets {
         libbpf_register_prog_handler("fexit+", BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT, &handler)
     }
 
-    /// To be called before an object is opened.
+    /// Call this before an object is opened.
     static func prepare(_ targets: [String: AttachTarget]) { shared.targets = targets }
 
-    /// Runs `load` with the BTF of the modules at hand.
+    /// Runs `load` while the descriptors of the modules' BTF are open.
     static func whileOpen<Result>(_ load: () -> Result) -> Result {
         shared.open()
         defer { shared.close() }
         return load()
     }
 
+    /// Sets the attach target of the program in `section` ("fentry/FUNCTION"); returns 0 or a
+    /// negative errno.
     private func aim(_ options: UnsafeMutablePointer<bpf_prog_load_opts>, at section: String) -> Int32 {
         guard let slash = section.firstIndex(of: "/"),
             let target = targets[String(section[section.index(after: slash)...])]
@@ -66,7 +69,7 @@ final class AttachTargets {
         var id: UInt32 = 0
         while descriptors.count < wanted.count, bpf_btf_get_next_id(id, &id) == 0 {
             let descriptor = bpf_btf_get_fd_by_id(id)
-            // Another's BTF may be gone meanwhile.
+            // The BTF of another program or module may have gone meanwhile.
             guard descriptor >= 0 else { continue }
             if let name = Self.kernelName(descriptor), wanted.contains(name) {
                 descriptors[name] = descriptor
@@ -81,7 +84,7 @@ final class AttachTargets {
         descriptors = [:]
     }
 
-    /// The module's name if the BTF is the kernel's own, not a program's.
+    /// The module's name; nil if the BTF belongs to a BPF program.
     private static func kernelName(_ descriptor: Int32) -> String? {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { name in
             var info = bpf_btf_info()

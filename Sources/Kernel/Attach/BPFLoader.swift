@@ -3,11 +3,10 @@ import CShim
 import CRecords
 import Glibc
 
-/// One opened, loaded and attached instance of the BPF object, with the programs that its kernel
-/// allowed at the time.
+/// One instance of the BPF object with the programs that the kernel allowed when it was loaded.
 ///
-/// Three visible steps: open, load, attach; `close` takes all of it back. Later instances share the
-/// first one's maps.
+/// `init` opens and loads the object, `attach` attaches programs, and `close` undoes both. Later
+/// instances share the maps of the first.
 final class BPFLoader {
     private let object: OpaquePointer
     private var links: [OpaquePointer] = []
@@ -15,11 +14,14 @@ final class BPFLoader {
 
     static let image: [UInt8] = decodeHex(BPFObject.hex)
 
-    /// Maps that every instance shares, so that records keep one order and one count.
+    /// Maps that all instances share, so that there is one order of records and one count of them.
     static let sharedMaps = [
         "ring", "counters", "map_states", "map_states_5_10", "owners", "tree", "domain_attaches", "saved",
     ]
 
+    /// Opens the object and loads `programs`.
+    ///
+    /// - Parameter first: the instance whose maps are shared; nil for the first.
     init(programs: Set<String>, settings: Settings, sharing first: BPFLoader?, facts: KernelFacts) throws(TracerError) {
         vs_libbpf_start_log()
         AttachTargets.prepare(facts.targets)
@@ -66,7 +68,8 @@ final class BPFLoader {
         }
     }
 
-    /// Attaches every program of `way`; the reason, with nothing attached, when the kernel refuses.
+    /// Attaches all programs of `way`. If the kernel refuses one, attaches none and returns the
+    /// reason.
     func attach(_ way: HookDefinition.Way) -> String? {
         var made: [OpaquePointer] = []
         for name in way.programs {
@@ -101,7 +104,8 @@ final class BPFLoader {
         bpf_object__find_map_by_name(object, map).map { Int(bpf_map__value_size($0)) }
     }
 
-    /// The last first: a kretprobe must not outlive the kprobe that saves its arguments.
+    /// Detaches all programs in reverse order: a kretprobe must not outlive the kprobe that saves
+    /// its arguments.
     func detach() {
         for link in links.reversed() { bpf_link__destroy(link) }
         links = []
@@ -116,7 +120,7 @@ final class BPFLoader {
         if let map = bpf_object__find_map_by_name(object, name) { bpf_map__set_autocreate(map, wanted) }
     }
 
-    /// The last lines of what libbpf and the verifier said: the cause stands at the end.
+    /// The last lines of libbpf's and the verifier's log, which end with the cause.
     private static func log() -> String {
         let lines = String(cString: vs_libbpf_last_log()).split(separator: "\n")
         return lines.suffix(12).joined(separator: "\n")

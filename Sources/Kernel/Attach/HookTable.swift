@@ -1,16 +1,15 @@
-/// What is hooked, and the ways to hook it, the preferred first. One line here and one body in
-/// bpf/hooks make a hook.
+/// The table of hooks: each with the ways to attach it, the preferred one first. A hook is one line
+/// here and one body in bpf/hooks; `ObjectTests` fails if one of the two is missing.
 ///
-/// A program's name in the object says how it attaches: `fentry_F`, `fexit_F` (module or vmlinux
-/// BTF, Linux 5.17+ for the return value), `probe_F` (kprobe), `entry_F` with `return_F` (kprobe
-/// and kretprobe), `on_*` (raw tracepoint).
+/// A program's name in the object shows how it attaches: `fentry_F` and `fexit_F` (by BTF; Linux
+/// 5.17 and later for the return value), `probe_F` (kprobe), `entry_F` with `return_F` (kprobe and
+/// kretprobe), `on_*` (raw tracepoint).
 struct HookDefinition: Sendable {
     struct Way: Sendable {
         var function: String
         var programs: [String]
         var how: String
-        /// How it finds its function: BTF for fentry and fexit, kallsyms for kprobes, neither for
-        /// tracepoints.
+        /// Where its function must be known: in BTF for fentry and fexit, in kallsyms for kprobes.
         var needs: Need
     }
 
@@ -19,9 +18,9 @@ struct HookDefinition: Sendable {
     var name: String
     /// Without an essential hook the graph would be wrong, so tracing does not start.
     var isEssential: Bool
-    /// Loaded only when a command is followed: it sees every fork of the host.
+    /// Loaded only when a command is followed, because it runs at every fork on the host.
     var followsCommand = false
-    /// Loaded only where VFIO comes later.
+    /// Loaded only if VFIO is not loaded when tracing begins.
     var watchesForVFIO = false
     var ways: [Way]
 
@@ -78,7 +77,7 @@ struct HookDefinition: Sendable {
             name: "device-last-close", isEssential: true,
             ways: [fexit("vfio_pci_core_close_device"), kretprobe("vfio_pci_disable")]),
         Self(name: "bar-mmap", isEssential: false, ways: [fexit("vfio_pci_core_mmap"), kretprobe("vfio_pci_mmap")]),
-        // Gone in 6.10, and of no use on 5.10 (bpf/kept_bars.h).
+        // The function is gone in 6.10; on 5.10 the hook would serve no purpose (bpf/kept_bars.h).
         Self(name: "bar-copy", isEssential: false, ways: [fentry("vfio_pci_mmap_open")]),
         exit("pin-pages", "vfio_pin_pages_remote"),
         entry("dma-unmap-begin", "vfio_iommu_type1_ioctl", essential: false),
@@ -95,7 +94,7 @@ struct HookDefinition: Sendable {
         exit("reset-locked-end", "__pci_reset_function_locked", essential: false),
         entry("bus-reset-begin", "pci_reset_bus", essential: false),
         exit("bus-reset-end", "pci_reset_bus", essential: false),
-        // Runtime power management calls the inner one; 5.10 has only the outer.
+        // Runtime power management calls the inner function (__), which 5.10 does not have.
         Self(
             name: "power", isEssential: false,
             ways: [fexit("__pci_set_power_state"), fexit("pci_set_power_state"), kretprobe("pci_set_power_state")]),

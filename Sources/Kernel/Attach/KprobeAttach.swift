@@ -2,16 +2,16 @@ import CLibbpf
 import CShim
 import Glibc
 
-/// Attaches kprobes and kretprobes by address.
+/// Attaches kprobes and kretprobes by address instead of by name.
 ///
-/// Given a name, Linux 5.10 searches all its symbols for it: three quarters of the tool's start
-/// there.
+/// For a name, Linux 5.10 searches all its symbols each time, which was three quarters of the
+/// tool's start there.
 struct KprobeAttach {
     /// perf's number for kprobes (`perf_kprobe`, Linux 4.17).
     private let type: UInt32
     private let addresses: [String: UInt64]
 
-    /// nil where the kernel has no such events.
+    /// nil where the kernel has no perf events for kprobes.
     init?(addresses: [String: UInt64]) {
         guard !addresses.isEmpty,
             let type = Files.text("/sys/bus/event_source/devices/kprobe/type").flatMap({ UInt32($0) }),
@@ -21,8 +21,8 @@ struct KprobeAttach {
         self.addresses = addresses
     }
 
-    /// nil, and `bpf_program__attach` may do better, when the program is of another kind, its
-    /// function's address is not known, or the kernel refuses.
+    /// Attaches `program`. Returns nil when the program is of another kind, the address of its
+    /// function is unknown, or the kernel refuses; the caller then tries `bpf_program__attach`.
     func attach(_ program: OpaquePointer) -> OpaquePointer? {
         let section = String(cString: bpf_program__section_name(program)).split(separator: "/", maxSplits: 1)
         guard section.count == 2, section[0] == "kprobe" || section[0] == "kretprobe",

@@ -2,16 +2,17 @@ import CLibbpf
 import CRecords
 import Glibc
 
-/// What is written into the programs' read-only data before they load.
+/// The settings that are written into the read-only data of the BPF object before it is loaded.
 struct Settings {
     /// Bytes, a power of two.
     var ringBytes: UInt32 = 16 << 20
     var windows: [(first: UInt64, last: UInt64)] = []
     var injectLoss: UInt32 = 0
-    /// Where the kernel maps all memory; 0 when IOMMU tables are not to be read.
+    /// The address at which the kernel maps physical address 0, for reading IOMMU tables; 0 when
+    /// they are not to be read. Used in user space only.
     var linearMap: UInt64 = 0
-    /// The same for walks of a process's page table, and how many levels that has; 0 when it is not
-    /// to be read.
+    /// The same for reading a process's page table, and the number of its levels; 0 when page
+    /// tables are not to be read.
     var directMap: UInt64 = 0
     var pageTableLevels: Int32 = 0
     /// The major device number of VFIO groups; 0 when there is none.
@@ -19,7 +20,7 @@ struct Settings {
 
     static let maxWindows = 16
 
-    /// Finds each variable in the object's own BTF and sets its initial value.
+    /// Sets the initial values; the object's own BTF gives the offset of each variable.
     func write(into object: OpaquePointer) {
         guard let btf = bpf_object__btf(object), let map = readOnlyData(of: object) else { return }
         var size = 0
@@ -54,9 +55,9 @@ struct Settings {
         return nil
     }
 
-    /// Byte offset of a variable in `.rodata`.
+    /// The byte offset of a variable in `.rodata`.
     private func offset(of name: String, in btf: OpaquePointer) -> Int? {
-        let section = btf__find_by_name_kind(btf, ".rodata", 15 /* BTF_KIND_DATASEC */)
+        let section = btf__find_by_name_kind(btf, ".rodata", BTFKind.dataSection)
         guard section > 0, let type = btf__type_by_id(btf, UInt32(section)) else { return nil }
         let variables = UnsafeRawPointer(type + 1).assumingMemoryBound(to: btf_var_secinfo.self)
         for index in 0..<Int(type.pointee.info & 0xffff) {

@@ -1,8 +1,9 @@
 import Glibc
 
-/// Small files of /proc and /sys, read whole.
+/// Reads small files, directories and links of /proc and /sys.
 enum Files {
-    /// The bytes of a file, or nil when it cannot be read. For files that do not say their size.
+    /// The bytes of a file, or nil when it cannot be opened. Reads until the end, because the files
+    /// of /proc have no size; stops once it has `limit` bytes or more.
     static func read(_ path: String, limit: Int = .max) -> [UInt8]? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
@@ -41,7 +42,7 @@ enum Files {
         return names.sorted()
     }
 
-    /// Where a symbolic link leads, its last component.
+    /// The last component of a symbolic link's target.
     static func linkName(_ path: String) -> String? {
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
         let count = readlink(path, &buffer, buffer.count - 1)
@@ -50,7 +51,7 @@ enum Files {
         return target.split(separator: "/").last.map(String.init)
     }
 
-    /// Where a symbolic link leads, whole.
+    /// A symbolic link's whole target.
     static func linkTarget(_ path: String) -> String? {
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
         let count = readlink(path, &buffer, buffer.count - 1)

@@ -1,8 +1,9 @@
+import CLibbpf
 import CRecords
 import Events
 import Glibc
 
-/// The host's PCI devices and bridges, from /sys and /proc/iomem.
+/// Scans the host's PCI devices in /sys, and its host bridges in /proc/iomem.
 enum PCIScan {
     private static let root = "/sys/bus/pci/devices"
 
@@ -33,7 +34,8 @@ enum PCIScan {
         }
     }
 
-    /// A record that the kernel made, with what only config space says.
+    /// Calls `body` with a copy of a VS_DEVICE_INFO record from the kernel, completed by the MSI-X
+    /// table, which is only in config space.
     static func completed(_ record: UnsafeRawPointer, _ body: (UnsafeRawPointer, Int) -> Void) {
         var copy = record.load(as: vs_driver.self)
         addMSIXTable(of: PCIAddress(packed: copy.pci), to: &copy)
@@ -47,26 +49,34 @@ enum PCIScan {
         record.msix_bytes = table.size
     }
 
-    /// The table that the MSI-X capability (id 0x11) tells of, from the first 256 bytes of config
-    /// space (PCI Local Bus 3.0, 6.8.2).
+    /// The place of the MSI-X table, as the MSI-X capability in the first 256 bytes of config space
+    /// describes it (PCI Local Bus 3.0, 6.8.2); nil when the device has none. The names are those
+    /// of linux/pci_regs.h.
     static func msixTable(_ config: [UInt8]) -> MSIXTable? {
-        guard config.count >= 256, config[6] & 0x10 /* STATUS: capabilities */ != 0,
-            config[0x0e] & 0x7f == 0 /* an endpoint */
+        func at(_ offset: Int32) -> UInt32 { UInt32(config[Int(offset)]) }
+        guard config.count >= 256, at(PCI_STATUS) & UInt32(PCI_STATUS_CAP_LIST) != 0,
+            at(PCI_HEADER_TYPE) & 0x7f == PCI_HEADER_TYPE_NORMAL
         else { return nil }
-        var at = Int(config[0x34] & 0xfc)
-        for _ in 0..<48 where at >= 0x40 {
-            guard config[at] != 0x11 else {
-                let control = UInt32(config[at + 2]) | UInt32(config[at + 3]) << 8
-                let table = (0..<4).reduce(UInt32(0)) { $0 | UInt32(config[at + 4 + $1]) << (8 * UInt32($1)) }
-                guard table & 7 < 6 else { return nil }
-                return MSIXTable(bar: UInt8(table & 7), offset: table & ~7, size: ((control & 0x7ff) + 1) * 16)
+        // The two low bits of a pointer are reserved. 48 capabilities fill the space: more are a
+        // circle.
+        var capability = Int32(at(PCI_CAPABILITY_LIST) & 0xfc)
+        for _ in 0..<48 where capability >= PCI_STD_HEADER_SIZEOF {
+            guard at(capability) != PCI_CAP_ID_MSIX else {
+                let flags = capability + PCI_MSIX_FLAGS, field = capability + PCI_MSIX_TABLE
+                let control = at(flags) | at(flags + 1) << 8
+                let table = (0..<4).reduce(UInt32(0)) { $0 | at(field + $1) << (8 * UInt32($1)) }
+                let bar = table & UInt32(PCI_MSIX_TABLE_BIR)
+                guard bar < 6 else { return nil }
+                return MSIXTable(
+                    bar: UInt8(bar), offset: table & ~UInt32(PCI_MSIX_TABLE_BIR),
+                    size: ((control & UInt32(PCI_MSIX_FLAGS_QSIZE)) + 1) * UInt32(PCI_MSIX_ENTRY_SIZE))
             }
-            at = Int(config[at + 1] & 0xfc)
+            capability = Int32(at(capability + PCI_CAP_LIST_NEXT) & 0xfc)
         }
         return nil
     }
 
-    /// BAR 0–5 and the ROM: memory only, I/O ports are nothing that a mapping can lead to.
+    /// BARs 0–5 and the ROM, as far as they are memory: no mapping can lead to I/O ports.
     private static func bars(of name: String) -> [Bar] {
         var bars = [Bar](repeating: Bar(), count: Int(VS_BARS))
         let lines = (Files.text("\(root)/\(name)/resource") ?? "").split(separator: "\n")
@@ -83,15 +93,16 @@ enum PCIScan {
         UInt64((Files.text(path) ?? "").dropFirst(2), radix: 16) ?? 0
     }
 
+    /// Copies as much of `text` as fits, leaving at least one zero at the end.
     static func copy(_ text: String, into buffer: UnsafeMutableRawBufferPointer) {
         for (index, byte) in text.utf8.prefix(buffer.count - 1).enumerated() { buffer[index] = byte }
     }
 
-    /// Physical ranges, last byte included, that the host bridges decode: "PCI Bus" and "PCI
-    /// MMCONFIG"-free lines of /proc/iomem.
+    /// The physical ranges that the host bridges decode, last byte inclusive: the "PCI Bus" lines
+    /// of /proc/iomem.
     ///
-    /// RAM never lies in one, so a pinned page outside needs no second look. Empty when /proc/iomem
-    /// hides its addresses (no root).
+    /// RAM never lies in such a window, so a pinned page outside of all windows is not device
+    /// memory. Empty when /proc/iomem hides its addresses (without root).
     static func windows() -> [(first: UInt64, last: UInt64)] {
         var windows: [(first: UInt64, last: UInt64)] = []
         for line in (Files.text("/proc/iomem") ?? "").split(separator: "\n") where line.contains("PCI Bus ") {

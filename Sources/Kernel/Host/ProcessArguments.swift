@@ -1,11 +1,11 @@
-/// A process's arguments as /proc/PID/cmdline has them, and what they say of a VM. Pure: what a
-/// process says of itself, it may invent.
+/// The arguments of a process from /proc/PID/cmdline: the VM that they name, and a text for people
+/// without secrets. A process can change its own command line, so none of this can be trusted.
 struct ProcessArguments {
     var arguments: [String]
 
     init(_ arguments: [String]) { self.arguments = arguments }
 
-    /// Reads the bytes of the file: each argument ends with a zero.
+    /// Parses the file's bytes, in which each argument ends with a zero.
     init(cmdline bytes: [UInt8]) {
         var parts = bytes.split(separator: 0, omittingEmptySubsequences: false)
         if parts.last?.isEmpty == true { parts.removeLast() }
@@ -14,7 +14,8 @@ struct ProcessArguments {
 
     // MARK: VMs
 
-    /// The VM's name as QEMU takes it: `-name NAME`, or `-name guest=NAME,…` as libvirt writes it.
+    /// The VM's name from QEMU's arguments: `-name NAME`, or `-name guest=NAME,…` as libvirt writes
+    /// it.
     var vmName: String? {
         guard let value = value(of: "name") else { return nil }
         let fields = value.split(separator: ",")
@@ -37,7 +38,7 @@ struct ProcessArguments {
         return nil
     }
 
-    /// The argument after `-option` or `--option`, or behind `--option=`.
+    /// The argument after `-option` or `--option`, or the text after `--option=`.
     private func value(of option: String) -> String? {
         for index in arguments.indices {
             let argument = arguments[index]
@@ -66,7 +67,7 @@ struct ProcessArguments {
         "private-key",
     ]
 
-    /// The arguments joined by blanks, `***` in place of what looks like a secret.
+    /// The arguments, separated by blanks, with `***` in place of what looks like a secret.
     var text: String {
         var words: [String] = []
         var isSecretNext = false
@@ -86,11 +87,11 @@ struct ProcessArguments {
         return secretWords.contains { lower.contains($0) }
     }
 
-    /// Cuts values: of `key=value` up to the next comma (not a doubled one, which is QEMU's comma
-    /// in a value) or ampersand, of `"key":"value"` up to the closing quote, and of
-    /// `user:password@` in a URL. An object of QEMU's that is a secret has it in `data`. What has
-    /// blanks in it may be a shell's script or JSON for people: all is cut behind the first word
-    /// that looks like a secret's.
+    /// Replaces the values of keys that look like a secret's: in `key=value` up to the next comma
+    /// or ampersand (a doubled comma is part of a value in QEMU's syntax), in `"key":"value"` up to
+    /// the closing quote, and in a URL the password of `user:password@`. In a QEMU object of type
+    /// `secret`, the key is `data`. An argument with blanks may be a shell script or formatted
+    /// JSON: everything after the first word that looks like a secret's is cut off.
     private static func withoutSecrets(_ argument: String) -> String {
         if argument.contains(where: \.isWhitespace) {
             let lower = argument.lowercased()
@@ -133,7 +134,7 @@ struct ProcessArguments {
         return result + rest
     }
 
-    /// How many characters there are up to the end of the first `word`; nil if it is not in there.
+    /// How many characters there are up to the end of the first `word`; nil if `text` has none.
     private static func firstEnd(of word: String, in text: String) -> Int? {
         var rest = text[...], passed = 0
         while !rest.isEmpty {
@@ -144,7 +145,7 @@ struct ProcessArguments {
         return nil
     }
 
-    /// From the comma or ampersand that ends a value on.
+    /// The rest of `text`, from the comma or ampersand that ends the value on.
     private static func behindValue(_ text: Substring) -> Substring {
         var rest = text
         while let end = rest.firstIndex(where: { $0 == "," || $0 == "&" }) {
@@ -154,7 +155,7 @@ struct ProcessArguments {
         return rest.suffix(0)
     }
 
-    /// From the quote that ends a text of JSON on.
+    /// The rest of `text`, from the quote that ends the JSON string on.
     private static func behindText(_ text: Substring) -> Substring {
         var rest = text
         while let end = rest.firstIndex(where: { $0 == "\"" || $0 == "\\" }) {

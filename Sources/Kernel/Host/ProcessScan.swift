@@ -1,12 +1,13 @@
+import CLibbpf
 import CRecords
 import Events
 import Glibc
 
-/// What /proc says about a process: its executable, the VM it runs, its control group and how much
-/// memory it may lock.
+/// Scans /proc for a process: its executable, command line, the VM it runs, its control group, and
+/// how much memory it may lock.
 enum ProcessScan {
-    /// Calls `body` with a VS_PROCESS_INFO record made for the process of `header`, unless it is
-    /// gone already.
+    /// Calls `body` with a VS_PROCESS_INFO record for the process of `header`, unless the process
+    /// has exited.
     static func record(for header: vs_header, _ body: (UnsafeRawPointer, Int) -> Void) {
         let folder = "/proc/\(header.tgid)"
         guard let exe = Files.linkTarget("\(folder)/exe") else { return }
@@ -32,8 +33,8 @@ enum ProcessScan {
         withUnsafeBytes(of: &record) { body($0.baseAddress!, $0.count) }
     }
 
-    /// The path of the v2 line (`0::/…`), else of v1's `name=systemd` line, else of any that is not
-    /// the root; its last `limit` bytes.
+    /// The control group's path, or the last `limit` bytes of it: that of the v2 line (`0::/…`),
+    /// else of v1's `name=systemd` line, else of the first line whose path is not the root.
     static func cgroupPath(_ lines: String, limit: Int) -> String {
         var named = "", other = "", unified = ""
         for line in lines.split(separator: "\n") {
@@ -47,12 +48,13 @@ enum ProcessScan {
                 other = String(fields[2])
             }
         }
-        // On a hybrid host the v2 line of a process that v1 controls is the root.
+        // On a hybrid host, the v2 line of a process that v1 controls has the root's path.
         let path = [unified, named, other].first { !$0.isEmpty && $0 != "/" } ?? unified
         return path.utf8.count <= limit ? path : String(decoding: path.utf8.suffix(limit), as: UTF8.self)
     }
 
-    /// RLIMIT_MEMLOCK's soft limit in bytes, all ones for none, from /proc/PID/limits.
+    /// RLIMIT_MEMLOCK's soft limit in bytes from the text of /proc/PID/limits; all ones when there
+    /// is no limit.
     static func memlockLimit(_ limits: String) -> UInt64? {
         let name = "Max locked memory"
         guard let line = limits.split(separator: "\n").first(where: { $0.hasPrefix(name) }),
@@ -61,11 +63,11 @@ enum ProcessScan {
         return soft == "unlimited" ? .max : UInt64(soft)
     }
 
-    /// Whether CAP_IPC_LOCK (bit 14) is effective, from /proc/PID/status.
+    /// Whether CAP_IPC_LOCK is effective, from the text of /proc/PID/status.
     static func mayLock(_ status: String) -> Bool {
         guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("CapEff:") }),
             let set = UInt64(line.dropFirst(7).drop { $0 == " " || $0 == "\t" }, radix: 16)
         else { return false }
-        return set & (1 << 14) != 0
+        return set & (1 << CAP_IPC_LOCK) != 0
     }
 }

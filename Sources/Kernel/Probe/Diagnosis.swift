@@ -1,10 +1,10 @@
 import Events
 
-/// What can be traced here: `doctor`'s findings, made without loading anything.
+/// What can be traced on this host: the report of `doctor`, made without loading anything.
 public struct Diagnosis {
     public struct Check: Sendable {
         public var isGood: Bool
-        /// Without it nothing can be traced.
+        /// If the check fails, nothing can be traced.
         public var isFatal: Bool
         public var text: String
     }
@@ -21,22 +21,23 @@ public struct Diagnosis {
         add(true, "Linux \(facts.release) on \(facts.machine)")
         do throws(TracerError) {
             try Privileges.check()
-            add(true, "may trace (CAP_SYS_ADMIN, or CAP_BPF with CAP_PERFMON)")
+            add(true, "this process may trace (CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON)")
         } catch {
             add(false, error.description, fatal: true)
         }
         add(
             facts.hasBTF,
             facts.hasBTF
-                ? "the kernel describes its types (BTF)" : TracerError.noBTF(release: facts.release).description,
+                ? "the kernel has BTF, which describes its types"
+                : TracerError.noBTF(release: facts.release).description,
             fatal: true)
         let absent = KernelFacts.vfioModules.filter { !facts.loadedModules.contains($0) }
         add(
             hasVFIO,
             hasVFIO
                 ? "VFIO and its type1 IOMMU driver are loaded"
-                : "VFIO is not loaded (\(absent.joined(separator: ", "))): modprobe vfio-pci; tracing may start "
-                    + "first and waits for it"
+                : "VFIO is not loaded (missing: \(absent.joined(separator: ", "))): load it with modprobe vfio-pci; "
+                    + "tracing can start before that and waits for it"
         )
         if facts.hasBTF, !facts.canUseFexit, !facts.hasKnownOffsets {
             add(false, TracerError.unknownLayout(release: facts.release).description, fatal: true)
@@ -45,16 +46,16 @@ public struct Diagnosis {
             add(
                 facts.canUseFexit,
                 facts.canUseFexit
-                    ? "fentry and fexit reach VFIO's modules"
-                    : "no BTF of VFIO's modules, or no bpf_get_func_ret (before Linux 5.17): kprobes are used, with "
-                        + "the struct offsets of Linux 5.10"
+                    ? "fentry and fexit can attach to VFIO's modules"
+                    : "VFIO's modules have no BTF, or the kernel has no bpf_get_func_ret (before Linux 5.17): kprobes "
+                        + "are used, with the struct offsets of Linux 5.10"
             )
         }
         add(
             !PCIScan.windows().isEmpty,
             PCIScan.windows().isEmpty
-                ? "/proc/iomem hides its addresses: every pinned page is looked at, not only device memory"
-                : "\(PCIScan.windows().count) PCI windows tell device memory from RAM")
+                ? "/proc/iomem hides its addresses: every pinned page is recorded as if it were device memory"
+                : "\(PCIScan.windows().count) PCI windows distinguish device memory from RAM")
         addInterrupts()
         if hasVFIO, facts.hasVFIOPCI { addKeptBars(facts) }
         for hook in HookDefinition.all where !hook.followsCommand && !hook.watchesForVFIO {
@@ -69,7 +70,7 @@ public struct Diagnosis {
         if hasVFIO, facts.hasVFIOPCI, missing.contains(where: { essential.contains($0.name) }) {
             add(
                 false,
-                "hooks that tracing rests on are missing: "
+                "hooks that tracing needs are missing: "
                     + "\(missing.filter { essential.contains($0.name) }.map(\.name).joined(separator: ", "))",
                 fatal: true)
         }
@@ -78,40 +79,41 @@ public struct Diagnosis {
     private mutating func addInterrupts() {
         guard let remaps = InterruptScan.remaps() else { return }
         if remaps {
-            add(true, "interrupts are remapped: a device raises only its own")
+            add(true, "interrupts are remapped: a device can raise only its own")
         } else if InterruptScan.allowsUnsafe == true {
             add(
                 false,
-                "interrupts are not remapped, and allow_unsafe_interrupts of vfio_iommu_type1 is set: a device given "
-                    + "away can raise any interrupt of the host"
+                "interrupts are not remapped, and allow_unsafe_interrupts of vfio_iommu_type1 is set: a device that is "
+                    + "assigned to a user can raise any interrupt of the host"
             )
         } else {
             add(
                 false,
-                "interrupts are not remapped: VFIO attaches no group unless allow_unsafe_interrupts of "
+                "interrupts are not remapped: VFIO refuses to attach groups unless allow_unsafe_interrupts of "
                     + "vfio_iommu_type1 is set"
             )
         }
     }
 
-    /// The hook for it is missing where there is nothing to hook: that is as it should be.
+    /// What becomes of child-keeps-bar. Its hook is missing on kernels on which BARs cannot be
+    /// kept, and that is no fault.
     private mutating func addKeptBars(_ facts: KernelFacts) {
-        if facts.canLookForKeptBars {
+        if facts.canScanForKeptBars {
             add(
                 true,
-                "vfio-pci keeps a list of the BAR areas that it can take away: copies of them that are not on it are "
-                    + "looked for (child-keeps-bar)"
+                "vfio-pci revokes BARs by a list of the areas that map them: processes are scanned for copies that "
+                    + "are not on it (child-keeps-bar)"
             )
         } else if facts.listsBarAreas {
             add(
                 false,
-                "vfio-pci keeps a list of the BAR areas that it can take away, and copies that are not on it cannot be "
-                    + "looked for here (child-keeps-bar)"
+                "vfio-pci revokes BARs by a list of the areas that map them, and on this host vfioscope cannot scan "
+                    + "processes for copies that are not on it (child-keeps-bar)"
             )
         } else if facts.canUseFexit {
-            add(true, "vfio-pci takes BARs away wherever they are mapped: there is nothing for child-keeps-bar to find")
+            add(true, "vfio-pci revokes BARs wherever they are mapped: child-keeps-bar cannot occur")
         } else {
-            add(true, "a forked child gets no pages of a BAR from its parent: child-keeps-bar is not looked for")
+            add(true, "a forked child gets no pages of a BAR from its parent: child-keeps-bar is not checked")
         }
     }
 

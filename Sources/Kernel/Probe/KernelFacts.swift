@@ -1,10 +1,11 @@
 import CLibbpf
 import Glibc
 
-/// What the running kernel offers, asked once before anything is loaded.
+/// What the running kernel offers, probed before anything is loaded, and again when a module of
+/// VFIO arrives.
 ///
-/// Costs one pass over the kernel's BTF (about 0.1 s), and one over /proc/kallsyms only where
-/// kprobes are needed.
+/// Takes one pass over the kernel's BTF (about 0.1 s) and, only where kprobes are needed, one over
+/// /proc/kallsyms.
 struct KernelFacts {
     var release: String
     var machine: String
@@ -15,22 +16,24 @@ struct KernelFacts {
     var hasFunctionReturn: Bool
     /// `iter/task_vma` (5.12).
     var hasTaskVMAIterator = false
-    /// vfio-pci keeps a list of BAR areas to take away (until 6.10, aac6db75a9fc), on which a copy
-    /// of one need not be.
+    /// vfio-pci zaps BARs by a list of areas, which may lack copies (until 6.10, aac6db75a9fc; see
+    /// bpf/kept_bars.h).
     var listsBarAreas = false
-    /// Where BTF describes the wanted functions, so that fentry and fexit can attach.
+    /// Functions to which fentry and fexit can attach, with their place in BTF.
     var targets: [String: AttachTarget] = [:]
-    /// Where the wanted functions are, so that kprobes can attach: their addresses, 0 where the
-    /// kernel hides them (kptr_restrict).
+    /// Functions to which kprobes can attach, with their addresses; 0 where the kernel hides the
+    /// address (kptr_restrict). Empty where kprobes are not needed.
     var symbols: [String: UInt64] = [:]
+    /// Those of `vfioModules` that are loaded or built in.
     var loadedModules: Set<String>
 
-    /// vfio and its type1 driver are there, as modules or built in.
+    /// Whether vfio and its drivers are present, as modules or built in.
     var hasVFIO: Bool { loadedModules.contains("vfio") }
     var hasType1: Bool { loadedModules.contains("vfio_iommu_type1") }
     var hasVFIOPCI: Bool { loadedModules.contains("vfio_pci") || loadedModules.contains("vfio_pci_core") }
 
-    /// How many mappings a container may have; nil as long as vfio_iommu_type1 is not loaded.
+    /// How many mappings a container may have (`dma_entry_limit`); nil while vfio_iommu_type1 is
+    /// not loaded.
     static var mappingLimit: UInt32? {
         Files.text("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit").flatMap { UInt32($0) }
     }
@@ -58,7 +61,7 @@ struct KernelFacts {
         defer { btf__free(vmlinux) }
         let wanted = Set(HookDefinition.all.flatMap(\.ways).filter { $0.needs != .tracepoint }.map(\.function))
         hasFunctionReturn = Self.hasEnumerator("BPF_FUNC_get_func_ret", of: "bpf_func_id", in: vmlinux)
-        hasTaskVMAIterator = btf__find_by_name_kind(vmlinux, "bpf_iter__task_vma", 4 /* BTF_KIND_STRUCT */) > 0
+        hasTaskVMAIterator = btf__find_by_name_kind(vmlinux, "bpf_iter__task_vma", BTFKind.structure) > 0
         findTargets(in: vmlinux, from: 1, module: nil, wanted: wanted)
         let vmlinuxTypes = btf__type_cnt(vmlinux)
         for module in Self.vfioModules where Files.exists("/sys/kernel/btf/\(module)") {
@@ -67,7 +70,7 @@ struct KernelFacts {
             if Self.hasMember("vma_list", of: "vfio_pci_core_device", in: btf) { listsBarAreas = true }
             btf__free(btf)
         }
-        // vfio built into the kernel: its types are in vmlinux.
+        // If vfio is built into the kernel, its types are in vmlinux.
         if !hasModuleBTF, targets["vfio_pin_pages_remote"] != nil {
             hasModuleBTF = true
             listsBarAreas = Self.hasMember("vma_list", of: "vfio_pci_core_device", in: vmlinux)
@@ -75,17 +78,18 @@ struct KernelFacts {
         if !canUseFexit { symbols = KernelSymbols.addresses(of: wanted) }
     }
 
-    /// fentry and fexit need the modules' BTF and the return-value helper; without both, kprobes do
-    /// everything.
+    /// fentry and fexit need BTF of the modules and the return-value helper. If one is missing,
+    /// kprobes are used for everything.
     var canUseFexit: Bool { hasFunctionReturn && (hasModuleBTF || !hasVFIO) }
 
-    /// Whether there can be areas of BARs that a zap does not reach, and they can be looked for.
-    var canLookForKeptBars: Bool { listsBarAreas && canUseFexit && hasTaskVMAIterator && machine == "x86_64" }
+    /// Whether there can be areas of BARs that a zap does not reach, and the tool can scan for
+    /// them.
+    var canScanForKeptBars: Bool { listsBarAreas && canUseFexit && hasTaskVMAIterator && machine == "x86_64" }
 
-    /// Whether kprobes may read VFIO's structs at the offsets in bpf/kernel_types.h.
+    /// Whether kprobes may read VFIO's structs at the offsets in bpf/offsets_5_10.h.
     var hasKnownOffsets: Bool { release.hasPrefix("5.10.") && machine == "x86_64" }
 
-    /// The way of `hook` that this kernel allows now, or nil.
+    /// The first way to attach `hook` that this kernel allows now, or nil.
     func way(for hook: HookDefinition) -> HookDefinition.Way? {
         hook.ways.first { way in
             switch way.needs {
@@ -99,18 +103,18 @@ struct KernelFacts {
     private mutating func findTargets(in btf: OpaquePointer, from first: UInt32, module: String?, wanted: Set<String>) {
         let isFirstLetter = firstLetters(of: wanted)
         for id in first..<btf__type_cnt(btf) {
-            guard let type = btf__type_by_id(btf, id), (type.pointee.info >> 24) & 0x1f == 12 /* BTF_KIND_FUNC */,
+            guard let type = btf__type_by_id(btf, id), (type.pointee.info >> 24) & 0x1f == BTFKind.function,
                 let name = btf__name_by_offset(btf, type.pointee.name_off),
                 isFirstLetter[Int(UInt8(bitPattern: name[0]))]
             else { continue }
             let text = String(cString: name)
-            // Of several of one name the first, as libbpf chooses.
+            // Of several functions with the same name, the first: libbpf chooses the same.
             if wanted.contains(text), targets[text] == nil { targets[text] = AttachTarget(id: id, module: module) }
         }
     }
 
     private static func hasMember(_ member: String, of structure: String, in btf: OpaquePointer) -> Bool {
-        let id = btf__find_by_name_kind(btf, structure, 4 /* BTF_KIND_STRUCT */)
+        let id = btf__find_by_name_kind(btf, structure, BTFKind.structure)
         guard id > 0, let type = btf__type_by_id(btf, UInt32(id)) else { return false }
         let members = UnsafeRawPointer(type + 1).assumingMemoryBound(to: btf_member.self)
         return (0..<Int(type.pointee.info & 0xffff)).contains { index in
@@ -119,7 +123,7 @@ struct KernelFacts {
     }
 
     private static func hasEnumerator(_ enumerator: String, of name: String, in btf: OpaquePointer) -> Bool {
-        let id = btf__find_by_name_kind(btf, name, 6 /* BTF_KIND_ENUM */)
+        let id = btf__find_by_name_kind(btf, name, BTFKind.enumeration)
         guard id > 0, let type = btf__type_by_id(btf, UInt32(id)) else { return false }
         let members = UnsafeRawPointer(type + 1).assumingMemoryBound(to: btf_enum.self)
         for index in 0..<Int(type.pointee.info & 0xffff) {

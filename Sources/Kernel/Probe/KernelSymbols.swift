@@ -1,17 +1,18 @@
 import Glibc
 
-/// Which bytes names begin with: a cheap test spares making a string of each of some 60,000 names.
+/// For each byte value, whether a wanted name begins with it. This cheap test avoids making a
+/// string of each of the kernel's 60,000 names or so.
 func firstLetters(of names: Set<String>) -> [Bool] {
     var isFirst = [Bool](repeating: false, count: 256)
     for letter in names.compactMap(\.utf8.first) { isFirst[Int(letter)] = true }
     return isFirst
 }
 
-/// Addresses of the kernel's functions, its modules' among them, by /proc/kallsyms: `address type
-/// name [module]` a line.
+/// Reads the addresses of kernel functions, including those of modules, from /proc/kallsyms. Each
+/// of its lines is `address type name [module]`.
 enum KernelSymbols {
-    /// Of several of one name the first, as the kernel chooses. 0 is an address that the kernel
-    /// hides.
+    /// The addresses of those `wanted` functions that exist. Of several with the same name it is
+    /// the first, as the kernel chooses; 0 stands for an address that the kernel hides.
     static func addresses(of wanted: Set<String>) -> [String: UInt64] {
         guard let text = Files.read("/proc/kallsyms") else { return [:] }
         return addresses(of: wanted, in: text)

@@ -1,21 +1,20 @@
 import Glibc
 
-/// Where the kernel maps physical memory and which numbers its devices have: what a snapshot needs
-/// from /proc.
+/// Finds out where the kernel maps physical memory, and the device number of VFIO's groups: what a
+/// snapshot needs from /proc and /sys.
 enum MemoryLayoutScan {
     /// Whether the host's IOMMU is VT-d, whose tables the tool can read.
     static var hasVTd: Bool { Files.names(in: "/sys/class/iommu").contains { $0.hasPrefix("dmar") } }
 
-    /// How many levels the page table of a process has on x86-64, by where the kernel maps physical
-    /// memory; 0 when that is not known. Five levels reach further down
-    /// (Documentation/arch/x86/x86_64/mm.rst: the direct map begins at 0xff11000000000000, with
-    /// four at 0xffff888000000000, or up to some TiB above).
+    /// How many levels the page table of a process has on x86-64; 0 when unknown. It follows from
+    /// the beginning of the direct map: 0xff11000000000000 with five levels, 0xffff888000000000
+    /// with four, or up to some TiB above with KASLR (Documentation/arch/x86/x86_64/mm.rst).
     static func pageTableLevels(directMap: UInt64) -> Int32 {
         directMap == 0 ? 0 : directMap < 0xffff_8000_0000_0000 ? 5 : 4
     }
 
     /// The address at which the kernel maps physical address 0, from the program headers of
-    /// /proc/kcore; 0 when it does not say.
+    /// /proc/kcore (an ELF file); 0 when they do not show it.
     static func directMap() -> UInt64 {
         let descriptor = open("/proc/kcore", O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return 0 }
@@ -33,8 +32,8 @@ enum MemoryLayoutScan {
                 }
                 let virtual = raw.loadUnaligned(fromByteOffset: at + 16, as: UInt64.self)
                 let physical = raw.loadUnaligned(fromByteOffset: at + 24, as: UInt64.self)
-                // Only the direct map and kernel text have a physical address; text is in the last
-                // GiBs, and the direct map is aligned to 1 GiB.
+                // Only the direct map and the kernel's text have a physical address. The text lies
+                // in the last GiBs, and the direct map is aligned to 1 GiB.
                 let base = virtual &- physical
                 if physical != .max, virtual >> 63 == 1, virtual < 0xffff_ff00_0000_0000, base & 0x3fff_ffff == 0 {
                     return base
@@ -44,7 +43,7 @@ enum MemoryLayoutScan {
         }
     }
 
-    /// The major number that /proc/devices gives to `vfio`; 0 when it has none.
+    /// The major number of `vfio` in /proc/devices; 0 when it has none.
     static func groupMajor() -> UInt32 {
         for line in (Files.text("/proc/devices") ?? "").split(separator: "\n") {
             let fields = line.split(separator: " ")

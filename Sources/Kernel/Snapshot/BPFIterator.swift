@@ -1,10 +1,10 @@
 import CLibbpf
 import Glibc
 
-/// Runs a loaded iterator program over all that it is for. What it finds it writes to the ring, not
-/// to the descriptor.
+/// Runs a loaded BPF iterator over all its objects (tasks, files or areas). The program writes its
+/// results to the ring, not to the iterator's descriptor.
 enum BPFIterator {
-    /// Whether it came to its end.
+    /// Returns whether the iterator reached its end.
     @discardableResult
     static func run(_ program: OpaquePointer) -> Bool {
         guard let link = bpf_program__attach_iter(program, nil) else { return false }

@@ -1,14 +1,13 @@
-/// An IOMMU's page table in memory, read page by page: where an IOVA leads to, said by what the
-/// hardware itself uses.
+/// Translates IOVAs with an IOMMU's page table in memory, the one that the hardware itself uses.
 ///
-/// The format is that of VT-d, second level and first level alike: up to five levels of 512 entries
-/// of 8 bytes; bits 0 and 1 say present, bit 7 a large page, bits 12–51 the physical address. A
-/// value that knows no kernel: the caller reads the pages.
+/// The format is VT-d's, second level and first level alike: up to five levels of 512 entries of 8
+/// bytes; bit 0 or 1 means present, bit 7 a large page, and bits 12–51 are the physical address.
+/// This value does not access the kernel: its caller reads the pages.
 struct IOMMUTable {
     /// A physically contiguous run.
     struct Run: Equatable {
         var iova: UInt64
-        /// Physical.
+        /// Physical address.
         var address: UInt64
         /// Bytes.
         var size: UInt64
@@ -18,13 +17,13 @@ struct IOMMUTable {
     private let levels: Int
     /// Where the kernel maps physical address 0.
     private let linearMap: UInt64
-    /// Which 2 MiB the page of the last level holds, when it holds one.
+    /// Which 2 MiB of IOVA space (IOVA >> 21) `pages[0]` covers; nil when it holds no page.
     private var leaf: UInt64?
-    /// The pages on the way down to the last entry, by level - 1, with their addresses: neighbours
-    /// share them.
+    /// A cache: the pages on the way down to the last entry, by level - 1, with their addresses.
+    /// Neighbouring IOVAs share them.
     private var pages: [(address: UInt64, entries: [UInt64])]
 
-    /// Entries looked at before a mapping is given up: 2³⁰ bytes of 4 KiB pages take 2¹⁸.
+    /// The most entries read for one mapping. 1 GiB in 4 KiB pages takes 2¹⁸.
     static let entryBudget = 1 << 24
 
     init(root: UInt64, levels: Int, linearMap: UInt64) {
@@ -51,7 +50,7 @@ struct IOMMUTable {
             let length = min(size - offset, last &- at &+ 1)
             if entry & 3 != 0 {
                 let address = entry & 0x000f_ffff_ffff_f000 & ~(size - 1) + offset
-                // A large page can reach over a window's ends.
+                // A large page can extend beyond a window.
                 for window in windows where window.first <= address + (length - 1) && address <= window.last {
                     let first = max(address, window.first), end = min(address + (length - 1), window.last)
                     let iova = at + (first - address), size = end - first + 1
@@ -69,14 +68,14 @@ struct IOMMUTable {
         return runs
     }
 
-    /// The entry that decides about `iova`, and how many bytes it covers; nil when a page cannot be
-    /// read.
+    /// The entry that translates `iova`, or shows that nothing is mapped there, and how many bytes
+    /// it covers; nil when a page cannot be read.
     private mutating func entry(_ iova: UInt64, _ read: (UInt64, inout [UInt64]) -> Bool) -> (UInt64, UInt64)? {
         if iova >> 21 == leaf { return (pages[0].entries[Int(iova >> 12 & 511)], 4096) }
         var address = root
         for level in stride(from: levels, through: 1, by: -1) {
             if pages[level - 1].address != address {
-                // A page that could not be read holds nothing.
+                // If the read fails, `pages[0]` holds no page.
                 if level == 1 { leaf = nil }
                 guard read(address, &pages[level - 1].entries) else { return nil }
                 pages[level - 1].address = address

@@ -3,17 +3,22 @@ import CShim
 
 /// Walks the mappings of one IOMMU, and proves that it found them all.
 ///
-/// The kernel's lock is not held, so a walk counts only if nothing changed meanwhile and it found
-/// as many mappings as the kernel counts; else it is made again, `maxTries` times in all while
-/// `patience` lasts. What the kernel counts is not told: its mappings are the limit at the time the
-/// IOMMU was opened less those still available.
+/// The kernel's lock is not held, so a walk counts only if no mapping was made or removed meanwhile
+/// and it found as many mappings as the kernel counts. Otherwise it is repeated, up to `maxTries`
+/// walks in all while `patience` lasts. The kernel exposes its count only indirectly: it is the
+/// limit that applied when the IOMMU was opened, minus the number of mappings still available.
+///
+/// `walk` asks for one step after another and drains the ring after each. What it drains comes back
+/// to this object on the same thread, through `Snapshotter.intercept` to `consume` (see the drawing
+/// at `Snapshotter`): `consume` counts the mappings received and the changes, which `walk` compares
+/// with the kernel's count afterwards.
 final class MappingWalk {
     static let maxTries = 5
-    /// Nanoseconds after which no further try begins: a host so busy will not be quiet for the next
-    /// one.
+    /// Nanoseconds after which no further walk begins: a host that changes mappings so often will
+    /// not be quiet during the next walk either.
     static let patience: UInt64 = 1_000_000_000
-    /// Mappings a step, at most. One step is under a millisecond, in which its CPU runs nothing
-    /// else.
+    /// The most mappings in a step. A step takes less than a millisecond, during which its CPU runs
+    /// nothing else.
     static let stepRoom = 512
 
     private let programs: SnapshotPrograms
@@ -22,9 +27,12 @@ final class MappingWalk {
     private let room: Int
     private let consume: () -> Void
 
+    /// The IOMMU being walked; 0 when none is.
     private var iommu: UInt64 = 0
     private var table: IOMMUTable?
+    /// Mappings received through the ring in the current walk.
     private var received: UInt64 = 0
+    /// Mappings made or removed during the current walk.
     private var changes: UInt64 = 0
 
     init(programs: SnapshotPrograms, settings: Settings, consume: @escaping () -> Void) {
@@ -32,12 +40,12 @@ final class MappingWalk {
         self.consume = consume
         linearMap = settings.linearMap
         windows = settings.windows
-        // A step's answers must not fill the ring: events need room too.
+        // The answers of a step may fill an eighth of the ring at most: events need room too.
         room = max(16, min(Self.stepRoom, Int(settings.ringBytes) / 8 / (MemoryLayout<vs_map>.size + 8)))
     }
 
-    /// Has every mapping of `iommu` told, between a beginning and an end; each further try has a
-    /// beginning of its own.
+    /// Emits every mapping of `iommu` between VS_SNAP_WALK_BEGIN and _END. A repeated walk has a
+    /// BEGIN of its own, which voids the mappings emitted before it.
     func walk(_ iommu: UInt64) {
         self.iommu = iommu
         let limit = KernelFacts.mappingLimit.map { UInt64($0) }
@@ -55,8 +63,8 @@ final class MappingWalk {
             var isConsistent = false
             if let end, changes == 0, end.found == received {
                 let total = end.found + end.available
-                // The limit may have been changed since the IOMMU was opened; then two undisturbed
-                // walks must agree.
+                // The limit may have been changed since the IOMMU was opened; in that case two
+                // undisturbed walks must agree.
                 isConsistent = total == limit || total == agreed
                 agreed = total
             }
@@ -68,8 +76,8 @@ final class MappingWalk {
         table = nil
     }
 
-    /// How many mappings were found and how many the kernel would still take; nil when the tree
-    /// could not be followed or changed.
+    /// Walks the tree once; returns how many mappings were found, and how many more the kernel
+    /// would allow. nil when the tree could not be followed, or changed.
     private func walkOnce() -> (found: UInt64, available: UInt64)? {
         var from: UInt64 = 0
         var found: UInt64 = 0
@@ -78,25 +86,25 @@ final class MappingWalk {
             guard let at = programs.walkStep(iommu, from: from, room: room) else { return nil }
             consume()
             found += at.found
-            // Every later count must be the first one: the mappings stayed as many.
+            // The count must stay what it was at first: no mapping was made or removed.
             if available == nil { available = at.availableBefore }
             if at.availableBefore != available || at.availableAfter != available { changes += 1 }
             if at.done == 1 { return (found, at.availableAfter) }
-            // A step without progress would be followed by another.
+            // Without progress, this loop would not end.
             guard at.done == 0, at.next > from else { return nil }
             from = at.next
         }
     }
 
-    /// Called with each record that comes while a walk goes on; hands on those of its mappings,
-    /// where they lead first.
+    /// Called with each record that is drained during a snapshot. Emits the mappings that the walk
+    /// has found, and counts the events that disturb it.
     ///
-    /// - Returns: whether the record was taken.
-    func take(_ record: UnsafeRawPointer, _ type: vs_type, _ deliver: (UnsafeRawPointer, Int) -> Void) -> Bool {
+    /// - Returns: whether the record was consumed here, so that the caller must not hand it on.
+    func consume(_ record: UnsafeRawPointer, _ type: vs_type, _ deliver: (UnsafeRawPointer, Int) -> Void) -> Bool {
         guard iommu != 0 else { return false }
         switch type {
         case VS_SNAP_MAP:
-            tell(record.load(as: vs_map.self), deliver)
+            emit(record.load(as: vs_map.self), deliver)
             return true
         case VS_MAP:
             let map = record.load(as: vs_map.self)
@@ -108,13 +116,14 @@ final class MappingWalk {
         return false
     }
 
-    private func tell(_ found: vs_map, _ deliver: (UnsafeRawPointer, Int) -> Void) {
+    /// Emits a mapping, preceded by an extent for each run of device memory that it leads to.
+    private func emit(_ found: vs_map, _ deliver: (UnsafeRawPointer, Int) -> Void) {
         received += 1
-        // Linked, but no page is pinned yet: it is not in force, and its event is still to come.
+        // The mapping is in the tree, but no page is pinned yet: its own event is still to come.
         guard found.size > 0 else { return }
         var map = found
-        // No thread acts here: an extent of a map that its thread is making right now must not get
-        // mixed in.
+        // No thread acts here. With its creator's tid, these extents could be mixed with those of a
+        // mapping that the creator is making right now.
         map.h.tid = 0
         if UInt32(map.flags) & VS_MAP_ONLY_RAM.rawValue == 0, table != nil {
             let runs = table!.runs(from: map.iova, last: map.iova &+ (map.size &- 1), within: windows) { [programs] in
@@ -130,7 +139,7 @@ final class MappingWalk {
             }
         }
         if map.device_bytes == 0, UInt32(map.flags) & VS_MAP_HAS_RESERVED.rawValue != 0 {
-            // Some of it is not RAM, and no table tells which.
+            // Some of its pages are not RAM, but there is no table that shows which.
             map.device_bytes = map.size
             map.flags |= UInt16(VS_MAP_MORE_EXTENTS.rawValue)
         }

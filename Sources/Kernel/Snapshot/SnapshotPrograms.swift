@@ -2,19 +2,19 @@ import CLibbpf
 import CRecords
 import Glibc
 
-/// The BPF programs of a snapshot, each run when it is asked: their answers come through the ring,
-/// or in the cursor.
+/// Runs the BPF programs of a snapshot. Their answers come through the ring, which is drained after
+/// each run, or in a map (`cursor`, `table_page`).
 final class SnapshotPrograms {
-    /// Where a walk stands after a step: the beginning of the kernel side's `struct
+    /// The position of a walk after a step: the first fields of the BPF side's `struct
     /// snapshot_cursor`.
     struct Position {
-        /// The IOVA from which the next step goes on.
+        /// The IOVA at which the next step begins.
         var next: UInt64 = 0
-        /// 1 at the end of the tree, 2 where it could not be followed.
+        /// 1 at the end of the tree, 2 when it could not be followed.
         var done: UInt64 = 0
-        /// Mappings told by this step.
+        /// Mappings that this step emitted.
         var found: UInt64 = 0
-        /// How many more mappings the kernel would take, before and after.
+        /// How many more mappings the kernel would allow, before and after the step.
         var availableBefore: UInt64 = 0
         var availableAfter: UInt64 = 0
     }
@@ -25,18 +25,18 @@ final class SnapshotPrograms {
     private let table: Int32
     private let cursor: Int32
     private let files: OpaquePointer
-    /// Finds BAR mappings: each at once, or before 5.12 the one at `wantedArea`.
+    /// Finds mappings of BARs: all of them in one run, or before 5.12 the one at `wantedArea`.
     private let mappings: OpaquePointer?
     private let wantedArea: Int32?
     private var cursorValue: [UInt64]
-    /// Empties the ring.
+    /// Drains the ring.
     private let consume: () -> Void
 
     static let all: Set<String> = Set(
         ["btf", "offsets"].flatMap { ["step_\($0)", "walk_\($0)"] }
             + ["read_table", "snapshot_files", "snapshot_mappings", "snapshot_area"])
 
-    /// Those that this kernel takes.
+    /// The programs that this kernel can load.
     static func names(_ facts: KernelFacts) -> Set<String> {
         let suffix = facts.canUseFexit ? "btf" : "offsets"
         return Set([
@@ -45,7 +45,7 @@ final class SnapshotPrograms {
         ])
     }
 
-    /// - Parameter loader: has loaded `names`; it must outlive this.
+    /// - Parameter loader: has loaded `names`; it must outlive this object.
     init(facts: KernelFacts, loader: BPFLoader, consume: @escaping () -> Void) throws(TracerError) {
         let suffix = facts.canUseFexit ? "btf" : "offsets"
         guard let step = loader.programDescriptor("step_\(suffix)"),
@@ -53,7 +53,7 @@ final class SnapshotPrograms {
             let reader = loader.programDescriptor("read_table"), let table = loader.mapDescriptor("table_page"),
             let cursor = loader.mapDescriptor("cursor"),
             let cursorBytes = loader.valueSize("cursor"), let files = loader.program("snapshot_files")
-        else { throw .loadFailed(release: facts.release, log: "the snapshot programs are not complete") }
+        else { throw .loadFailed(release: facts.release, log: "the object lacks programs or maps of the snapshot") }
         self.step = step
         self.walk = walk
         self.reader = reader
@@ -66,14 +66,14 @@ final class SnapshotPrograms {
         self.consume = consume
     }
 
-    /// Asks one question; the answers have come when this returns.
+    /// Asks one question. The answers have been drained from the ring when this returns.
     func ask(_ question: vs_ask, _ object: UInt64 = 0, _ value: UInt64 = 0, flags: UInt32 = 0) {
         run(step, (UInt64(question.rawValue), object, value, UInt64(flags)))
         consume()
     }
 
-    /// Has every task's files of VFIO told, those behind BAR mappings, and every device that a
-    /// driver of VFIO has.
+    /// Emits a root for every file of VFIO that a task holds by a descriptor or a mapping of a BAR,
+    /// and for every device bound to one of VFIO's drivers.
     func findRoots() {
         RootScan.withVFIODevicesOpen { iterate(files) }
         guard let mappings else { return }
@@ -85,21 +85,24 @@ final class SnapshotPrograms {
         }
     }
 
-    /// Has up to `room` mappings of `iommu` told from IOVA `from` on; nil when the program did not
-    /// run. The answers may still be in the ring.
+    /// Emits up to `room` mappings of `iommu` that begin at or above `from`; nil when the program
+    /// did not run. Does not drain the ring.
     func walkStep(_ iommu: UInt64, from: UInt64, room: Int) -> Position? {
         guard run(walk, (0, iommu, from, UInt64(room))) == 0 else { return nil }
         return position()
     }
 
-    /// Where the page table of `iommu` begins, and its levels; zeros when it has none.
+    /// The kernel address of the top page table of `iommu`, and the number of levels; zeros when it
+    /// has none.
     func tableRoot(of iommu: UInt64) -> (root: UInt64, levels: Int) {
-        guard run(step, (UInt64(VS_ASK_TABLE.rawValue), iommu, 0, 0)) == 0, let at = position() else { return (0, 0) }
-        return (at.next, Int(truncatingIfNeeded: at.done))
+        guard run(step, (UInt64(VS_ASK_TABLE.rawValue), iommu, 0, 0)) == 0, let answer = position() else {
+            return (0, 0)
+        }
+        return (answer.next, Int(truncatingIfNeeded: answer.done))
     }
 
-    /// Copies the 512 entries at a kernel address. Touches no ring, so it may be called while that
-    /// is being read.
+    /// Copies the 512 entries at a kernel address; false when they cannot be read. Does not touch
+    /// the ring, so it may be called while the ring is being drained.
     func readTable(at address: UInt64, into page: inout [UInt64]) -> Bool {
         guard run(reader, (address, 0, 0, 0)) == 0 else { return false }
         var key: UInt32 = 0
@@ -114,8 +117,8 @@ final class SnapshotPrograms {
             availableAfter: cursorValue[4])
     }
 
-    /// Runs a raw-tracepoint program once with these arguments; gives what it returned, or -1 when
-    /// it did not run.
+    /// Runs a raw-tracepoint program once with these arguments; returns its result, or -1 when it
+    /// did not run.
     @discardableResult
     private func run(_ program: Int32, _ arguments: (UInt64, UInt64, UInt64, UInt64)) -> Int32 {
         withUnsafeBytes(of: arguments) { bytes in

@@ -1,27 +1,51 @@
 import CRecords
 import Events
 
-/// Reads the present state of VFIO out of the kernel's own structs, whether or not anything was
-/// traced before.
+/// Takes snapshots: reads the present state of VFIO out of the kernel's own structs, whether or not
+/// anything was traced before.
 ///
-/// Iterators find what tasks hold; from there one object after the other is asked for its
-/// neighbours, until nothing new turns up. The answers come through the ring, in order with the
-/// events; `deliver` gets each of them.
+/// Iterators find the roots, the files of VFIO that tasks hold. From there one object after the
+/// other is asked for its neighbours, until no new object turns up. The answers come through the
+/// ring, in order with the events.
+///
+/// **Re-entrance.** A question is a BPF program that runs during a system call; its answers are in
+/// the ring when the call returns. So the ring is drained in the middle of `take`, and `take`'s own
+/// object is called back, on the same thread, with what it drains:
+///
+///     Tracer.takeSnapshot
+///       Snapshotter.take                   asks about one object after the other
+///         SnapshotPrograms.ask             runs a BPF program, which emits the answers
+///           Tracer.consume                 (closure `consume`) drains the ring
+///             RingReader.consume
+///               Tracer.deliver             every record: answers, and events of other processes
+///                 Snapshotter.intercept    reads the answers: adds new objects to the worklists
+///                   MappingWalk.consume    during a walk: counts mappings, finds their targets
+///                     Tracer.forward       (closure `deliver`) hands the record on to `onRecord`
+///                   Tracer.forward         the same for all other records
+///         …                                `take` goes on with the worklists
+///
+/// What makes this safe: `intercept` only adds to the worklists and never asks a question that
+/// drains the ring, so the recursion has this depth and no more (`MappingWalk` reads the IOMMU's
+/// table in it, which touches no ring); `take` removes an object from a worklist before it asks
+/// about it; and nobody takes a snapshot from within `onRecord`. `KeptBarWatch.scanIfDue` makes the
+/// same round: it runs its iterator, drains the ring, and is called back with the results.
 final class Snapshotter {
     private let programs: SnapshotPrograms
     private let walk: MappingWalk
 
-    /// What the answers named, by kernel address.
-    private var containers = Found()
-    private var groups = Found()
-    private var devices = Found()
+    /// The objects that the answers named, by kernel address.
+    private var containers = Worklist()
+    private var groups = Worklist()
+    private var devices = Worklist()
     private var iommus: [UInt64] = []
-    /// Who holds what, told once the kernel's addresses have names.
+    /// Which process holds which object. Emitted after the objects, so that every kernel address in
+    /// them can be replaced by a PCI address or a group's number.
     private var roots: [vs_snap_root] = []
     private var deviceNames: [UInt64: UInt64] = [:]
     private var groupNumbers: [UInt64: UInt64] = [:]
 
-    private struct Found {
+    /// Objects still to be asked about; each is queued once.
+    private struct Worklist {
         var seen: Set<UInt64> = []
         var queue: [UInt64] = []
 
@@ -31,20 +55,23 @@ final class Snapshotter {
     }
 
     /// - Parameters:
-    ///   - loader: has loaded `SnapshotPrograms.names`; it must outlive this.
-    ///   - consume: empties the ring; each record of it is to go to `intercept` while a snapshot is
-    ///     taken.
+    ///   - loader: has loaded `SnapshotPrograms.names`; it must outlive this object.
+    ///   - consume: drains the ring. While a snapshot is being taken, each record drained must be
+    ///     passed to `intercept`.
     init(facts: KernelFacts, settings: Settings, loader: BPFLoader, consume: @escaping () -> Void) throws(TracerError) {
         programs = try SnapshotPrograms(facts: facts, loader: loader, consume: consume)
         walk = MappingWalk(programs: programs, settings: settings, consume: consume)
     }
 
-    /// Takes one snapshot; every record of it, and what happened meanwhile, goes to `deliver` in
-    /// order.
+    /// Takes one snapshot. `deliver` receives the records of who holds what; all others, and events
+    /// that happen meanwhile, go through `intercept`.
+    ///
+    /// - Parameter beforeEnd: called before the snapshot's end is marked. A loss that it reports
+    ///   makes the snapshot void.
     func take(_ deliver: (UnsafeRawPointer, Int) -> Void, beforeEnd: () -> Void) {
-        containers = Found()
-        groups = Found()
-        devices = Found()
+        containers = Worklist()
+        groups = Worklist()
+        devices = Worklist()
         iommus = []
         roots = []
         deviceNames = [:]
@@ -56,16 +83,18 @@ final class Snapshotter {
             while let group = groups.queue.popLast() { programs.ask(VS_ASK_GROUP, group) }
             while let container = containers.queue.popLast() { programs.ask(VS_ASK_CONTAINER, container) }
         } while !devices.queue.isEmpty || !groups.queue.isEmpty || !containers.queue.isEmpty
-        tellHolders(deliver)
+        emitRoots(deliver)
         for iommu in iommus { walk.walk(iommu) }
         beforeEnd()
         programs.ask(VS_ASK_END)
     }
 
-    /// Called with each record that the ring holds while a snapshot is being taken.
+    /// Called with each record drained from the ring while a snapshot is being taken. Keeps what
+    /// the answers reveal about objects, and hands all records on to `deliver`, except roots, which
+    /// follow later, and objects that were seen before.
     func intercept(_ record: UnsafeRawPointer, _ count: Int, _ deliver: (UnsafeRawPointer, Int) -> Void) {
         let type = vs_type(UInt32(record.load(as: vs_header.self).type))
-        if walk.take(record, type, deliver) { return }
+        if walk.consume(record, type, deliver) { return }
         switch type {
         case VS_SNAP_ROOT:
             let root = record.load(as: vs_snap_root.self)
@@ -78,7 +107,7 @@ final class Snapshotter {
             return
         case VS_SNAP_DEVICE:
             let device = record.load(as: vs_snap_device.self)
-            // A group lists its devices; one that a descriptor led to comes a second time.
+            // A device that was asked about itself comes a second time in its group's list.
             guard deviceNames.updateValue(device.pci, forKey: device.device) == nil else { return }
             groups.add(device.group)
         case VS_SNAP_GROUP:
@@ -94,7 +123,7 @@ final class Snapshotter {
         deliver(record, count)
     }
 
-    private func tellHolders(_ deliver: (UnsafeRawPointer, Int) -> Void) {
+    private func emitRoots(_ deliver: (UnsafeRawPointer, Int) -> Void) {
         for var root in roots {
             switch vs_root_kind(root.kind) {
             case VS_ROOT_CONTAINER: break

@@ -2,13 +2,13 @@ import CLibbpf
 import CRecords
 import Glibc
 
-/// Counts what should have become a record and did not: for every record type attempted = delivered
-/// + dropped.
+/// Counts records that should have been made and were lost, so that for every record type attempted
+/// = delivered + dropped.
 ///
-/// Three sources: the programs' own counters; `bpf_prog_info.recursion_misses` (5.12), how often
-/// the kernel left a program out because it was running on that CPU already; and, with kretprobes,
-/// arguments that no return took back. A program that did not run would perhaps have made no
-/// record: it counts as one lost.
+/// It has three sources: the counters of the BPF programs; `bpf_prog_info.recursion_misses` (5.12),
+/// how often the kernel skipped a program because it was already running on that CPU; and, with
+/// kretprobes, saved arguments that no return collected. A program that did not run counts as one
+/// lost record, although it might have made none.
 final class LossAccount {
     private var counters: Int32 = -1
     private var saved: Int32?
@@ -17,7 +17,9 @@ final class LossAccount {
     private var abandoned: [UInt32: UInt64] = [:]
     private var perCPU: [vs_counters] = []
 
-    /// - Parameter saved: the map in which kprobes leave arguments; nil without kretprobes.
+    /// - Parameters:
+    ///   - counters: descriptor of the map with the programs' own counters.
+    ///   - saved: descriptor of the map in which kprobes save arguments; nil without kretprobes.
     func begin(counters: Int32, saved: Int32?) {
         self.counters = counters
         self.saved = saved
@@ -25,12 +27,12 @@ final class LossAccount {
         byType = [vs_counter](repeating: vs_counter(), count: Int(VS_COUNTERS))
     }
 
-    /// A program that is attached from now on.
+    /// Adds a program that is attached from now on.
     func watch(_ name: String, _ descriptor: Int32) {
         if !programs.contains(where: { $0.descriptor == descriptor }) { programs.append((name, descriptor, 0)) }
     }
 
-    /// Sums all sources. One system call, and one a program.
+    /// Reads and adds up all sources: one system call, and one for each program.
     func read() -> (attempted: UInt64, dropped: UInt64) {
         var sum = readCounters()
         readMisses()
@@ -40,12 +42,12 @@ final class LossAccount {
         return sum
     }
 
-    /// Records of a type that are in the ring, or were, as `read` found it last.
+    /// How many records of a type have entered the ring, as of the last `read`.
     func submitted(_ type: vs_type) -> UInt64 {
         byType.isEmpty ? 0 : byType[Int(type.rawValue)].attempted - byType[Int(type.rawValue)].dropped
     }
 
-    /// What was lost so far, by record type, or by function where a program did not run.
+    /// What was lost so far: by record type, or by program where one did not run.
     var losses: [(name: String, lost: UInt64)] {
         var losses: [(name: String, lost: UInt64)] = []
         for (type, counter) in byType.enumerated() {
@@ -56,7 +58,7 @@ final class LossAccount {
         return losses
     }
 
-    /// Looks for arguments whose thread is no more: nothing takes them back. To be called once,
+    /// Counts saved arguments whose thread has exited: no return will collect them. Call it once,
     /// while the probes are still attached.
     func countAbandoned() {
         guard let saved else { return }

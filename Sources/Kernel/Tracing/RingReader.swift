@@ -2,12 +2,12 @@ import CLibbpf
 import CShim
 import Glibc
 
-/// Reads records straight out of a BPF ring buffer's pages: what libbpf's `ring_buffer` does,
+/// Reads records directly from the pages of a BPF ring buffer, as libbpf's `ring_buffer` does, but
 /// without a call through a pointer for each record.
 ///
 /// The layout is the kernel's (kernel/bpf/ringbuf.c, since 5.8): a page with the consumer's
-/// position, which is written here; a page with the producers' position; the data, twice in a row,
-/// so that no record is cut at the end. Not thread-safe.
+/// position, which only this reader writes; a page with the producers' position; then the data,
+/// mapped twice in a row, so that every record is contiguous. Not thread-safe.
 public final class RingReader {
     private let waiter: Int32
     private let pageSize = Int(sysconf(Int32(_SC_PAGESIZE)))
@@ -17,14 +17,16 @@ public final class RingReader {
     @usableFromInline let data: UnsafeRawPointer
     @usableFromInline let mask: UInt
 
-    /// The kernel hears of what was read each time that so many bytes were: producers on other CPUs
-    /// look at that line, too.
+    /// The consumer's position is published each time that this many bytes have been read.
+    /// Producers on other CPUs read the same cache line, so publishing every record would slow them
+    /// down.
     @usableFromInline static let publishBytes: UInt = 64 << 10
     @usableFromInline static let headerBytes: UInt = 8
     @usableFromInline static let busy: UInt32 = 1 << 31
     @usableFromInline static let discarded: UInt32 = 1 << 30
 
-    /// Maps the ring of `bytes` bytes, a power of two; nil with errno set when the kernel refuses.
+    /// Maps the ring of `bytes` bytes, a power of two. nil, with errno set, when the kernel
+    /// refuses.
     public init?(descriptor: Int32, bytes: Int) {
         guard let first = mmap(nil, pageSize, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), first != MAP_FAILED
         else { return nil }
@@ -51,10 +53,11 @@ public final class RingReader {
         vs_wait(waiter, milliseconds)
     }
 
-    /// Calls `body` with each record that is there, oldest first, until it says no; gives how many.
-    /// A record that is still being written ends it, too.
+    /// Calls `body` with each record in the ring, oldest first, until it returns false; returns how
+    /// many records were read. A record that is still being written ends it, too.
     ///
-    /// The pointer is valid during the call. The record that `body` says no to counts as read.
+    /// The pointer is valid during the call. A record for which `body` returns false counts as
+    /// read.
     @inlinable @inline(__always) @discardableResult
     public func consume(_ body: (UnsafeRawPointer, Int) -> Bool) -> Int {
         var position = vs_load_acquire(UnsafeRawPointer(consumer))
@@ -70,8 +73,8 @@ public final class RingReader {
                 let word = vs_load_acquire_32(header)
                 if word & Self.busy != 0 { return count }
                 let length = word & ~Self.discarded
-                // Past the record before it is read: if `body` looked for how much is left, it
-                // would not count itself.
+                // Step past the record before calling `body`, so that it counts as read even if
+                // this loop is left afterwards.
                 position = position &+ (UInt(length) + Self.headerBytes + 7) & ~7
                 if word & Self.discarded == 0 {
                     count += 1

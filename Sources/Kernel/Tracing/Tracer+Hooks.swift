@@ -2,20 +2,21 @@ import CLibbpf
 import CRecords
 import Events
 
-/// Which hooks are attached: at the start, and when a module of VFIO arrives later.
+/// Attaching hooks: at the start, and again when a module of VFIO is loaded later.
 extension Tracer {
-    /// Attaches to modules that were loaded since; what they did until then was not seen.
+    /// Attaches hooks to modules that were loaded since the start. What the modules did before that
+    /// was not traced: if anything may have been missed, that is a defect of the evidence.
     func attachLate() {
         facts = KernelFacts()
-        let before = attached.count
+        let attachedBefore = attached.count
         do throws(TracerError) {
             try attachPending()
         } catch {
             defects.append(
                 "hooks could not be attached to VFIO's modules, which were loaded while tracing: \(error.description)")
         }
-        guard attached.count > before else { return }
-        // Until now there were hooks missing; afterwards they see for themselves.
+        guard attached.count > attachedBefore else { return }
+        // Attaches counted from now on are traced by the hooks themselves.
         let attaches = domainAttaches()
         if attaches > domainAttachesSeen {
             defects.append("VFIO was in use before its hooks were attached: its modules were loaded while tracing")
@@ -48,10 +49,10 @@ extension Tracer {
         guard let loader else { return }
         var attachedWays: Set<[String]> = []
         for (hook, way) in ways {
-            // Two hooks can rest on one program; it attaches once.
+            // Two hooks can use the same program; it is attached once.
             let reason = attachedWays.contains(way.programs) ? nil : loader.attach(way)
             if let reason {
-                if hook.isEssential { throw .attachFailed(program: way.function, reason: reason) }
+                if hook.isEssential { throw .attachFailed(function: way.function, reason: reason) }
                 refused[hook.name] = reason
             } else {
                 attachedWays.insert(way.programs)
@@ -61,8 +62,8 @@ extension Tracer {
         }
     }
 
-    /// Loads the hooks' programs and, as soon as VFIO is there, those of the snapshot with them:
-    /// each load has libbpf read the kernel's whole BTF.
+    /// Loads the programs of `hooks` and, as soon as VFIO is loaded, those of the snapshot in the
+    /// same object: for each object, libbpf reads the kernel's whole BTF.
     private func load(_ hooks: Set<String>) throws(TracerError) -> BPFLoader? {
         var settings = Settings(
             ringBytes: options.ringBytes, windows: PCIScan.windows(), injectLoss: options.injectLoss)
@@ -73,17 +74,17 @@ extension Tracer {
             settings.pageTableLevels = MemoryLayoutScan.pageTableLevels(directMap: settings.directMap)
             settings.linearMap = MemoryLayoutScan.hasVTd ? settings.directMap : 0
             settings.groupMajor = MemoryLayoutScan.groupMajor()
-            let looks = facts.canLookForKeptBars && settings.pageTableLevels > 0 ? KeptBarWatch.programs : []
-            // Should the kernel refuse the look, it is done without: a snapshot does not depend on
-            // it.
-            for extra in looks.isEmpty ? [[]] : [looks, []] {
+            let scan = facts.canScanForKeptBars && settings.pageTableLevels > 0 ? KeptBarWatch.programs : []
+            // If the kernel refuses the scan for kept BARs, load without it: a snapshot works
+            // without.
+            for extra in scan.isEmpty ? [[]] : [scan, []] {
                 do throws(TracerError) {
                     let programs = hooks.union(SnapshotPrograms.names(facts)).union(extra)
                     let loader = try BPFLoader(
                         programs: programs, settings: settings, sharing: loaders.first, facts: facts)
                     loaders.append(loader)
                     if extra.isEmpty {
-                        keptBarRefusal = looks.isEmpty ? nil : "find_kept_bars was refused"
+                        keptBarRefusal = scan.isEmpty ? nil : "find_kept_bars was refused"
                     } else {
                         watchKeptBars(loader)
                     }
@@ -93,7 +94,7 @@ extension Tracer {
                     snapshotRefusal = nil
                     return loader
                 } catch {
-                    // If it was the hooks' fault, the load below says so.
+                    // If a hook's program caused it, the load below fails too and throws.
                     snapshotRefusal = error
                 }
             }

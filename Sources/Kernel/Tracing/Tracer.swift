@@ -4,27 +4,30 @@ import CRecords
 import Events
 import Glibc
 
-/// Traces the running kernel: probes, loads, attaches, drains. Knows records, not their meaning.
+/// Traces the running kernel: probes what it offers, loads and attaches the BPF programs, drains
+/// the ring. It handles records without interpreting them; that is the job of the targets that
+/// consume them.
 ///
-/// Not thread-safe: everything happens on the thread that calls `drain`.
+/// A record's way: `RingReader.consume` → `deliver` → (during a snapshot `Snapshotter.intercept`)
+/// → `forward` → `onRecord`. Not thread-safe: everything happens on the thread that calls `drain`.
 public final class Tracer {
     public struct Options: Sendable {
         /// Bytes of the ring, a power of two.
         public var ringBytes: UInt32 = 16 << 20
-        /// Loss on purpose, for tests: one record in this many; 0 is never.
+        /// For tests: one record in this many is lost on purpose; 0 for none.
         public var injectLoss: UInt32 = 0
-        /// Follow the children of this process, so that `commandTree` knows whose findings are the
-        /// command's.
+        /// Follow the descendants of this process, so that `commandTree` holds the processes of the
+        /// command.
         public var followsChildren = false
         public init() {}
     }
 
     /// Called with each record, in the order of the ring; the pointer is valid during the call.
     public var onRecord: (UnsafeRawPointer, Int) -> Void = { _, _ in }
-    /// Called when hooks were attached later, because a module arrived.
+    /// Called when hooks have been attached after the start, because a module of VFIO was loaded.
     public var onHooksChanged: (Session) -> Void = { _ in }
 
-    /// Processes begotten by this one and by each other, while `followsChildren`.
+    /// The descendants of this process, if `followsChildren`: the command and all it has forked.
     public private(set) var commandTree: Set<ProcessKey> = []
 
     let options: Options
@@ -32,8 +35,9 @@ public final class Tracer {
     var loaders: [BPFLoader] = []
     private var ring: RingReader?
     private var delivered: UInt64 = 0
-    /// Records of a later time are left for the next round. Later by some slack than what is waited
-    /// for, because a CPU may stamp a record late.
+    /// Draining ends with the first record that is later than this, so that a storm of records
+    /// cannot keep it going. It lies `consumeSlack` beyond the time that is waited for, because a
+    /// CPU may put a record into the ring some time after it has stamped it.
     private var consumeUntil: UInt64 = .max
     private static let consumeSlack: UInt64 = 50_000_000
     private var lostSoFar: UInt64 = 0
@@ -41,20 +45,20 @@ public final class Tracer {
     private var moduleArrived = false
     /// Whether VFIO was missing when tracing began.
     let cameBeforeVFIO: Bool
-    /// What late hooks may have missed, for the evidence.
+    /// Holes in the evidence: what hooks that were attached late may have missed.
     var defects: [String] = []
     var domainAttachesSeen: UInt64 = 0
     var attached: [String: HookDefinition.Way] = [:]
     var refused: [String: String] = [:]
     let account = LossAccount()
     var snapshotter: Snapshotter?
-    /// Why there is no snapshotter, when the kernel refused its programs and only them.
+    /// Why `snapshotter` is nil, if the kernel refused only its programs.
     var snapshotRefusal: TracerError?
     private var isTakingSnapshot = false
-    /// nil where the kernel's zap reaches every area of a BAR, or where that cannot be told.
+    /// nil where the kernel's zap reaches every area of a BAR, or where scanning is not supported.
     var keptBars: KeptBarWatch?
-    /// Why there is none, when the kernel refused its program and only that: then the hook that
-    /// asks it to look is of no use.
+    /// Why `keptBars` is nil, if the kernel refused only its program. The hook that requests scans
+    /// then serves no purpose and is reported as missing.
     var keptBarRefusal: String?
     private static let keptBarHook = "bar-copy"
     private let processes = ProcessAccount()
@@ -73,15 +77,15 @@ public final class Tracer {
 
     deinit { close() }
 
-    /// Attaches what the kernel allows now. What a module that is not loaded yet holds is attached
-    /// when it arrives.
+    /// Loads the programs and attaches all hooks that the kernel allows now. Hooks on functions of
+    /// modules that are not loaded yet are attached when the modules arrive.
     public func start() throws(TracerError) {
         try Privileges.check()
         guard facts.hasBTF else { throw .noBTF(release: facts.release) }
         guard facts.canUseFexit || facts.hasKnownOffsets else { throw .unknownLayout(release: facts.release) }
         try attachPending()
         guard let descriptor = loaders.first?.mapDescriptor("ring") else {
-            throw .loadFailed(release: facts.release, log: "the ring was not made")
+            throw .loadFailed(release: facts.release, log: "the object has no map named ring")
         }
         ring = RingReader(descriptor: descriptor, bytes: Int(options.ringBytes))
         guard ring != nil else {
@@ -98,7 +102,7 @@ public final class Tracer {
         }
     }
 
-    /// Whether the type1 driver is there, so that there is something to trace.
+    /// Whether VFIO and its type1 driver are loaded, so that there is something to trace.
     public var hasVFIO: Bool { facts.hasVFIO && facts.hasType1 }
 
     public var session: Session {
@@ -110,7 +114,7 @@ public final class Tracer {
             allowsUnsafeInterrupts: InterruptScan.allowsUnsafe)
     }
 
-    /// Every hook and how it is attached; `missing` with the function that would be preferred.
+    /// Every hook and how it is attached; for a missing one, the function that is tried first.
     public var hooks: [Session.Hook] {
         HookDefinition.all.filter(isWanted).map { hook in
             if hook.name == Self.keptBarHook, let keptBarRefusal {
@@ -126,8 +130,8 @@ public final class Tracer {
         }
     }
 
-    /// What was lost so far: the record type, or the program that the kernel left out, and how
-    /// often.
+    /// How many records were lost so far, for each record type and for each program that the kernel
+    /// skipped.
     public var losses: [(name: String, lost: UInt64)] { account.losses }
 
     /// Calls `onRecord` with a VS_DEVICE_INFO record for each PCI device of the host.
@@ -135,38 +139,39 @@ public final class Tracer {
         PCIScan.forEachDevice(time: UInt64(vs_boot_time())) { onRecord($0, $1) }
     }
 
-    /// Reads the present state out of the kernel: its records, and events that happen meanwhile, go
-    /// to `onRecord` in order. Loads nothing, so it may be called often.
+    /// Takes a snapshot of the present state. Its records, and events that happen meanwhile, go to
+    /// `onRecord` in order. Loads nothing, so it may be called often; not from within `onRecord`.
+    /// How calls nest in it is drawn at `Snapshotter`.
     public func takeSnapshot() throws(TracerError) {
         guard hasVFIO, facts.hasVFIOPCI else { throw .noVFIO(release: facts.release) }
         guard let snapshotter else { throw snapshotRefusal ?? .noVFIO(release: facts.release) }
-        // What was lost until now, this snapshot makes good.
+        // This snapshot makes up for all losses until now: report them before it begins.
         settle()
         isTakingSnapshot = true
-        // A record of the snapshot itself may be lost: that must be known before it ends.
+        // A loss during the snapshot voids it: report it before the snapshot's end.
         snapshotter.take({ forward($0, $1) }, beforeEnd: { checkLoss(now: UInt64(vs_boot_time())) })
         isTakingSnapshot = false
         keptBars?.request()
     }
 
-    /// Looks at once for what processes keep of BARs: for who does not go on tracing. Takes a
-    /// second look where the first one finds something.
+    /// Scans at once for BARs that processes keep, and confirms what it finds by another scan: for
+    /// a caller that does not go on tracing, which would do this in time.
     public func lookForKeptBars() {
         guard let keptBars else { return }
-        keptBars.hurry()
+        keptBars.requestNow()
         drain(milliseconds: 0)
         for _ in 0..<10 {
-            guard let wait = keptBars.wait(now: UInt64(vs_boot_time())) else { break }
+            guard let wait = keptBars.untilConfirmation(now: UInt64(vs_boot_time())) else { break }
             drain(milliseconds: Int32(min(wait / 1_000_000 + 1, 1000)))
         }
     }
 
-    /// Waits up to `milliseconds` for the ring to fill to its mark, then delivers all that is
-    /// there.
+    /// Waits up to `milliseconds` for the ring to fill to its mark, then delivers all records in
+    /// it. Also attaches late hooks, scans for kept BARs and checks for losses when due.
     public func drain(milliseconds: Int32) {
         guard let ring else { return }
         consumeUntil = UInt64(vs_boot_time()) + UInt64(max(milliseconds, 0)) * 1_000_000 + Self.consumeSlack
-        // Below its mark the ring wakes nobody: what is there is taken in any case.
+        // Below its mark the ring wakes nobody, so it is drained whatever ended the wait.
         ring.wait(milliseconds: milliseconds)
         ring.consume { deliver($0, $1) }
         if moduleArrived {
@@ -174,17 +179,18 @@ public final class Tracer {
             attachLate()
         }
         let now = UInt64(vs_boot_time())
-        keptBars?.look(now: now) { onRecord($0, $1) }
+        keptBars?.scanIfDue(now: now) { onRecord($0, $1) }
         if now - lastLossCheck > 500_000_000 { checkLoss(now: now) }
     }
 
-    /// Delivers what is there and looks for losses at once.
+    /// Delivers all records in the ring and checks for losses, without waiting.
     public func settle() {
         ring?.consume { deliver($0, $1) }
         checkLoss(now: UInt64(vs_boot_time()))
     }
 
-    /// Detaches, delivers what is left, and says how much was seen.
+    /// Detaches all hooks, delivers what is left in the ring, and returns how complete the evidence
+    /// is.
     public func stop() -> Evidence {
         let ended = UInt64(vs_boot_time())
         account.countAbandoned()
@@ -197,7 +203,9 @@ public final class Tracer {
         evidence.defects += defects
         if counts.attempted != delivered + counts.dropped {
             evidence.defects.append(
-                "\(counts.attempted) records were attempted, but \(delivered) delivered and \(counts.dropped) dropped")
+                "\(counts.attempted) records were attempted, but \(delivered) were delivered and "
+                    + "\(counts.dropped) dropped"
+            )
         }
         close()
         return evidence
@@ -211,20 +219,22 @@ public final class Tracer {
         loaders = []
     }
 
-    /// Delivers what the ring holds now, and not for ever what a storm of events adds meanwhile.
+    /// Delivers what the ring holds now; records that a storm adds meanwhile are left for later.
+    /// The snapshot's programs call this after each question.
     func consume() {
         guard let ring else { return }
         consumeUntil = UInt64(vs_boot_time()) + Self.consumeSlack
         ring.consume { deliver($0, $1) }
     }
 
-    /// Whether to go on; else the rest stays in the ring for the next time.
+    /// Routes one record from the ring: to `keptBars`, to the snapshot being taken, or on. Returns
+    /// whether to go on draining; otherwise the rest stays in the ring for the next time.
     private func deliver(_ record: UnsafeRawPointer, _ count: Int) -> Bool {
         delivered += 1
         guard count >= MemoryLayout<vs_header>.size else { return true }
         if vs_type(UInt32(record.load(as: vs_header.self).type)) == VS_KEPT_BAR, count >= MemoryLayout<vs_kept_bar>.size
         {
-            keptBars?.take(record) { forward($0, $1) }
+            keptBars?.consume(record) { forward($0, $1) }
         } else if isTakingSnapshot {
             snapshotter!.intercept(record, count) { forward($0, $1) }
         } else {
@@ -233,11 +243,12 @@ public final class Tracer {
         return record.load(as: vs_header.self).time <= consumeUntil
     }
 
+    /// Hands a record on to `onRecord`, preceded by what /proc shows of its process if that is new.
     private func forward(_ record: UnsafeRawPointer, _ count: Int) {
         let header = record.load(as: vs_header.self)
         switch vs_type(UInt32(header.type)) {
         case VS_EXTENT, VS_REMOVE, VS_UNMAP: break
-        case VS_MAP: processes.map(record.load(as: vs_map.self)) { onRecord($0, $1) }
+        case VS_MAP: processes.scan(afterMap: record.load(as: vs_map.self)) { onRecord($0, $1) }
         case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END, VS_SNAP_CONTAINER, VS_SNAP_GROUP,
             VS_SNAP_DEVICE:
             break
@@ -247,17 +258,18 @@ public final class Tracer {
             let fork = record.load(as: vs_fork.self)
             commandTree.insert(ProcessKey(pid: fork.child, start: fork.child_start))
         case VS_EXEC:
-            // Another program, and a QEMU that updates itself may have another name.
+            // The process runs another program now; a QEMU that updates itself may have a new name.
             onRecord(record, count)
-            processes.look(header, again: true) { onRecord($0, $1) }
+            processes.scan(header, again: true) { onRecord($0, $1) }
             return
-        case VS_IOMMU_ATTACH, VS_DEVICE_ENABLE: processes.look(header, again: true) { onRecord($0, $1) }
-        default: processes.look(header, again: false) { onRecord($0, $1) }
+        case VS_IOMMU_ATTACH, VS_DEVICE_ENABLE: processes.scan(header, again: true) { onRecord($0, $1) }
+        default: processes.scan(header, again: false) { onRecord($0, $1) }
         }
-        keptBars?.notice(record, vs_type(UInt32(header.type)))
+        keptBars?.observe(record, vs_type(UInt32(header.type)))
         onRecord(record, count)
     }
 
+    /// Emits a VS_LOSS record if records were lost since the last check.
     private func checkLoss(now: UInt64) {
         let lost = account.read().dropped
         if lost > lostSoFar {

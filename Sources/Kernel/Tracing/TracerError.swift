@@ -1,40 +1,42 @@
-/// Why tracing cannot start or go on: what failed, on what, what to try.
+/// Why tracing cannot start or continue. Each message names what failed, on what, and what to try.
 public enum TracerError: Error, Equatable {
     case notPrivileged
     case lockedDown
     case noBTF(release: String)
     case noVFIO(release: String)
-    /// kprobes would have to read VFIO's structs by offset, and this kernel's are not known.
+    /// kprobes would have to read VFIO's structs by offset, and the offsets are not known for this
+    /// kernel.
     case unknownLayout(release: String)
     case unsupportedKernel(release: String, missing: [String])
     case loadFailed(release: String, log: String)
-    case attachFailed(program: String, reason: String)
+    case attachFailed(function: String, reason: String)
 }
 
 extension TracerError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .notPrivileged:
-            "tracing needs root (CAP_SYS_ADMIN, or CAP_BPF with CAP_PERFMON): run it with sudo"
+            "tracing needs root (CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON): run vfioscope with sudo"
         case .lockedDown:
-            "the kernel is locked down (confidentiality), so BPF programs may not read its memory: see "
-                + "/sys/kernel/security/lockdown"
+            "the kernel is locked down in confidentiality mode, so BPF programs may not read its memory (see "
+                + "/sys/kernel/security/lockdown): boot without lockdown=confidentiality"
         case .noBTF(let release):
-            "Linux \(release) has no BTF (/sys/kernel/btf/vmlinux): a kernel with CONFIG_DEBUG_INFO_BTF is needed, as "
-                + "every Debian kernel since 5.10 has"
+            "Linux \(release) has no BTF (/sys/kernel/btf/vmlinux is missing): use a kernel built with "
+                + "CONFIG_DEBUG_INFO_BTF, such as Debian's since 5.10"
         case .noVFIO(let release):
-            "VFIO is not loaded on Linux \(release), and nothing was traced: load it (modprobe vfio-pci) and run again"
+            "VFIO is not loaded on Linux \(release), so nothing was traced: load it with modprobe vfio-pci and run "
+                + "vfioscope again"
         case .unknownLayout(let release):
-            "Linux \(release) is not supported: it lacks BTF of VFIO's modules or bpf_get_func_ret, and the offsets of "
-                + "VFIO's structs are known for 5.10 only; use 5.10, or 5.17 and later with "
-                + "CONFIG_DEBUG_INFO_BTF_MODULES"
+            "Linux \(release) is not supported: it has no BTF of VFIO's modules or no bpf_get_func_ret, and without "
+                + "these the layout of VFIO's structs is known for 5.10 on x86-64 only; use 5.10, or 5.17 or later "
+                + "with CONFIG_DEBUG_INFO_BTF_MODULES"
         case .unsupportedKernel(let release, let missing):
-            "Linux \(release) lacks functions that tracing rests on: \(missing.joined(separator: ", ")); `vfioscope "
-                + "doctor` shows every hook"
+            "Linux \(release) lacks functions that tracing needs: \(missing.joined(separator: ", ")); run `vfioscope "
+                + "doctor` to see every hook"
         case .loadFailed(let release, let log):
-            "Linux \(release) did not accept the BPF programs. The kernel said:\n\(log)"
-        case .attachFailed(let program, let reason):
-            "cannot attach \(program): \(reason)"
+            "cannot load the BPF programs on Linux \(release):\n\(log)"
+        case .attachFailed(let function, let reason):
+            "cannot attach to the kernel's function \(function): \(reason); run `vfioscope doctor` to see every hook"
         }
     }
 }

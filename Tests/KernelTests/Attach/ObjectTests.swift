@@ -4,7 +4,7 @@ import Testing
 
 @testable import Kernel
 
-/// The BPF object as libbpf opens it, without loading it: no privileges are needed.
+/// The BPF object, opened by libbpf but not loaded, which needs no privileges.
 private final class OpenedObject {
     let object: OpaquePointer
     let btf: OpaquePointer
@@ -28,14 +28,14 @@ private final class OpenedObject {
     }
 
     func size(of structure: String) -> Int? {
-        let id = btf__find_by_name_kind(btf, structure, 4 /* BTF_KIND_STRUCT */)
+        let id = btf__find_by_name_kind(btf, structure, BTFKind.structure)
         guard id > 0, let type = btf__type_by_id(btf, UInt32(id)) else { return nil }
         return Int(type.pointee.size)
     }
 
     /// Byte offsets of a struct's members, by name.
     func members(of structure: String) -> [String: Int] {
-        let id = btf__find_by_name_kind(btf, structure, 4)
+        let id = btf__find_by_name_kind(btf, structure, BTFKind.structure)
         guard id > 0, let type = btf__type_by_id(btf, UInt32(id)) else { return [:] }
         let members = UnsafeRawPointer(type + 1).assumingMemoryBound(to: btf_member.self)
         var offsets: [String: Int] = [:]
@@ -66,7 +66,7 @@ struct ObjectTests {
         #expect(Set(HookDefinition.all.map(\.name)).count == HookDefinition.all.count)
     }
 
-    /// The layout that the BPF compiler chose is the one that Swift imports.
+    /// The BPF compiler has laid out the records as Swift imports them.
     @Test func recordsAreLaidOutAlikeOnBothSides() throws {
         let object = try OpenedObject()
         #expect(object.size(of: "vs_header") == MemoryLayout<vs_header>.size)
@@ -101,7 +101,7 @@ struct ObjectTests {
         #expect(map["iova"] == MemoryLayout<vs_map>.offset(of: \.iova))
         #expect(map["ret"] == MemoryLayout<vs_map>.offset(of: \.ret))
         #expect(map["extents"] == MemoryLayout<vs_map>.offset(of: \.extents))
-        // What Swift reads of the cursor is its beginning.
+        // Swift reads only the first fields of the cursor.
         let cursor = object.members(of: "snapshot_cursor")
         #expect(
             ["next", "done", "found", "available_before", "available_after"].map { cursor[$0] } == [0, 8, 16, 24, 32])

@@ -3,6 +3,7 @@ import Testing
 
 @testable import Kernel
 
+/// Finding the MSI-X table in bytes of config space.
 @Suite("MSI-X tables in config space")
 struct MSIXTableTests {
     /// An endpoint with a power management capability at 0x40 and MSI-X at 0x70.
@@ -21,7 +22,7 @@ struct MSIXTableTests {
 
     @Test func barOffsetAndSize() {
         #expect(PCIScan.msixTable(config()) == MSIXTable(bar: 3, offset: 0x800, size: 80))
-        // Enable and function mask are no part of the size.
+        // The bits Enable and Function Mask do not belong to the size.
         #expect(PCIScan.msixTable(config(control: 0xc7ff, table: 0)) == MSIXTable(bar: 0, offset: 0, size: 0x8000))
     }
 

@@ -4,6 +4,7 @@ import Events
 import Glibc
 import Testing
 
+/// What command lines show of a VM, and that secrets in them are cut.
 @Suite("Process arguments")
 struct ProcessArgumentsTests {
     @Test func vmNamesAreFoundAsQEMUAndLibvirtWriteThem() {
@@ -102,7 +103,7 @@ struct ProcessScanTests {
         #expect(!ProcessScan.mayLock("CapPrm:\t000001ffffffffff\n"))
     }
 
-    /// The test itself, whatever it runs in.
+    /// Scans the test's own process.
     @Test func aLiveProcessIsScanned() {
         var header = vs_header()
         header.tgid = UInt32(getpid())

@@ -2,6 +2,7 @@ import Testing
 
 @testable import Kernel
 
+/// Recognising interrupt remapping by lines of /proc/interrupts.
 @Suite("Interrupt remapping")
 struct InterruptScanTests {
     @Test func namesOfChips() {

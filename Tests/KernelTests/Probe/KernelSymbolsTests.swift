@@ -2,7 +2,7 @@ import Testing
 
 @testable import Kernel
 
-/// Lines as Linux 5.10 writes them.
+/// The lines are spelled as Linux 5.10 writes them.
 @Suite("Addresses of the kernel's functions")
 struct KernelSymbolsTests {
     private func addresses(_ wanted: Set<String>, _ text: String) -> [String: UInt64] {
@@ -28,7 +28,7 @@ struct KernelSymbolsTests {
         #expect(addresses(["open"], text) == ["open": 0xffff_ffff_8100_0010])
     }
 
-    /// kptr_restrict=2, and who may not know.
+    /// The kernel hides addresses with kptr_restrict=2, and from processes without privileges.
     @Test func hiddenAddressesAreZero() {
         #expect(addresses(["vfio_pci_mmap"], "0000000000000000 t vfio_pci_mmap\t[vfio_pci]\n") == ["vfio_pci_mmap": 0])
     }

@@ -2,9 +2,10 @@ import Testing
 
 @testable import Kernel
 
+// Translating IOVAs with page tables in a model of kernel memory.
 private typealias Run = IOMMUTable.Run
 
-/// Table pages by kernel address, and how often each was read.
+/// A model of kernel memory: page-table pages by address, and how often each was read.
 private final class FakeMemory {
     static let linearMap: UInt64 = 0xffff_8880_0000_0000
     static let table: UInt64 = 3  // present: read and write
@@ -30,21 +31,21 @@ private final class FakeMemory {
         return nextPhysical
     }
 
-    /// The address of the table of `level` on the way to `iova`, made where it is missing.
+    /// The address of the table of `level` on the way to `iova`; creates missing tables.
     @discardableResult
     func table(_ level: Int, of iova: UInt64) -> UInt64 {
         var address = root
         for above in stride(from: levels, to: level, by: -1) {
             let slot = Int(iova >> (12 + 9 * UInt64(above - 1)) & 511)
-            // Bits above 51 are not the address's: here execute-disable, and a bit that software
-            // uses.
+            // Bits above 51 do not belong to the address: here execute-disable, and a bit for
+            // software.
             if pages[address]![slot] == 0 { pages[address]![slot] = newPage() | Self.table | 1 << 63 | 1 << 52 }
             address = Self.linearMap + pages[address]![slot] & 0x000f_ffff_ffff_f000
         }
         return address
     }
 
-    /// Leads `iova` to a physical address; `level` 1 is 4 KiB, 2 is 2 MiB, 3 is 1 GiB.
+    /// Maps `iova` to a physical address; `level` 1 is 4 KiB, 2 is 2 MiB, 3 is 1 GiB.
     func map(_ iova: UInt64, to physical: UInt64, level: Int = 1) {
         let address = table(level, of: iova)
         pages[address]![Int(iova >> (12 + 9 * UInt64(level - 1)) & 511)] =
@@ -127,7 +128,7 @@ struct IOMMUTableTests {
             ])
     }
 
-    /// Begins in 4 KiB pages, goes on in a large one and ends in its middle.
+    /// The mapping begins in 4 KiB pages, continues in a large page and ends in the middle of it.
     @Test func aMappingMayEndInsideALargePage() {
         let memory = FakeMemory(levels: 4)
         memory.map(2 * mib - 0x1000, to: bar + 2 * mib - 0x1000)
@@ -146,7 +147,7 @@ struct IOMMUTableTests {
         let memory = FakeMemory(levels: 4)
         memory.map(0x1000, to: bar)
         memory.map(0x3000, to: bar + 0x2000)
-        // No table at all for the 2 MiB in between, nor for the next GiB.
+        // The 2 MiB in between, and the next GiB, have no table at all.
         memory.map(6 * mib, to: bar + 0x3000)
         memory.map(2 * gib, to: bar + 0x4000)
         #expect(
@@ -179,7 +180,7 @@ struct IOMMUTableTests {
         memory.unreadable = [memory.table(1, of: 2 * mib)]
         var table = memory.makeTable()
         #expect(memory.runs(&table, 0, size: 6 * mib) == [Run(iova: 0x1000, address: bar, size: 0x1000)])
-        // The next mapping is read all the same, and the page itself when it can be.
+        // The next mapping is still read, and so is the page itself once it is readable.
         #expect(memory.runs(&table, 4 * mib, size: 0x1000) == [Run(iova: 4 * mib, address: bar + 0x2000, size: 0x1000)])
         memory.unreadable = []
         #expect(memory.runs(&table, 2 * mib, size: 0x1000) == [Run(iova: 2 * mib, address: bar + 0x1000, size: 0x1000)])
@@ -194,7 +195,7 @@ struct IOMMUTableTests {
         #expect(memory.runs(&table, 0, size: 0x8000).count == 1)
         #expect(memory.runs(&table, 0x8000, size: 0x10_0000).count == 1)
         #expect(memory.runs(&table, 0x10_8000, size: 4 * mib - 0x10_8000).count == 1)
-        // Three on the way down, and two of the last level.
+        // Three pages on the way down, and two of the last level.
         #expect(memory.reads.count == 5)
         #expect(memory.reads.values.allSatisfy { $0 == 1 })
     }
