@@ -26,7 +26,7 @@ struct Snapshot: ParsableCommand {
         var pipeline = AnalysisPipeline(observer: Analysis(output: lines))
         var producer = SnapshotProducer()
         let evidence = pipeline.finish(try producer.produce(into: &pipeline, until: .max))
-        if lines == nil {
+        if format != .jsonl {
             let picture = FormatRegistry.graph(format == .text ? "list" : format.rawValue)!
             sink.write(picture, of: pipeline, at: evidence.ended, session: producer.session)
         }
