@@ -49,7 +49,13 @@ let package = Package(
             name: "json-encoder", dependencies: ["Events"], path: "Benchmarks/Encoder", swiftSettings: settings),
         .testTarget(name: "EventsTests", dependencies: ["Events", "CRecords"]),
         .testTarget(name: "MappingGraphTests", dependencies: ["MappingGraph", "Events"]),
-        .testTarget(name: "FindingsTests", dependencies: ["Policies", "Findings", "MappingGraph", "Events"]),
+        // What the tests of several targets share.
+        .target(
+            name: "TestSupport", dependencies: ["Findings", "MappingGraph", "Events"], path: "Tests/TestSupport",
+            swiftSettings: settings),
+        .testTarget(name: "FindingsTests", dependencies: ["TestSupport", "Findings", "MappingGraph", "Events"]),
+        .testTarget(
+            name: "PoliciesTests", dependencies: ["TestSupport", "Policies", "Findings", "MappingGraph", "Events"]),
         .testTarget(
             name: "OutputsTests", dependencies: ["Outputs", "Findings", "MappingGraph", "Events"],
             exclude: ["Golden", "validate_timeline.py", "validate_graph.py"]),

@@ -1,4 +1,6 @@
-/// ` At the present rate that is in 12 seconds.`; nothing where there is no rate.
+/// The parts of sentences about limits.
+
+/// ` At the present rate that is in 12 seconds.`; empty if there is no rate.
 func exhaustion(_ nanoseconds: UInt64?) -> String {
     guard let nanoseconds else { return "" }
     let seconds = nanoseconds / 1_000_000_000
@@ -14,7 +16,7 @@ func exhaustion(_ nanoseconds: UInt64?) -> String {
     return " At the present rate that is in \(amount.0) \(amount.1)\(amount.0 == 1 ? "" : "s")."
 }
 
-/// In bytes where a cut figure would hide how near two are.
+/// Like `amount`, but in KiB if rounding would hide how close two amounts are.
 func exactAmount(_ bytes: UInt64) -> String {
     let text = amount(bytes)
     return bytes & 0x3ff == 0 && bytes >> 10 > 0 && bytes < 10 << 30 && text.contains(".") ? "\(bytes >> 10) KiB" : text

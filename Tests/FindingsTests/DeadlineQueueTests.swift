@@ -1,4 +1,5 @@
 import MappingGraph
+import TestSupport
 import Testing
 
 @testable import Findings

@@ -1,7 +1,7 @@
 import Events
 import Findings
 import MappingGraph
-import Policies
+import TestSupport
 import Testing
 
 private let uuid = "9e4a1c52-0c0f-4b7e-9d39-3f1f2f6a7b10"
@@ -72,21 +72,5 @@ struct PrincipalTests {
         let it = handOver(Names(cgroup: "/system.slice/spdk.service"), Names(cgroup: "/docker/\(id)"))
         #expect(it.findings.first?.message.contains("c1 (spdk.service)") == true)
         #expect(it.findings.first?.message.contains("opened by 0123456789ab in c2") == true)
-    }
-
-    @Test(arguments: [
-        ("vm_uuids = [\"9E4A1C52-*\"]", true), ("units = [\"spdk.*\"]", true),
-        ("container_ids = [\"0123456789ab*\"]", true),
-        ("pods = [\"1b8a4c1e-*\"]", true), ("units = [\"ovs*\"]", false), ("vm_uuids = [\"0*\"]", false),
-        ("pods = [\"?\"]", false),
-    ])
-    func policiesMatchTheNames(_ entry: String, _ matches: Bool) throws {
-        let it = handOver(
-            Names(cgroup: "/system.slice/spdk.service"),
-            Names(uuid: uuid, cgroup: "/kubepods/pod1b8a4c1e-6c4f-4d62-9a0e-0d5b6c7e8f90/\(id)"))
-        let policy = try Policy(toml: Array("version = 1\n[[allow]]\n\(entry)\nreason = \"x\"\n".utf8))
-        var judge = PolicyJudge(policy)
-        let finding = try #require(it.findings.first)
-        #expect((judge.judge(finding, graph: it.graph) == nil) == matches)
     }
 }

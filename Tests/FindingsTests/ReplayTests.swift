@@ -1,5 +1,6 @@
 import Events
 import MappingGraph
+import TestSupport
 import Testing
 
 @testable import Findings

@@ -1,6 +1,7 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 
 /// bar-moved: the mapping leads to where the BAR was.
@@ -8,7 +9,7 @@ import Testing
     private let elsewhere: UInt64 = 0xf100_0000
 
     private func sibling(at bar: UInt64, driver: String = "") -> DeviceInfo {
-        FindingsTests.info(nicSibling, group: 3, bar: bar, driver: driver)
+        TestSupport.info(nicSibling, group: 3, bar: bar, driver: driver)
     }
 
     /// The NIC is mapped, closed, taken away from VFIO and removed.

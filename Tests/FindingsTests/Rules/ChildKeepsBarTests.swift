@@ -1,6 +1,7 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 
 /// Times in milliseconds. The lab shows the same on Linux 6.1 (scenario child-keeps-bar).

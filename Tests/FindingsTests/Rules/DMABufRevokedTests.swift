@@ -1,6 +1,7 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 
 /// Times in milliseconds. The lab shows the same on Linux 7.3 (scenario dma-buf).

@@ -1,6 +1,7 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 
 /// A mapping that reaches the table of MSI-X vectors is one severity worse.

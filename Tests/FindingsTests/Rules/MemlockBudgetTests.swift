@@ -1,17 +1,15 @@
 import Events
 import Findings
 import MappingGraph
-import Policies
+import TestSupport
 import Testing
 
-@Suite("memlock-budget")
-struct MemlockBudgetTests {
+@Suite struct MemlockBudgetTests {
     private let page: UInt64 = 0x1000
 
     /// A process that may lock 100 pages.
     private func start(rules: [any Rule] = RuleRegistry.all) -> Host {
         var it = Host(rules: rules.filter { $0.slug == "memlock-budget" })
-        it.engine.configure(&it.graph)
         it.at(2, .containerOpen(c1))
         it.at(3, .groupAttach(gpuGroup, c1))
         it.at(4, .iommuOpen(i1, type: 1, container: nil))
@@ -105,9 +103,10 @@ struct MemlockBudgetTests {
         #expect(it.said == ["memlock-budget low open", "memlock-budget low resolved"])
     }
 
-    @Test func aPolicySetsTheMark() throws {
-        let policy = try Policy(toml: Array("version = 1\n[rules.memlock-budget]\nthreshold = 50\n".utf8))
-        var it = start(rules: policy.configured())
+    @Test func anotherThresholdSetsTheMark() throws {
+        var rule = try #require(RuleRegistry.rule("memlock-budget") as? any RuleWithThreshold)
+        rule.threshold.value = 50
+        var it = start(rules: [rule])
         map(&it, 0..<50, at: 100)
         it.advance(to: 3000)
         #expect(it.said == ["memlock-budget low open"])

@@ -1,5 +1,6 @@
 import Events
 import Findings
+import TestSupport
 import Testing
 
 @Suite struct MemoryDisabledTests {

@@ -1,6 +1,7 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 
 /// split-group: functions of a container's group that its user does not have.

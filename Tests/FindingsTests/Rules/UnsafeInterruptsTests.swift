@@ -1,6 +1,7 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 
 /// unsafe-interrupts: a group was attached although the host does not remap interrupts.

@@ -1,6 +1,7 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 @testable import Policies
 

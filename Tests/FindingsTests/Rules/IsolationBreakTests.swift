@@ -1,10 +1,9 @@
 import Events
 import Findings
-import MappingGraph
+import TestSupport
 import Testing
 
-/// isolation-break, unbound-device and cross-container: who has the device now.
-@Suite struct OwnershipTests {
+@Suite struct IsolationBreakTests {
     /// VM A's mapping, the NIC released, and then VM B's in c3.
     private func givenAway(to other: Actor = vmB) -> Host {
         var it = Host.peerToPeer()
@@ -30,19 +29,6 @@ import Testing
         it.close(10_000, by: vmB)
         it.advance(to: 20_000)
         #expect(it.said.suffix(2) == ["isolation-break critical resolved", "stale-mapping high open"])
-    }
-
-    @Test func givenToTheSameVMItIsNone() {
-        var it = Host.peerToPeer()
-        it.name(vmA, "web-1", at: 110)
-        it.name(vmB, "web-1", at: 120)
-        it.close(1000)
-        it.at(1100, .groupDetach(nicGroup, c1))
-        it.at(1110, .containerOpen(c3), by: vmB)
-        it.at(1120, .groupAttach(nicGroup, c3), by: vmB)
-        it.open(1130, by: vmB)
-        it.advance(to: 9000)
-        #expect(it.said == ["cross-container info open"])
     }
 
     /// The name comes after the finding: the rules are asked again.
@@ -82,61 +68,5 @@ import Testing
             ])
         #expect(it.findings[4].message.contains("the host's driver e1000e has the device since"))
         #expect(it.findings[4].deviceOwner == nil)
-    }
-
-    @Test func aRebindWithinTheDebounceIsSilent() {
-        var it = Host.peerToPeer()
-        it.close(1000)
-        it.unbind(1300)
-        it.bind(1700, "vfio-pci")
-        it.open(2100, by: vmA)
-        it.advance(to: 20_000)
-        #expect(it.said == [])
-    }
-
-    @Test func aRemovedDeviceIsUnbound() {
-        var it = Host.peerToPeer()
-        it.close(1000)
-        it.at(1200, .deviceRemove(nic), by: host)
-        it.advance(to: 9000)
-        #expect(it.said == ["unbound-device high open"])
-        #expect(it.findings[0].reachable == false && it.findings[0].message.contains("the device is gone"))
-        // Back in its slot, with vfio-pci.
-        it.at(10_000, .deviceInfo(info(nic, group: nicGroup, bar: nicBar)), by: host)
-        it.advance(to: 20_000)
-        #expect(it.said.suffix(2) == ["unbound-device high resolved", "stale-mapping high open"])
-    }
-
-    @Test func infoThatSaysNoDriverIsUnbound() {
-        var it = Host.peerToPeer(nicOpener: nil, driver: "")
-        it.advance(to: 9000)
-        #expect(it.said == ["unbound-device high open"])
-    }
-
-    @Test func twoContainersOfOneOwnerAreInfo() {
-        var it = Host.peerToPeer(nicIn: c2, nicOpener: vmA)
-        it.advance(to: 9000)
-        #expect(it.said == ["cross-container info open"])
-        #expect(it.findings[0].deviceOwner == vmA)
-    }
-
-    @Test func twoOwnersAreHigh() {
-        var it = Host.peerToPeer(nicIn: c2, nicOpener: vmB)
-        it.advance(to: 9000)
-        #expect(it.said == ["cross-container high open"])
-        #expect(it.findings[0].message.contains("in use in c2 (qemu-b)"))
-    }
-
-    @Test func movingTheGroupAway() {
-        var it = Host.peerToPeer()
-        it.at(1000, .groupDetach(nicGroup, c1))
-        it.at(1010, .containerOpen(c2))
-        it.at(1020, .groupAttach(nicGroup, c2))
-        it.advance(to: 9000)
-        #expect(it.said == ["cross-container info open"])
-        it.at(10_000, .groupDetach(nicGroup, c2))
-        it.at(10_010, .groupAttach(nicGroup, c1))
-        it.advance(to: 20_000)
-        #expect(it.said == ["cross-container info open", "cross-container info resolved"])
     }
 }

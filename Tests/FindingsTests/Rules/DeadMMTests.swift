@@ -1,28 +1,12 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 
-/// dead-mm, shared-ram.
-@Suite struct MemoryRuleTests {
-    private let gpuUse = DeviceUse(device: gpu, group: gpuGroup)
-
-    /// One container with the GPU in it and one mapping of RAM.
-    private func plain(_ rules: String...) -> Host {
-        var it = Host(rules: rules.map { RuleRegistry.rule($0)! })
-        it.at(1, .deviceInfo(info(gpu, group: gpuGroup, bar: 0xe000_0000)), by: host)
-        it.at(2, .containerOpen(c1))
-        it.at(3, .groupAttach(gpuGroup, c1))
-        it.at(4, .iommuOpen(i1, type: 3, container: nil))
-        it.at(5, .iommuAttach(i1, group: gpuGroup, result: 0))
-        it.mapRAM(6, iova: 0, size: 0x40_0000)
-        return it
-    }
-
-    // MARK: dead-mm
-
+@Suite struct DeadMMTests {
     @Test func anotherProgramKeepsTheContainer() {
-        var it = plain("dead-mm")
+        var it = Host.withRAM("dead-mm", type: 3)
         it.at(1000, .processExec)
         it.advance(to: 5000)
         #expect(it.said == ["dead-mm low open"])
@@ -37,7 +21,7 @@ import Testing
 
     /// What it maps as another program is in an address space that is there.
     @Test func whatTheNewProgramMapsIsItsOwn() {
-        var it = plain("dead-mm")
+        var it = Host.withRAM("dead-mm", type: 3)
         it.at(1000, .processExec)
         it.mapRAM(1001, iova: 0x1000_0000)
         it.remove(1002, iova: 0, size: 0x40_0000)
@@ -46,14 +30,14 @@ import Testing
     }
 
     @Test func anotherProcessMayRunWhatItLikes() {
-        var it = plain("dead-mm")
+        var it = Host.withRAM("dead-mm", type: 3)
         it.at(1000, .processExec, by: vmB)
         it.advance(to: 5000)
         #expect(it.said == [])
     }
 
     @Test func aLiveUpdateByExec() {
-        var it = plain("dead-mm", "creator-gone")
+        var it = Host.withRAM("dead-mm", "creator-gone", type: 3)
         it.unmapReturns(900, iova: 0, size: 0x40_0000, flags: UnmapRequest.vaddrFlag)
         it.at(1000, .processExec)
         it.advance(to: 5000)
@@ -69,7 +53,7 @@ import Testing
 
     /// One cause, one finding.
     @Test func anExitMakesItCreatorGone() {
-        var it = plain("dead-mm", "creator-gone")
+        var it = Host.withRAM("dead-mm", "creator-gone", type: 3)
         it.at(1000, .processExec)
         it.advance(to: 5000)
         it.mapRAM(5500, iova: 0x1000_0000)
@@ -81,7 +65,7 @@ import Testing
 
     /// A live update by another process makes the mapping that one's.
     @Test func givenToAnotherProcess() {
-        var it = plain("dead-mm", "creator-gone")
+        var it = Host.withRAM("dead-mm", "creator-gone", type: 3)
         it.unmapReturns(900, iova: 0, size: 0x40_0000, flags: UnmapRequest.vaddrFlag)
         it.at(
             1000, .map(Map(iommu: i1, iova: 0, size: 0x40_0000, readable: false, writable: false, vaddrOnly: true)),
@@ -95,7 +79,7 @@ import Testing
     }
 
     @Test(arguments: [true, false]) func aSnapshotFindsIt(isKnown: Bool) {
-        var it = plain("dead-mm")
+        var it = Host.withRAM("dead-mm", type: 3)
         if !isKnown { it.remove(7, iova: 0, size: 0x40_0000) }
         it.at(1000, .snapshotBegin, by: host)
         it.at(1001, .snapshotContainer(c1, iommu: i1, type: 3), by: host)
@@ -120,7 +104,7 @@ import Testing
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
             return (state >> 33) % bound
         }
-        var it = plain("dead-mm", "creator-gone")
+        var it = Host.withRAM("dead-mm", "creator-gone", type: 3)
         let sides = [i1, IOMMUKey(0x2000)]
         for step in UInt64(0)..<400 {
             let who = actor(UInt32(100 + below(6)), "p"), side = sides[Int(below(2))], iova = below(12) << 20
@@ -154,105 +138,5 @@ import Testing
                 #expect(container.withoutMemory == withoutMemory && container.abandoned == exited, "step \(step)")
             }
         }
-    }
-
-    // MARK: shared-ram
-
-    private let i2 = IOMMUKey(0x2000)
-
-    private func map(
-        _ iova: UInt64, _ kind: Backing.Kind, inode: UInt64 = 7, offset: UInt64 = 0, size: UInt64 = 0x10_0000,
-        side: IOMMUKey
-    ) -> Event.Kind {
-        var map = Map(iommu: side, iova: iova, size: size)
-        map.backing = Backing(kind: kind, device: 5, inode: inode, offset: offset)
-        return .map(map)
-    }
-
-    /// c1 is vmA's, c2 is `other`'s.
-    private func two(other: Actor = vmB) -> Host {
-        var it = plain("shared-ram")
-        it.at(10, .containerOpen(c2), by: other)
-        it.at(11, .groupAttach(nicGroup, c2), by: other)
-        it.at(12, .iommuOpen(i2, type: 3, container: nil), by: other)
-        it.at(13, .iommuAttach(i2, group: nicGroup, result: 0), by: other)
-        return it
-    }
-
-    @Test func oneFileInTwoContainersOfTwoOwners() {
-        var it = two()
-        it.at(100, map(0x1000_0000, .memfd, side: i1))
-        it.at(200, map(0x5000_0000, .memfd, offset: 0x8_0000, side: i2), by: vmB)
-        it.advance(to: 5000)
-        #expect(it.said == ["shared-ram low open"])
-        #expect(
-            it.findings[0].container == ContainerID(2) && it.findings[0].since == 200 && it.findings[0].actor == vmB)
-        #expect(
-            it.findings[0].message
-                == "512 KiB of a memfd (inode 7) are mapped in c2 (qemu-b, pid 200) and in c1 (qemu-a, pid 100): "
-                + "their devices share that memory.")
-        it.remove(6000, iova: 0x1000_0000, size: 0x10_0000)
-        #expect(it.said.last == "shared-ram low resolved")
-    }
-
-    @Test func anonymousMemoryOfTwoUsers() {
-        var nobody = vmB
-        nobody.uid = 65_534
-        for (other, severity) in [(vmB, "low"), (nobody, "high")] {
-            var it = two(other: other)
-            it.at(100, map(0x1000_0000, .anonymous, side: i1))
-            it.at(200, map(0x5000_0000, .anonymous, side: i2), by: other)
-            it.advance(to: 5000)
-            #expect(it.said == ["shared-ram \(severity) open"])
-            #expect(
-                it.findings[0].message.contains("1 MiB of shared anonymous memory")
-                    && it.findings[0].message.contains("of two users") == (severity == "high"))
-        }
-    }
-
-    @Test func otherFilesOtherPartsAndOneOwnerAreInOrder() {
-        var it = two()
-        it.at(100, map(0x1000_0000, .memfd, side: i1))
-        it.at(101, map(0x5000_0000, .memfd, inode: 8, side: i2), by: vmB)
-        it.at(102, map(0x6000_0000, .memfd, offset: 0x10_0000, side: i2), by: vmB)
-        it.at(103, .map(Map(iommu: i2, iova: 0x7000_0000, size: 0x10_0000)), by: vmB)
-        // The same process in both.
-        it.at(104, map(0x2000_0000, .file, inode: 9, side: i1))
-        it.at(105, map(0x8000_0000, .file, inode: 9, side: i2))
-        it.advance(to: 5000)
-        #expect(it.said == [])
-    }
-
-    /// A part that grows into the other's is news; more of the same is none.
-    @Test func aPartThatGrows() {
-        var it = two()
-        it.at(100, map(0x1000_0000, .file, offset: 0x10_0000, side: i1))
-        it.at(200, map(0x5000_0000, .file, offset: 0, side: i2), by: vmB)
-        it.advance(to: 5000)
-        #expect(it.said == [])
-        it.at(6000, map(0x5010_0000, .file, offset: 0x10_0000, side: i2), by: vmB)
-        it.at(6001, map(0x5020_0000, .file, offset: 0x20_0000, side: i2), by: vmB)
-        it.advance(to: 9000)
-        #expect(it.said == ["shared-ram low open"] && it.findings[0].since == 6000)
-        it.at(10_000, .iommuRelease(i1))
-        #expect(it.said.last == "shared-ram low resolved")
-        #expect(it.graph.commonMemory(of: ContainerID(2)) == [])
-    }
-
-    /// The ordinary end: everything goes one by one, and nothing of it is kept.
-    @Test func nothingIsKeptOfWhatIsUnmapped() {
-        var it = two()
-        for number in UInt64(0)..<300 {
-            it.at(
-                100 + number, map(0x1000_0000 + number << 20, .memfd, inode: number % 3, offset: number << 20, side: i1)
-            )
-        }
-        it.at(500, map(0x5000_0000, .memfd, inode: 2, offset: 0x20_0000, side: i2), by: vmB)
-        #expect(it.graph.commonMemory(of: ContainerID(2)).map(\.bytes) == [0x10_0000])
-        #expect(it.graph.commonMemory(of: ContainerID(1)) == [])
-        for number in UInt64(0)..<300 { it.remove(600 + number, iova: 0x1000_0000 + number << 20, size: 0x10_0000) }
-        #expect(it.graph.commonMemory(of: ContainerID(2)) == [])
-        it.advance(to: 5000)
-        #expect(it.said == [])
     }
 }
