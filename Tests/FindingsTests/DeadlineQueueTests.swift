@@ -1,5 +1,4 @@
 import MappingGraph
-import TestSupport
 import Testing
 
 @testable import Findings

@@ -5,7 +5,7 @@ import Testing
 
 /// Conditions of containers: what the engine does for all of their rules.
 @Suite struct EngineContainersTests {
-    /// To take out many mappings can take longer than the debounce.
+    /// Removing many mappings can take longer than the debounce.
     @Test(arguments: ["no-open-device", "no-container-fd", "creator-gone"]) func aTeardownIsNoDefectHoweverSlow(
         rule: String
     ) {
@@ -21,7 +21,7 @@ import Testing
         it.at(90_001, .iommuRelease(i1))
         it.at(90_002, .groupDetach(gpuGroup, c1))
         it.advance(to: 1_000_000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     @Test func aPolicyMaySetAnotherDuration() {
@@ -29,13 +29,13 @@ import Testing
         it.engine = Engine(rules: it.engine.rules, debounce: 500, durations: ["vaddr-invalid": 2000])
         it.unmapReturns(1000, iova: 0, size: 0x40_0000, flags: 4)
         it.advance(to: 2999)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         it.advance(to: 3000)
-        #expect(it.said == ["vaddr-invalid medium open"])
+        #expect(it.reported == ["vaddr-invalid medium open"])
     }
 
-    /// Otherwise a map or unmap would cost what judging its container costs.
-    @Test func ordinaryMapsAreNoNewsOfTheirContainer() {
+    /// Otherwise every map and unmap would cost a judgement of its container.
+    @Test func ordinaryMapsDoNotChangeTheirContainer() {
         var it = Host.withRAM("no-open-device")
         for number in UInt64(1)...50 {
             let map = it.graph.apply(

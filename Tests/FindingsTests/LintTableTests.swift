@@ -16,13 +16,13 @@ import Testing
         it.at(
             134,
             .map(Map(iommu: i1, iova: 0x10_0000, size: 0x10_0000, readable: false, writable: false, vaddrOnly: true)))
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     @Test func aThousandFailuresAreOneFinding() {
         var it = Host.forLints()
         for number in UInt64(0)..<1000 { it.mapRAM(200 + number, iova: 0x40_0000 + number << 12, result: -12) }
-        #expect(it.said == ["map-failed low open"])
+        #expect(it.reported == ["map-failed low open"])
         let finding = it.findings[0]
         #expect(
             finding.since == 200 && finding.time == 200 && finding.iova == 0x40_0000 && finding.size == 0x1000
@@ -32,7 +32,7 @@ import Testing
                 && finding.reachable == nil)
         #expect(it.engine.openFindings.map(\.occurrences) == [1000])
         it.at(5000, .iommuRelease(i1))
-        #expect(it.said == ["map-failed low open", "map-failed low resolved"])
+        #expect(it.reported == ["map-failed low open", "map-failed low resolved"])
         let over = it.findings[1]
         #expect(over.id == finding.id && over.time == 5000 && over.until == 1199 && over.occurrences == 1000)
         #expect(over.message == finding.message + " It happened 1000 times.")
@@ -56,14 +56,14 @@ import Testing
         var it = Host.forLints()
         it.mapRAM(200, iova: 0x40_0000, result: -12)
         it.at(300, .iommuOpen(IOMMUKey(0x2000), type: 1, container: c1))
-        #expect(it.said == ["map-failed low open", "map-failed low resolved"])
+        #expect(it.reported == ["map-failed low open", "map-failed low resolved"])
         it.at(310, .map(Map(iommu: IOMMUKey(0x2000), iova: 0, size: 0x1000, result: -12)))
-        #expect(it.said.last == "map-failed low open" && it.findings.last?.id == 2)
+        #expect(it.reported.last == "map-failed low open" && it.findings.last?.id == 2)
     }
 
     @Test func aContainerThatIsNotKnownHasNone() {
         var it = Host.forLints()
         it.at(200, .map(Map(iommu: IOMMUKey(0x9000), iova: 0, size: 0x1000, result: -12)))
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 }

@@ -14,7 +14,7 @@ import Testing
 
         let silent = Host(rule.proof.silent.history)
         #expect(!silent.history.isEmpty)
-        #expect(!silent.said.contains { $0.hasPrefix(slug + " ") }, "fires on: \(rule.proof.silent.story)")
+        #expect(!silent.reported.contains { $0.hasPrefix(slug + " ") }, "fires on: \(rule.proof.silent.story)")
     }
 
     /// The fields that docs/rules.md promises.

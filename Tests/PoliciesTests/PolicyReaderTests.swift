@@ -63,13 +63,13 @@ func policyErrors(_ text: String) -> [String] {
         #expect(it.entries[2].matcher.vms?.map(\.text) == ["aé"])
     }
 
-    @Test func whatIsNotSaidIsTheToolsOwn() throws {
+    @Test func whatIsLeftOutIsTheDefault() throws {
         let it = try policy("version = 1")
         #expect(it.debounce == Engine().debounce && it.durations.isEmpty && it.entries.isEmpty)
         #expect(it.configured().map(\.slug) == RuleRegistry.all.map(\.slug))
     }
 
-    @Test func rulesGetWhatWasSet() throws {
+    @Test func rulesGetTheirSettings() throws {
         let rules = try policy(goodPolicy).configured()
         #expect(!rules.contains { $0.slug == "memory-disabled" } && rules.count == RuleRegistry.all.count - 1)
         #expect(rules.compactMap { $0 as? any RuleWithThreshold }.first?.threshold.value == 90)
@@ -206,7 +206,7 @@ func policyErrors(_ text: String) -> [String] {
         #expect(errors.count == 1 && errors[0].hasPrefix("\(line):") && errors[0].contains(": not valid TOML: "))
     }
 
-    @Test func allErrorsAreTold() {
+    @Test func allErrorsAreReported() {
         let errors = policyErrors(
             """
             debonce = "5s"

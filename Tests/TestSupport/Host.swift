@@ -36,7 +36,7 @@ public struct Host: ~Copyable, HistoryBuilder {
     }
 
     /// `rule severity state`, in order.
-    public var said: [String] {
+    public var reported: [String] {
         findings.map { "\($0.rule) \($0.severity.name) \($0.state == .open ? "open" : "resolved")" }
     }
 }

@@ -14,20 +14,20 @@ import Testing
         it.at(1120, .groupAttach(nicGroup, c3), by: vmB)
         it.open(1130, by: vmB)
         it.advance(to: 9000)
-        #expect(it.said == ["cross-container info open"])
+        #expect(it.reported == ["cross-container info open"])
     }
 
     @Test func twoContainersOfOneOwnerAreInfo() {
         var it = Host.peerToPeer(nicIn: c2, nicOpener: vmA)
         it.advance(to: 9000)
-        #expect(it.said == ["cross-container info open"])
+        #expect(it.reported == ["cross-container info open"])
         #expect(it.findings[0].deviceOwner == vmA)
     }
 
     @Test func twoOwnersAreHigh() {
         var it = Host.peerToPeer(nicIn: c2, nicOpener: vmB)
         it.advance(to: 9000)
-        #expect(it.said == ["cross-container high open"])
+        #expect(it.reported == ["cross-container high open"])
         #expect(it.findings[0].message.contains("in use in c2 (qemu-b)"))
     }
 
@@ -37,10 +37,10 @@ import Testing
         it.at(1010, .containerOpen(c2))
         it.at(1020, .groupAttach(nicGroup, c2))
         it.advance(to: 9000)
-        #expect(it.said == ["cross-container info open"])
+        #expect(it.reported == ["cross-container info open"])
         it.at(10_000, .groupDetach(nicGroup, c2))
         it.at(10_010, .groupAttach(nicGroup, c1))
         it.advance(to: 20_000)
-        #expect(it.said == ["cross-container info open", "cross-container info resolved"])
+        #expect(it.reported == ["cross-container info open", "cross-container info resolved"])
     }
 }

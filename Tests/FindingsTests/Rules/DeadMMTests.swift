@@ -9,14 +9,14 @@ import Testing
         var it = Host.withRAM("dead-mm", type: 3)
         it.at(1000, .processExec)
         it.advance(to: 5000)
-        #expect(it.said == ["dead-mm low open"])
+        #expect(it.reported == ["dead-mm low open"])
         #expect(it.findings[0].since == 1000 && it.findings[0].actor == vmA)
         #expect(
             it.findings[0].message
                 == "1 of 1 mapping (4 MiB) of c1 was made in an address space that is gone (qemu-a, pid 100): "
                 + "the pages stay pinned and open to the container's devices.")
         it.remove(6000, iova: 0, size: 0x40_0000)
-        #expect(it.said.last == "dead-mm low resolved")
+        #expect(it.reported.last == "dead-mm low resolved")
     }
 
     /// What it maps as another program is in an address space that is there.
@@ -26,14 +26,14 @@ import Testing
         it.mapRAM(1001, iova: 0x1000_0000)
         it.remove(1002, iova: 0, size: 0x40_0000)
         it.advance(to: 5000)
-        #expect(it.said == [] && it.graph.mappingCount(in: ContainerID(1)) == 1)
+        #expect(it.reported == [] && it.graph.mappingCount(in: ContainerID(1)) == 1)
     }
 
     @Test func anotherProcessMayRunWhatItLikes() {
         var it = Host.withRAM("dead-mm", type: 3)
         it.at(1000, .processExec, by: vmB)
         it.advance(to: 5000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     @Test func aLiveUpdateByExec() {
@@ -43,12 +43,12 @@ import Testing
         it.advance(to: 5000)
         it.at(6000, .map(Map(iommu: i1, iova: 0, size: 0x40_0000, readable: false, writable: false, vaddrOnly: true)))
         it.advance(to: 9000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         #expect(it.graph.container(ContainerID(1))?.withoutMemory == 0)
         // It is the new program's, and goes with it.
         it.at(10_000, .processExec)
         it.advance(to: 20_000)
-        #expect(it.said == ["dead-mm low open"])
+        #expect(it.reported == ["dead-mm low open"])
     }
 
     /// One cause, one finding.
@@ -59,7 +59,7 @@ import Testing
         it.mapRAM(5500, iova: 0x1000_0000)
         it.at(6000, .processExit)
         it.advance(to: 9000)
-        #expect(it.said == ["dead-mm low open", "dead-mm low resolved", "creator-gone medium open"])
+        #expect(it.reported == ["dead-mm low open", "dead-mm low resolved", "creator-gone medium open"])
         #expect(it.graph.container(ContainerID(1))?.abandoned == 2)
     }
 
@@ -72,10 +72,10 @@ import Testing
             by: vmB)
         it.at(1100, .processExit)
         it.advance(to: 9000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         it.at(10_000, .processExec, by: vmB)
         it.advance(to: 20_000)
-        #expect(it.said == ["dead-mm medium open"] && it.findings[0].actor == vmB)
+        #expect(it.reported == ["dead-mm medium open"] && it.findings[0].actor == vmB)
     }
 
     @Test(arguments: [true, false]) func aSnapshotFindsIt(isKnown: Bool) {
@@ -91,13 +91,12 @@ import Testing
         it.at(1005, .walkEnd(i1, mappings: 1, consistent: true), by: host)
         it.at(1006, .snapshotEnd, by: host)
         it.advance(to: 5000)
-        #expect(it.said == ["dead-mm low open"] && it.findings[0].actor.process == vmA.process)
+        #expect(it.reported == ["dead-mm low open"] && it.findings[0].actor.process == vmA.process)
         it.at(6000, .iommuRelease(i1))
-        #expect(it.said.last == "dead-mm low resolved")
+        #expect(it.reported.last == "dead-mm low resolved")
     }
 
-    /// What a container counts of its mappings' makers is what its mappings say, whatever happens
-    /// in whatever order.
+    /// A container's counts of makers match its mappings, whatever happens in whatever order.
     @Test(arguments: UInt64(1)...20) func makersAreCountedRight(seed: UInt64) {
         var state = seed
         func below(_ bound: UInt64) -> UInt64 {
@@ -109,7 +108,7 @@ import Testing
         for step in UInt64(0)..<400 {
             let who = actor(UInt32(100 + below(6)), "p"), side = sides[Int(below(2))], iova = below(12) << 20
             let kind = below(12)
-            // Nobody acts any more who has exited; a snapshot can find what is left of him.
+            // A process that has exited does nothing more, but a snapshot can find its mappings.
             if kind < 11, it.graph.hasExited(who.process) { continue }
             switch kind {
             case 0..<4: it.at(10 + step, .map(Map(iommu: side, iova: iova, size: 0x10_0000)), by: who)

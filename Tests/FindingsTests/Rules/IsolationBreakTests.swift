@@ -18,7 +18,8 @@ import Testing
     @Test func givenToAnotherVMItIsABreak() {
         var it = givenAway()
         it.advance(to: 9000)
-        #expect(it.said == ["stale-mapping high open", "stale-mapping high resolved", "isolation-break critical open"])
+        #expect(
+            it.reported == ["stale-mapping high open", "stale-mapping high resolved", "isolation-break critical open"])
         #expect(it.findings[1].until == 3200 && it.findings[2].since == 3200 && it.findings[2].id == 2)
         #expect(it.findings[2].deviceOwner == vmB && it.findings[2].actor == vmA)
         #expect(
@@ -28,7 +29,7 @@ import Testing
                 + "devices of c1 can read and write its memory.")
         it.close(10_000, by: vmB)
         it.advance(to: 20_000)
-        #expect(it.said.suffix(2) == ["isolation-break critical resolved", "stale-mapping high open"])
+        #expect(it.reported.suffix(2) == ["isolation-break critical resolved", "stale-mapping high open"])
     }
 
     /// The name comes after the finding: the rules are asked again.
@@ -38,7 +39,7 @@ import Testing
         it.name(vmB, "web-1", at: 8000)
         it.advance(to: 20_000)
         #expect(
-            it.said.suffix(3) == [
+            it.reported.suffix(3) == [
                 "isolation-break critical open", "isolation-break critical resolved", "cross-container info open",
             ])
     }
@@ -48,7 +49,7 @@ import Testing
         it.close(1000)
         it.open(1100, by: vmB)
         it.advance(to: 9000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     @Test func aHostDriverIsABreak() {
@@ -61,7 +62,7 @@ import Testing
         it.bind(9200, "vfio-pci")
         it.advance(to: 20_000)
         #expect(
-            it.said == [
+            it.reported == [
                 "stale-mapping high open", "stale-mapping high resolved", "unbound-device high open",
                 "unbound-device high resolved",
                 "isolation-break critical open", "isolation-break critical resolved", "stale-mapping high open",

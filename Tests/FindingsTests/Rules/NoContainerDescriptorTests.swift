@@ -8,14 +8,14 @@ import Testing
         var it = Host.withRAM("no-container-fd")
         it.at(1000, .containerClose(c1))
         it.advance(to: 5000)
-        #expect(it.said == ["no-container-fd medium open"])
+        #expect(it.reported == ["no-container-fd medium open"])
         #expect(
             it.findings[0].message
                 == "c1 (qemu-a) has 1 mapping (4 MiB) in force, kept by group 1, but its last descriptor is closed: "
                 + "nobody can unmap them."
         )
         it.at(6000, .iommuRelease(i1))
-        #expect(it.said.last == "no-container-fd medium resolved")
+        #expect(it.reported.last == "no-container-fd medium resolved")
     }
 
     @Test func closedFirstAndTheRestSoonAfter() {
@@ -29,6 +29,6 @@ import Testing
         it.remove(3300, iova: 0, size: 0x40_0000, cause: .teardown)
         it.at(3301, .iommuRelease(i1))
         it.advance(to: 1_000_000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 }

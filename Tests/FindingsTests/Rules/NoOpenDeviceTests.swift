@@ -10,7 +10,7 @@ import Testing
         it.at(10, .deviceFirstOpen(gpuUse))
         it.at(1000, .deviceLastClose(gpuUse))
         it.advance(to: 5000)
-        #expect(it.said == ["no-open-device medium open"])
+        #expect(it.reported == ["no-open-device medium open"])
         let finding = it.findings[0]
         #expect(
             finding.container == ContainerID(1) && finding.actor == vmA && finding.since == 1000 && finding.time == 1500
@@ -23,13 +23,13 @@ import Testing
                 == "c1 (qemu-a) has 1 mapping (4 MiB), and nobody has a device of it open any more (0000:01:00.0): "
                 + "whoever opens one next does DMA through them.")
         it.at(6000, .deviceFirstOpen(gpuUse))
-        #expect(it.said.last == "no-open-device medium resolved" && it.findings.last?.until == 6000)
+        #expect(it.reported.last == "no-open-device medium resolved" && it.findings.last?.until == 6000)
     }
 
     @Test func aVMMThatMapsBeforeItOpensIsInOrder() {
         var it = Host.withRAM("no-open-device")
         it.advance(to: 1_000_000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     /// The device was in use before the container was made, by somebody else.
@@ -41,14 +41,14 @@ import Testing
         it.at(4, .iommuAttach(i1, group: gpuGroup, result: 0))
         it.mapRAM(5, iova: 0)
         it.advance(to: 1_000_000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     @Test func oneOpenDeviceIsEnough() {
         var it = Host.peerToPeer(rules: [RuleRegistry.rule("no-open-device")!])
         it.close(1000)
         it.advance(to: 1_000_000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     @Test func aGroupWithoutPCIDevicesIsNotJudged() {
@@ -57,7 +57,7 @@ import Testing
         it.at(10, .deviceFirstOpen(gpuUse))
         it.at(1000, .deviceLastClose(gpuUse))
         it.advance(to: 1_000_000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     @Test func withoutMappingsThereIsNothing() {
@@ -66,9 +66,9 @@ import Testing
         it.at(1000, .deviceLastClose(gpuUse))
         it.remove(1400, iova: 0, size: 0x40_0000)
         it.advance(to: 5000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         it.mapRAM(6000, iova: 0)
         it.advance(to: 9000)
-        #expect(it.said == ["no-open-device medium open"] && it.findings[0].since == 6000)
+        #expect(it.reported == ["no-open-device medium open"] && it.findings[0].since == 6000)
     }
 }

@@ -29,7 +29,7 @@ import Testing
         it.at(100, map(0x1000_0000, .memfd, side: i1))
         it.at(200, map(0x5000_0000, .memfd, offset: 0x8_0000, side: i2), by: vmB)
         it.advance(to: 5000)
-        #expect(it.said == ["shared-ram low open"])
+        #expect(it.reported == ["shared-ram low open"])
         #expect(
             it.findings[0].container == ContainerID(2) && it.findings[0].since == 200 && it.findings[0].actor == vmB)
         #expect(
@@ -37,7 +37,7 @@ import Testing
                 == "512 KiB of a memfd (inode 7) are mapped in c2 (qemu-b, pid 200) and in c1 (qemu-a, pid 100): "
                 + "their devices share that memory.")
         it.remove(6000, iova: 0x1000_0000, size: 0x10_0000)
-        #expect(it.said.last == "shared-ram low resolved")
+        #expect(it.reported.last == "shared-ram low resolved")
     }
 
     @Test func anonymousMemoryOfTwoUsers() {
@@ -48,7 +48,7 @@ import Testing
             it.at(100, map(0x1000_0000, .anonymous, side: i1))
             it.at(200, map(0x5000_0000, .anonymous, side: i2), by: other)
             it.advance(to: 5000)
-            #expect(it.said == ["shared-ram \(severity) open"])
+            #expect(it.reported == ["shared-ram \(severity) open"])
             #expect(
                 it.findings[0].message.contains("1 MiB of shared anonymous memory")
                     && it.findings[0].message.contains("of two users") == (severity == "high"))
@@ -65,26 +65,26 @@ import Testing
         it.at(104, map(0x2000_0000, .file, inode: 9, side: i1))
         it.at(105, map(0x8000_0000, .file, inode: 9, side: i2))
         it.advance(to: 5000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
-    /// A part that grows into the other's is news; more of the same is none.
+    /// A part that grows into the other's is reported; more of the same is not.
     @Test func aPartThatGrows() {
         var it = two()
         it.at(100, map(0x1000_0000, .file, offset: 0x10_0000, side: i1))
         it.at(200, map(0x5000_0000, .file, offset: 0, side: i2), by: vmB)
         it.advance(to: 5000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         it.at(6000, map(0x5010_0000, .file, offset: 0x10_0000, side: i2), by: vmB)
         it.at(6001, map(0x5020_0000, .file, offset: 0x20_0000, side: i2), by: vmB)
         it.advance(to: 9000)
-        #expect(it.said == ["shared-ram low open"] && it.findings[0].since == 6000)
+        #expect(it.reported == ["shared-ram low open"] && it.findings[0].since == 6000)
         it.at(10_000, .iommuRelease(i1))
-        #expect(it.said.last == "shared-ram low resolved")
+        #expect(it.reported.last == "shared-ram low resolved")
         #expect(it.graph.commonMemory(of: ContainerID(2)) == [])
     }
 
-    /// The ordinary end: everything goes one by one, and nothing of it is kept.
+    /// The ordinary end: mappings go one by one, and the graph keeps nothing about them.
     @Test func nothingIsKeptOfWhatIsUnmapped() {
         var it = two()
         for number in UInt64(0)..<300 {
@@ -98,6 +98,6 @@ import Testing
         for number in UInt64(0)..<300 { it.remove(600 + number, iova: 0x1000_0000 + number << 20, size: 0x10_0000) }
         #expect(it.graph.commonMemory(of: ContainerID(2)) == [])
         it.advance(to: 5000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 }

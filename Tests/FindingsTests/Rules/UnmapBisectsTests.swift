@@ -10,7 +10,7 @@ import Testing
     func aRangeThatCutsAMapping(iova: UInt64, size: UInt64) {
         var it = Host.forLints()
         it.unmapReturns(200, iova: iova, size: size, result: -22)
-        #expect(it.said == ["unmap-bisects low open"])
+        #expect(it.reported == ["unmap-bisects low open"])
         #expect(
             it.findings[0].message.hasSuffix(
                 "failed with EINVAL: it would have cut the mapping 0x100000…0x1fffff, which is in force whole."))
@@ -23,6 +23,6 @@ import Testing
         it.unmapReturns(202, iova: 0x18_0000, size: 0x1000, result: -14)
         it.unmapReturns(203, iova: 0x18_0000, size: 0, result: -22)
         it.unmapReturns(204, iova: .max - 0xfff, size: 0x2000, result: -22)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 }

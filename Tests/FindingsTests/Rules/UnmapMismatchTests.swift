@@ -7,7 +7,7 @@ import Testing
     @Test func successThatRemovedNothing() {
         var it = Host.forLints()
         it.unmapReturns(200, iova: 0x50_0000, size: 0)
-        #expect(it.said == ["unmap-mismatch info open"])
+        #expect(it.reported == ["unmap-mismatch info open"])
         #expect(
             it.findings[0].message
                 == "An unmap from 0x500000 in c1 (qemu-a) succeeded and removed nothing: there was no mapping.")
@@ -17,14 +17,14 @@ import Testing
     @Test func successThatLeftAMappingInPlace() {
         var it = Host.forLints()
         it.unmapReturns(200, iova: 0x10_0000, size: 0, by: vmB)
-        #expect(it.said == ["unmap-mismatch low open"])
+        #expect(it.reported == ["unmap-mismatch low open"])
         #expect(
             it.findings[0].message
                 == "An unmap from 0x100000 in c1 (qemu-b) succeeded and removed nothing, but 0x100000…0x1fffff is "
                 + "mapped, made by qemu-a (pid 100)."
         )
         it.mapRAM(300, iova: 0x10_0000, result: -17, by: vmB)
-        #expect(it.said.last == "map-exists low open")
+        #expect(it.reported.last == "map-exists low open")
         #expect(
             it.findings[1].message
                 == "A map of 0x100000…0x100fff in c1 (qemu-b) failed with EEXIST: 0x100000…0x1fffff is mapped, by "
@@ -40,7 +40,7 @@ import Testing
         it.remove(201, iova: 0x30_0000, by: vmB)
         it.unmapReturns(202, iova: 0x10_0000, size: 0x40_0000, flags: 1, result: -14)
         it.unmapReturns(203, iova: 0x30_0000, size: 0x1000, by: vmB)
-        #expect(it.said == ["unmap-mismatch medium open"])
+        #expect(it.reported == ["unmap-mismatch medium open"])
         #expect(
             it.findings[0].message
                 == "An unmap of 0x100000…0x4fffff in c1 (qemu-a) failed with EFAULT, but 1 mapping (1 MiB) had been "
@@ -54,7 +54,7 @@ import Testing
         var it = Host.forLints()
         it.remove(200, iova: 0x10_0000, size: 0x10_0000)
         it.unmapReturns(201, iova: 0x10_0000, size: 0x10_0000, requested: 0x40_0000)
-        #expect(it.said == ["unmap-mismatch info open"])
+        #expect(it.reported == ["unmap-mismatch info open"])
         #expect(
             it.findings[0].message
                 == "An unmap of 0x100000…0x4fffff in c1 (qemu-a) succeeded and removed 1 MiB of 4 MiB: there was no "
@@ -68,7 +68,7 @@ import Testing
         it.mapRAM(120, iova: 0x20_0000, by: vmB)
         it.remove(200, iova: 0x10_0000, size: 0x10_0000)
         it.unmapReturns(201, iova: 0x10_0000, size: 0x10_0000, requested: 0x20_0000)
-        #expect(it.said == ["unmap-mismatch low open"])
+        #expect(it.reported == ["unmap-mismatch low open"])
         #expect(
             it.findings[0].message
                 == "An unmap of 0x100000…0x2fffff in c1 (qemu-a) succeeded and removed 1 MiB of 2 MiB, "
@@ -80,7 +80,7 @@ import Testing
         var it = Host.forLints()
         it.remove(200, iova: 0x10_0000, size: 0x10_0000)
         it.unmapReturns(201, iova: 0x10_0000, size: 0x10_0000, requested: 0x1000)
-        #expect(it.said == ["unmap-mismatch low open"])
+        #expect(it.reported == ["unmap-mismatch low open"])
         #expect(
             it.findings[0].message
                 == "An unmap of 0x100000…0x100fff in c1 (qemu-a) succeeded and removed 1 MiB: it was asked for 4 KiB, "
@@ -97,7 +97,7 @@ import Testing
         it.unmapReturns(204, iova: 0, size: 0x1000, flags: UnmapRequest.allFlag)
         // Removals were lost: nothing follows.
         it.unmapReturns(205, iova: 0x30_0000, size: 0x1000, requested: 0x2000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     /// The request began before the range that is mapped now.

@@ -12,9 +12,9 @@ import Testing
         it.mapRAM(8, iova: 0x1000_0000, size: 0x10_0000)
         it.unmapReturns(1000, iova: 0, size: 0x40_0000, flags: 4)
         it.advance(to: 999 + minute)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         it.advance(to: 1000 + minute)
-        #expect(it.said == ["vaddr-invalid medium open"])
+        #expect(it.reported == ["vaddr-invalid medium open"])
         #expect(
             it.findings[0].message
                 == "4 MiB of 2 mappings (5 MiB) of c1 have no user address: qemu-a (pid 100) took it away, and nobody "
@@ -23,7 +23,7 @@ import Testing
         it.at(
             2000 + minute,
             .map(Map(iommu: i1, iova: 0, size: 0x40_0000, readable: false, writable: false, vaddrOnly: true)), by: vmB)
-        #expect(it.said.last == "vaddr-invalid medium resolved")
+        #expect(it.reported.last == "vaddr-invalid medium resolved")
     }
 
     @Test func aLiveUpdateThatEnds() {
@@ -38,13 +38,13 @@ import Testing
         // What was given back counts in bytes, so unmapping something else leaves the rest.
         #expect(it.graph.container(ContainerID(1))?.vaddrInvalid == 0x10_0000)
         it.at(11 * minute, .map(Map(iommu: i1, iova: 0x1000_0000, size: 0x10_0000, vaddrOnly: true)), by: vmB)
-        #expect(it.said == ["vaddr-invalid medium open", "vaddr-invalid medium resolved"])
+        #expect(it.reported == ["vaddr-invalid medium open", "vaddr-invalid medium resolved"])
     }
 
     @Test func anInvalidationThatFailedIsNone() {
         var it = Host.withRAM("vaddr-invalid")
         it.unmapReturns(1000, iova: 0, size: 0x40_0000, flags: 4, result: -22)
         it.advance(to: 2 * minute)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 }
