@@ -12,8 +12,8 @@ import Testing
             if isUpdating {
                 try text.write(to: documents.root.appending(path: path), atomically: true, encoding: .utf8)
             }
-            let found = (try? documents.read(path)) ?? ""
-            #expect(found == text, "\(path) is stale: run `make docs` and commit what it changes")
+            let isCurrent = try? documents.read(path) == text
+            #expect(isCurrent == true, "\(path) is stale: run `make docs` and commit what it changes")
         }
     }
 
