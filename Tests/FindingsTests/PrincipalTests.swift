@@ -71,6 +71,6 @@ struct PrincipalTests {
     @Test func messagesContainTheBestKnownName() {
         let it = handOver(Names(cgroup: "/system.slice/spdk.service"), Names(cgroup: "/docker/\(id)"))
         #expect(it.findings.first?.message.contains("c1 (spdk.service)") == true)
-        #expect(it.findings.first?.message.contains("opened by 0123456789ab in c2") == true)
+        #expect(it.findings.first?.message.contains("0123456789ab has since opened the device in c2") == true)
     }
 }

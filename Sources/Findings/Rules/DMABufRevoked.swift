@@ -45,9 +45,9 @@ struct DMABufRevoked: ContainerRule {
             return "A dma-buf of a device of \(container.id) was revoked."
         }
         return
-            "The dma-buf of \(buffer.size) bytes that \(graph.displayName(for: buffer.exporter)) got of "
-            + "\(buffer.device) (inode \(buffer.inode)) is revoked, though the "
-            + "device answers: nobody can map it."
+            "The dma-buf of \(buffer.size) bytes that \(graph.displayName(for: buffer.exporter)) exported from "
+            + "\(buffer.device) (inode \(buffer.inode)) is still revoked, although the device answers: nobody can "
+            + "map it."
     }
 
     /// The first such dma-buf by device and inode.

@@ -48,9 +48,8 @@ struct ForeignPFNMap: ExposureRule {
     }
 
     func message(_ exposure: borrowing Exposure, graph: borrowing Graph) -> String {
-        "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), though nobody had the device open "
-            + "through VFIO when that was done: "
-            + "the memory came from sysfs, /dev/mem or another driver."
+        "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), although nobody had the device "
+            + "open through VFIO when it was mapped: the memory came from sysfs, /dev/mem or another driver."
     }
 
     var proof: RuleProof {

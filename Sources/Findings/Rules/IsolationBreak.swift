@@ -56,12 +56,12 @@ struct IsolationBreak: ExposureRule {
     func message(_ exposure: borrowing Exposure, graph: borrowing Graph) -> String {
         let owner: String
         if exposure.standing == .hostDriver {
-            owner = "the host's driver \(exposure.device.info.driver.string) has the device"
+            owner = "the host's driver \(exposure.device.info.driver.string) has since taken the device"
         } else {
             let name = exposure.device.opener.map { graph.displayName(for: $0) } ?? "another process"
-            owner = "the device was opened by \(name)" + (exposure.deviceContainer.map { " in \($0)" } ?? "")
+            owner = "\(name) has since opened the device" + (exposure.deviceContainer.map { " in \($0)" } ?? "")
         }
-        return "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), but \(owner) since: "
+        return "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), but \(owner): "
             + "devices of \(exposure.peer.container) can \(exposure.access(graph)) its memory."
     }
 

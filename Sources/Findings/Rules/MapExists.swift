@@ -45,7 +45,7 @@ struct MapExists: EventRule {
         let maker = graph.actor(at: mapping.owner)
         let text =
             start
-            + ": \(range(mapping.iova, mapping.size)) is mapped, by \(graph.displayName(for: maker)) (pid "
+            + ": \(range(mapping.iova, mapping.size)) is mapped by \(graph.displayName(for: maker)) (pid "
             + "\(maker.process.pid))."
         let wasMeantToGo = graph.hadEmptyUnmap(
             min(map.iova, mapping.iova), max(last, mapping.last), in: id, before: event.time)

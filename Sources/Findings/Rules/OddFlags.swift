@@ -35,7 +35,7 @@ struct OddFlags: EventRule {
 
     func message(_ event: Event, applied: Applied, graph: borrowing Graph) -> String {
         guard case .map(let map) = event.kind else { return "" }
-        return "\(range(map.iova, map.size)) is mapped in \(event.caller(applied, graph)) for writing alone."
+        return "\(range(map.iova, map.size)) is mapped in \(event.caller(applied, graph)) for writing only."
     }
 
     var proof: RuleProof {

@@ -67,9 +67,9 @@ struct SplitGroup: ContainerRule {
         let more = worst.count { !$0.isOpen } - others.count
         return
             "\(container.holder(graph)) has group \(worst.first?.group ?? 0) of \(worst.count) functions, which the "
-            + "IOMMU cannot tell apart; "
-            + "not open are \(others.joined(separator: ", "))\(more > 0 ? " and \(more) more" : ""): their DMA goes "
-            + "into the container's memory."
+            + "IOMMU cannot tell apart. These are not open: "
+            + "\(others.joined(separator: ", "))\(more > 0 ? " and \(more) more" : ""). Their DMA goes into the "
+            + "container's memory."
     }
 
     var proof: RuleProof {

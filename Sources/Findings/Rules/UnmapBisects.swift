@@ -42,8 +42,7 @@ struct UnmapBisects: EventRule {
         }
         return
             "An unmap of \(range(request.iova, request.size)) in \(event.caller(applied, graph)) failed with EINVAL: "
-            + "it would have cut the mapping "
-            + "\(range(mapping.iova, mapping.size)), which is in force whole."
+            + "it would have cut the mapping \(range(mapping.iova, mapping.size)), all of which is still in force."
     }
 
     /// The mapping that the range would cut: it begins behind the mapping's first byte, or ends

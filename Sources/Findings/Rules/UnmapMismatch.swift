@@ -82,8 +82,8 @@ struct UnmapMismatch: EventRule {
             : "An unmap of \(range(request.iova, asked)) in \(caller)"
         if request.size > asked {
             return start
-                + " succeeded and removed \(amount(request.size)): it was asked for \(amount(asked)), which ended "
-                + "within a mapping."
+                + " succeeded and removed \(amount(request.size)) instead of \(amount(asked)): its range "
+                + "ended within a mapping."
         }
         let removed = request.size == 0 ? "nothing" : "\(amount(request.size)) of \(amount(asked))"
         guard let mapping = inTheWay(request, applied, graph) else {

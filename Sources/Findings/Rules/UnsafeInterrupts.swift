@@ -50,9 +50,8 @@ struct UnsafeInterrupts: ContainerRule {
         let names =
             devices.prefix(4).joined(separator: ", ") + (devices.count > 4 ? " and \(devices.count - 4) more" : "")
         return
-            "\(container.holder(graph)) has \(names) on a host that does not remap interrupts, by leave of "
-            + "allow_unsafe_interrupts: "
-            + "they can raise any interrupt of the host."
+            "\(container.holder(graph)) has \(names) on a host that does not remap interrupts, as "
+            + "allow_unsafe_interrupts permits: these devices can raise any interrupt of the host."
     }
 
     var proof: RuleProof {

@@ -46,7 +46,7 @@ struct VaddrInvalid: ContainerRule {
         return
             "\(amount(container.vaddrInvalid)) of \(container.mappings(graph)) of \(container.id) have no user "
             + "address: "
-            + "\(who) took it away, and nobody gave one back."
+            + "\(who) took it away, and nobody has supplied a new one."
     }
 
     var proof: RuleProof {

@@ -28,8 +28,8 @@ import Testing
             it.findings[0].since == 2000 && it.findings[0].actor == vmA && it.findings[0].container == ContainerID(1))
         #expect(
             it.findings[0].message
-                == "The dma-buf of 65536 bytes that qemu-a got of 0000:02:00.0 (inode 7) is revoked, though the device "
-                + "answers: nobody can map it."
+                == "The dma-buf of 65536 bytes that qemu-a exported from 0000:02:00.0 (inode 7) is still revoked, "
+                + "although the device answers: nobody can map it."
         )
         it.at(6000, .dmaBuf(DMABuf(.restore, device: nic)))
         #expect(it.reported.last == "dmabuf-revoked low resolved" && it.findings.last?.until == 6000)

@@ -19,9 +19,9 @@ import Testing
         #expect(it.reported == ["foreign-pfnmap high open"])
         #expect(
             it.findings[0].message
-                == "BAR 0 of 0000:02:00.0 is mapped by c1 (qemu-a) at IOVA 0x80000000, though nobody had the device "
-                + "open through VFIO "
-                + "when that was done: the memory came from sysfs, /dev/mem or another driver.")
+                == "BAR 0 of 0000:02:00.0 is mapped by c1 (qemu-a) at IOVA 0x80000000, although nobody had the "
+                + "device open through VFIO when it was mapped: the memory came from sysfs, /dev/mem or another driver."
+        )
         // Whoever opens it later: the mapping was never theirs.
         it.open(6000, by: vmB)
         it.advance(to: 9000)

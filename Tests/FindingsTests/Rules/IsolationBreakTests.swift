@@ -24,9 +24,8 @@ import Testing
         #expect(it.findings[2].deviceOwner == vmB && it.findings[2].actor == vmA)
         #expect(
             it.findings[2].message
-                == "BAR 0 of 0000:02:00.0 is mapped by c1 (qemu-a) at IOVA 0x80000000, but the device was opened by "
-                + "qemu-b in c2 since: "
-                + "devices of c1 can read and write its memory.")
+                == "BAR 0 of 0000:02:00.0 is mapped by c1 (qemu-a) at IOVA 0x80000000, but qemu-b has since "
+                + "opened the device in c2: devices of c1 can read and write its memory.")
         it.close(10_000, by: vmB)
         it.advance(to: 20_000)
         #expect(it.reported.suffix(2) == ["isolation-break critical resolved", "stale-mapping high open"])
@@ -67,7 +66,7 @@ import Testing
                 "unbound-device high resolved",
                 "isolation-break critical open", "isolation-break critical resolved", "stale-mapping high open",
             ])
-        #expect(it.findings[4].message.contains("the host's driver e1000e has the device since"))
+        #expect(it.findings[4].message.contains("the host's driver e1000e has since taken the device"))
         #expect(it.findings[4].deviceOwner == nil)
     }
 }

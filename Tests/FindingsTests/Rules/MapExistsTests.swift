@@ -10,7 +10,7 @@ import Testing
         #expect(it.reported == ["map-exists low open"])
         #expect(
             it.findings[0].message
-                == "A map of 0x0…0x3fffff in c1 (qemu-a) failed with EEXIST: 0x100000…0x1fffff is mapped, by qemu-a "
+                == "A map of 0x0…0x3fffff in c1 (qemu-a) failed with EEXIST: 0x100000…0x1fffff is mapped by qemu-a "
                 + "(pid 100)."
         )
     }

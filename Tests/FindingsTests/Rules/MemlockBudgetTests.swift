@@ -118,6 +118,7 @@ import Testing
         // 20 pages a second up to 96.
         for number in UInt64(0)..<96 { it.mapRAM(10 * second + number * second / 20, iova: number << 16, size: page) }
         it.advance(to: 15 * second)
-        #expect(it.findings.first?.message.hasSuffix("ENOMEM. At the present rate that is within a second.") == true)
+        #expect(
+            it.findings.first?.message.hasSuffix("ENOMEM. At the present rate that happens within a second.") == true)
     }
 }

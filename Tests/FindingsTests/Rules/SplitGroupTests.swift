@@ -29,9 +29,8 @@ import Testing
         #expect(it.findings[0].since == 5 && it.findings[0].actor == vmA && it.findings[0].device == nil)
         #expect(
             it.findings[0].message
-                == "c1 (qemu-a) has group 2 of 2 functions, which the IOMMU cannot tell apart; not open are "
-                + "0000:02:00.1 (no driver): "
-                + "their DMA goes into the container's memory.")
+                == "c1 (qemu-a) has group 2 of 2 functions, which the IOMMU cannot tell apart. These are not "
+                + "open: 0000:02:00.1 (no driver). Their DMA goes into the container's memory.")
         it.at(6000, .groupDetach(nicGroup, c1))
         #expect(it.reported.last == "split-group info resolved")
     }

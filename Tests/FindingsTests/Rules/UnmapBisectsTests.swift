@@ -13,7 +13,7 @@ import Testing
         #expect(it.reported == ["unmap-bisects low open"])
         #expect(
             it.findings[0].message.hasSuffix(
-                "failed with EINVAL: it would have cut the mapping 0x100000…0x1fffff, which is in force whole."))
+                "failed with EINVAL: it would have cut the mapping 0x100000…0x1fffff, all of which is still in force."))
     }
 
     @Test func otherFailuresCutNothing() {

@@ -27,7 +27,7 @@ import Testing
         #expect(it.reported.last == "map-exists low open")
         #expect(
             it.findings[1].message
-                == "A map of 0x100000…0x100fff in c1 (qemu-b) failed with EEXIST: 0x100000…0x1fffff is mapped, by "
+                == "A map of 0x100000…0x100fff in c1 (qemu-b) failed with EEXIST: 0x100000…0x1fffff is mapped by "
                 + "qemu-a (pid 100). "
                 + "An unmap request for it succeeded shortly before and removed nothing.")
     }
@@ -83,8 +83,8 @@ import Testing
         #expect(it.reported == ["unmap-mismatch low open"])
         #expect(
             it.findings[0].message
-                == "An unmap of 0x100000…0x100fff in c1 (qemu-a) succeeded and removed 1 MiB: it was asked for 4 KiB, "
-                + "which ended within a mapping."
+                == "An unmap of 0x100000…0x100fff in c1 (qemu-a) succeeded and removed 1 MiB instead of 4 KiB: "
+                + "its range ended within a mapping."
         )
     }
 

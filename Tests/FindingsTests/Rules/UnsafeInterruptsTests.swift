@@ -29,9 +29,8 @@ import Testing
             it.findings[0].since == 12 && it.findings[0].container == ContainerID(1) && it.findings[0].device == nil)
         #expect(
             it.findings[0].message
-                == "c1 (qemu-a) has 0000:02:00.0 on a host that does not remap interrupts, by leave of "
-                + "allow_unsafe_interrupts: "
-                + "they can raise any interrupt of the host.")
+                == "c1 (qemu-a) has 0000:02:00.0 on a host that does not remap interrupts, as "
+                + "allow_unsafe_interrupts permits: these devices can raise any interrupt of the host.")
         it.at(6000, .iommuRelease(i1))
         #expect(it.reported.last == "unsafe-interrupts high resolved")
     }

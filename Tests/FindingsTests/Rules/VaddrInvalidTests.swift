@@ -18,7 +18,7 @@ import Testing
         #expect(
             it.findings[0].message
                 == "4 MiB of 2 mappings (5 MiB) of c1 have no user address: qemu-a (pid 100) took it away, and nobody "
-                + "gave one back."
+                + "has supplied a new one."
         )
         it.at(
             2000 + minute,
