@@ -1,4 +1,4 @@
-# demo · build · test · lab · lint · clean: the names that CI uses. `make lab KERNEL=6.12
+# demo · build · test · lab · docs · lint · clean: the names that CI uses. `make lab KERNEL=6.12
 # SCENARIO=stale-cross` runs one of many, `make bench SUITE=replay` one suite.
 TOOL := .build/release/vfioscope
 KERNEL ?= all
@@ -11,7 +11,7 @@ c_files = $(shell git ls-files '*.c' '*.h' '*.cpp')
 shell_files := .ci/run .ci/install-dependencies $(addprefix Tests/Lab/guest/, commands demo functions init random)
 ruff := .tools/bin/ruff
 
-.PHONY: demo build test unit lab fixtures bench fmt lint dependencies lab-dependencies lint-dependencies clean
+.PHONY: demo build test unit docs lab fixtures bench fmt lint dependencies lab-dependencies lint-dependencies clean
 
 build: dependencies
 	swift build $(swift_flags)
@@ -26,6 +26,11 @@ test: unit lab
 
 unit: dependencies
 	swift test
+
+# Writes what documents contain of the rules: docs/rules, tables, lists of the schema. The same test
+# fails in `make unit` when one of them is stale.
+docs: dependencies
+	UPDATE_DOCS=1 swift test --filter RuleDocumentsTests
 
 lab: lab-dependencies build
 	Tests/Lab/lab.py --kernel $(KERNEL) --scenario $(SCENARIO)

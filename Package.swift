@@ -56,8 +56,14 @@ let package = Package(
             name: "json-encoder", dependencies: ["Events"], path: "Benchmarks/Encoder", swiftSettings: settings),
         .testTarget(name: "EventsTests", dependencies: ["Events", "CRecords"]),
         .testTarget(name: "MappingGraphTests", dependencies: ["MappingGraph", "Events"]),
+        // What the tests of several targets share.
+        .target(
+            name: "TestSupport", dependencies: ["Pipeline", "Policies", "Findings", "MappingGraph", "Events"],
+            path: "Tests/TestSupport",
+            swiftSettings: settings),
+        .testTarget(name: "FindingsTests", dependencies: ["TestSupport", "Findings", "MappingGraph", "Events"]),
         .testTarget(
-            name: "FindingsTests", dependencies: ["Pipeline", "Policies", "Findings", "MappingGraph", "Events"]),
+            name: "PoliciesTests", dependencies: ["TestSupport", "Policies", "Findings", "MappingGraph", "Events"]),
         .testTarget(
             name: "OutputsTests",
             dependencies: ["Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events"],

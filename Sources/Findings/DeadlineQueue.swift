@@ -1,15 +1,15 @@
 import MappingGraph
 
-/// Conditions waiting for their debounce to pass, in the order of their deadlines.
+/// Conditions that wait for their debounce to pass, in the order of their deadlines.
 ///
-/// There are few durations and time does not go back, so for each of them deadlines come in
-/// ascending: a queue a duration, not a heap. A condition that ended is left in it, to be passed
-/// over by its number.
+/// There are few durations, and time does not go back, so the deadlines of each duration ascend:
+/// one queue for each duration, not a heap. A condition that ends stays in its queue; the engine
+/// ignores it by its sequence number.
 @usableFromInline
 struct DeadlineQueue: Sendable {
     struct Item: Sendable {
         var deadline: UInt64
-        /// Unique and ascending: a condition that ended and began again has another.
+        /// Unique and ascending: a condition that ends and begins again has a new one.
         var sequence: UInt64
         var subject: Subject
         var target: Int
@@ -25,11 +25,11 @@ struct DeadlineQueue: Sendable {
 
     private var lanes: [Lane] = []
 
-    /// The earliest, or the greatest number when there is none. O(1).
+    /// The earliest deadline, nanoseconds; `UInt64.max` if there is none. O(1).
     @usableFromInline private(set) var next = UInt64.max
     private var nextLane = 0
 
-    /// Puts the deadline `duration` after `now`, which is never less than in the call before.
+    /// Adds a deadline `duration` after `now`; `now` is never less than at the previous call.
     /// O(durations).
     mutating func append(_ subject: Subject, target: Int, rule: Int, sequence: UInt64, now: UInt64, duration: UInt64) {
         var lane = lanes.firstIndex { $0.duration == duration } ?? lanes.count
@@ -40,7 +40,8 @@ struct DeadlineQueue: Sendable {
         findNext(&lane)
     }
 
-    /// Takes the first if it is due. O(durations) on average.
+    /// Removes and returns the first item if its deadline is `time` or earlier. O(durations) on
+    /// average.
     mutating func pop(upTo time: UInt64) -> Item? {
         guard next <= time, nextLane < lanes.count, let item = lanes[nextLane].first else { return nil }
         var lane = nextLane
@@ -56,7 +57,7 @@ struct DeadlineQueue: Sendable {
         return item
     }
 
-    /// By deadline, then by number.
+    /// Finds the item with the earliest deadline, and of several the one with the lowest number.
     private mutating func findNext(_ lane: inout Int) {
         var best: Item?
         for (index, it) in lanes.enumerated() {
@@ -71,7 +72,7 @@ struct DeadlineQueue: Sendable {
     }
 }
 
-/// Whose condition it is.
+/// What a condition is about.
 enum Subject: Hashable, Sendable {
     /// `PeerMapping.id`.
     case peer(UInt32)

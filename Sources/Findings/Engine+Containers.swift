@@ -1,9 +1,10 @@
 import Events
 import MappingGraph
 
+/// How the engine judges containers and single calls.
 extension Engine {
-    /// Asks the rules about the containers that an event may have changed, and about those of which
-    /// some condition holds. For events that are rare: O(containers) at worst.
+    /// Asks the rules about the containers that an event may have changed, and about those for
+    /// which a condition holds. Only rare events lead here: O(containers) at worst.
     mutating func judgeContainers(_ applied: borrowing Applied, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
         if applied.containerChange == .count {
             if let id = applied.container { judge(id, onlyCount: true, graph, emit) }
@@ -40,9 +41,11 @@ extension Engine {
 
     // MARK: Lints
 
-    /// A container that is not known, because records were lost, has no lints.
+    /// Judges one call. A container that is not known, because records were lost, has no lints.
     @usableFromInline
-    mutating func lint(_ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
+    mutating func lint(
+        _ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph, _ emit: (Finding) -> Void
+    ) {
         guard let id = applied.container, let linked = graph.container(id)?.linked else { return }
         for (index, rule) in eventRules {
             guard let occurrence = rule.evaluate(event, applied: applied, graph: graph) else { continue }
@@ -59,58 +62,5 @@ extension Engine {
             lints.open(key, finding, linked: linked)
             emit(finding)
         }
-    }
-}
-
-/// Lints that have been said, and how often they happened since. They end with their container's
-/// IOMMU side.
-struct LintTable: Sendable {
-    struct Key: Hashable, Sendable {
-        var rule: Int
-        var container: ContainerID
-        var kind: Int32
-    }
-
-    private var entries: [Key: (finding: Finding, last: UInt64)] = [:]
-    /// When a container with lints got its IOMMU side.
-    private var linked: [ContainerID: UInt64] = [:]
-
-    var findings: [Finding] { entries.values.map(\.finding) }
-
-    /// Whether it had been said before: then it is counted. O(1).
-    mutating func count(_ key: Key, at time: UInt64) -> Bool {
-        guard entries[key] != nil else { return false }
-        entries[key]!.finding.occurrences! += 1
-        entries[key]!.last = time
-        return true
-    }
-
-    mutating func open(_ key: Key, _ finding: Finding, linked time: UInt64) {
-        entries[key] = (finding, finding.since)
-        linked[key.container] = time
-    }
-
-    /// Containers whose IOMMU side is gone, ascending.
-    func ended(_ graph: borrowing Graph) -> [ContainerID] {
-        var ids: [ContainerID] = []
-        for (id, time) in linked where graph.container(id)?.linked != time { ids.append(id) }
-        return ids.sorted()
-    }
-
-    /// Takes a container's lints out, as they end, by id.
-    mutating func close(_ id: ContainerID, at time: UInt64) -> [Finding] {
-        linked[id] = nil
-        var ended: [Finding] = []
-        for (key, entry) in entries where key.container == id {
-            entries[key] = nil
-            var finding = entry.finding
-            finding.state = .resolved
-            finding.time = time
-            finding.until = entry.last
-            let count = finding.occurrences ?? 1
-            finding.message += count == 1 ? " It happened once." : " It happened \(count) times."
-            ended.append(finding)
-        }
-        return ended.sorted { $0.id < $1.id }
     }
 }

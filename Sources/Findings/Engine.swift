@@ -1,57 +1,58 @@
 import Events
 import MappingGraph
 
-/// Applies the rules to the graph as it changes, and says when a condition has held for longer than
+/// Applies the rules to the graph as it changes, and emits a finding when a condition has held for
 /// the debounce.
 ///
-/// For each event, in this order: `advance(to: event.time…)`, then `Graph.apply`, then `apply`: a
-/// deadline is judged by the state that held at it. All time is event time, so a replay says what
-/// the live trace said; call `advance` on its own only up to a time before which every event has
-/// been seen. How often that is done changes nothing. A RAM-only map or unmap costs a few
+/// For each event, call in this order: `advance(to: event.time…)`, `Graph.apply`, `apply`. So the
+/// state that held at a deadline decides. All time is event time, so a replay emits the same
+/// findings as the live trace. Between events, call `advance` only up to a time before which every
+/// event has arrived; how often does not change the findings. A map or unmap of RAM costs a few
 /// comparisons.
 public struct Engine: Sendable {
-    /// A condition that holds: pending while `finding` is nil, open after.
+    /// A condition that holds: pending while `finding` is nil, open afterwards.
     struct Track: Sendable {
         var rule: Int
-        /// Position in `PeerMapping.targets`; 0 for a container.
+        /// Position in `PeerMapping.targets`; 0 for containers and areas.
         var target: Int
         var sequence: UInt64
         var since: UInt64
         var verdict: Verdict
         var finding: Finding?
-        /// The verdict differs from what was said, and a deadline is set for saying so.
+        /// The verdict differs from the emitted finding, and a deadline is set for emitting the
+        /// change.
         var changing = false
     }
 
-    /// How long a condition must hold unless it is said otherwise, nanoseconds.
+    /// How long a condition must hold by default, nanoseconds.
     public static let defaultDebounce: UInt64 = 500_000_000
 
     public let rules: [any Rule]
-    /// How long a condition must hold before it is said, nanoseconds; one that holds for exactly as
-    /// long is said.
+    /// How long a condition must hold before its finding is emitted, nanoseconds, inclusive.
     public let debounce: UInt64
 
     let exposureRules: [(index: Int, rule: any ExposureRule)]
     let areaRules: [(index: Int, rule: any AreaRule)]
     let containerRules: [(index: Int, rule: any ContainerRule)]
     let eventRules: [(index: Int, rule: any EventRule)]
-    private let movedRule: Int?
+    /// Positions in `rules` of the exposure rules that watch residents.
+    private let residentRules: [Int]
     /// How long each rule's condition must hold, nanoseconds, by position in `rules`.
     let durations: [UInt64]
 
-    /// The latest event: two CPUs' records can be a little out of order, and time here never goes
-    /// back.
+    /// The time of the latest event. Records of two CPUs can be slightly out of order, but this
+    /// never goes back.
     @usableFromInline var now: UInt64 = 0
-    /// Only subjects of which some condition holds.
+    /// Only subjects for which a condition holds.
     var tracks: [Subject: Few<Track>] = [:]
     @usableFromInline var queue = DeadlineQueue()
     private var nextSequence: UInt64 = 0
     private var nextFinding: UInt32 = 1
     var lints = LintTable()
-    /// Whether there were areas to judge when that was asked last.
+    /// Whether there were areas at the previous event that judged them.
     private var hasAreas = false
 
-    /// - Parameter durations: by slug, nanoseconds: in place of the debounce and of a rule's own
+    /// - Parameter durations: nanoseconds by slug, instead of the debounce and of the rule's own
     ///   patience. Lints do not wait.
     public init(
         rules: [any Rule] = RuleRegistry.all, debounce: UInt64 = Self.defaultDebounce, durations: [String: UInt64] = [:]
@@ -59,21 +60,20 @@ public struct Engine: Sendable {
         self.rules = rules
         self.debounce = debounce
         self.durations = rules.map { durations[$0.slug] ?? max(debounce, $0.patienceNanoseconds) }
-        movedRule = rules.firstIndex { $0 is BarMoved }
         exposureRules = rules.enumerated().compactMap { index, rule in rule.judging.exposure.map { (index, $0) } }
+        residentRules = exposureRules.filter { $0.rule.watchesResidents }.map(\.index)
         areaRules = rules.enumerated().compactMap { index, rule in rule.judging.area.map { (index, $0) } }
         containerRules = rules.enumerated().compactMap { index, rule in rule.judging.container.map { (index, $0) } }
         eventRules = rules.enumerated().compactMap { index, rule in rule.judging.event.map { (index, $0) } }
     }
 
-    /// Tells the graph at which number of mappings, and at how much of a process's limit, it has to
-    /// ask. Before the first event.
+    /// Sets the marks at which the graph reports a change to the rules that need them. Call it
+    /// before the first event.
     public func configure(_ graph: inout Graph) {
-        for case let rule as MappingBudget in rules { graph.mappingMarkPercent = Int(rule.threshold.value) }
-        for case let rule as MemlockBudget in rules { graph.memlockMarkPercent = Int(rule.threshold.value) }
+        for rule in rules { rule.configure(&graph) }
     }
 
-    /// Findings that are open, by id. O(*n* log *n*) in the subjects of which some condition holds.
+    /// Open findings, by id. O(*n* log *n*) in the subjects for which a condition holds.
     public var openFindings: [Finding] {
         (tracks.values.joined().compactMap(\.finding) + lints.findings).sorted { $0.id < $1.id }
     }
@@ -90,7 +90,7 @@ public struct Engine: Sendable {
         while let item = queue.pop(upTo: time) { open(item, graph, emit) }
     }
 
-    /// The end of tracing: what is due opens, and what is open stays so.
+    /// The end of tracing: findings that are due open, and open findings stay open.
     public mutating func finish(at time: UInt64, graph: borrowing Graph, emit: (Finding) -> Void) {
         advance(to: time, graph: graph, emit: emit)
     }
@@ -101,7 +101,8 @@ public struct Engine: Sendable {
     ///   record need not become an event.
     @inlinable @inline(__always)
     public mutating func apply(
-        at time: UInt64, applied: borrowing Applied, graph: borrowing Graph, event: () -> Event, emit: (Finding) -> Void
+        at time: UInt64, applied: borrowing Applied, graph: borrowing Graph, event: () -> Event,
+        emit: (Finding) -> Void
     ) {
         if time > now { now = time }
         if applied.isOrdinary, applied.containerChange == .nothing { return }
@@ -135,15 +136,19 @@ public struct Engine: Sendable {
         for id in gone.sorted() { drop(.peer(id), emit) }
     }
 
-    /// Those of which `bar-moved` holds, ascending. O(subjects of which some condition holds).
+    /// Mappings with a condition that watches residents, ascending: an event of any device can
+    /// change it. O(subjects for which a condition holds).
     private var movedPeers: [UInt32] {
-        guard let rule = movedRule, !tracks.isEmpty else { return [] }
+        guard !residentRules.isEmpty, !tracks.isEmpty else { return [] }
         var ids: [UInt32] = []
-        for case (.peer(let id), let held) in tracks where held.contains(where: { $0.rule == rule }) { ids.append(id) }
+        for case (.peer(let id), let held) in tracks where held.contains(where: { residentRules.contains($0.rule) }) {
+            ids.append(id)
+        }
         return ids.sorted()
     }
 
-    /// Ascending, each once. O(targeted devices + their mappings): for events that are rare.
+    /// Ids of the mappings that an event may affect, ascending. Only rare events lead here:
+    /// O(targeted devices + their mappings).
     private func affectedPeers(_ affected: Applied.Affected, _ graph: borrowing Graph) -> [UInt32] {
         var ids: Set<UInt32> = []
         for address in graph.targetedDevices {
@@ -180,8 +185,8 @@ public struct Engine: Sendable {
 
     // MARK: Areas of BARs
 
-    /// There are hardly ever any. O(areas), and O(subjects of which some condition holds) while
-    /// there are, or were just now.
+    /// Areas are rare. O(areas), and O(subjects for which a condition holds) while there are areas,
+    /// or were at the previous call.
     private mutating func judgeAreas(_ graph: borrowing Graph, _ emit: (Finding) -> Void) {
         let hadAreas = hasAreas
         hasAreas = graph.hasKeptAreas
@@ -196,7 +201,7 @@ public struct Engine: Sendable {
 
     // MARK: Conditions
 
-    /// Begins, ends or changes a condition by what its rule says now.
+    /// Begins, ends or changes a condition according to its rule's verdict.
     mutating func update(_ subject: Subject, _ target: Int, _ rule: Int, _ verdict: Verdict?, _ emit: (Finding) -> Void)
     {
         let at = tracks[subject]?.firstIndex { $0.rule == rule && $0.target == target }
@@ -212,8 +217,8 @@ public struct Engine: Sendable {
         }
         tracks[subject]![at].verdict = verdict
         guard let finding = tracks[subject]![at].finding else { return }
-        // A change has to last as long as the condition itself: a device that is reset while it is
-        // stale flickers.
+        // A change must last as long as the condition itself, because the verdict flickers when a
+        // stale device is reset.
         if finding.severity == verdict.severity && finding.reachable == verdict.reachable {
             tracks[subject]![at].changing = false
         } else if !tracks[subject]![at].changing {
@@ -222,7 +227,7 @@ public struct Engine: Sendable {
         }
     }
 
-    /// Puts a deadline into the queue and gives its number.
+    /// Adds a deadline to the queue and returns its sequence number.
     private mutating func schedule(_ subject: Subject, _ target: Int, _ rule: Int) -> UInt64 {
         let sequence = nextSequence
         nextSequence += 1
@@ -247,7 +252,7 @@ public struct Engine: Sendable {
         emit(finding)
     }
 
-    /// The finding as its rule words it now, without id and time.
+    /// The finding in its rule's words, without id and time; nil if its subject is gone.
     private func describe(_ item: DeadlineQueue.Item, _ track: Track, _ graph: borrowing Graph) -> Finding? {
         let verdict = track.verdict
         var finding = Finding(
@@ -299,7 +304,7 @@ public struct Engine: Sendable {
         resolve(ended, emit)
     }
 
-    /// The subject is gone, and every condition with it.
+    /// Resolves all conditions of a subject that is gone.
     mutating func drop(_ subject: Subject, _ emit: (Finding) -> Void) {
         guard let ended = tracks.removeValue(forKey: subject) else { return }
         for track in ended { resolve(track, emit) }

@@ -1,7 +1,7 @@
 import Events
 import MappingGraph
 
-/// One part of a mapping that leads to a device, and how things stand between the two now: what
+/// One part of a mapping that leads to a device, and the present relation of the two: what exposure
 /// rules judge.
 public struct Exposure: Sendable {
     public let peer: PeerMapping
@@ -9,13 +9,14 @@ public struct Exposure: Sendable {
     /// Position of `target` in `peer.targets`.
     public let index: Int
     public let device: Device
-    /// The container that the device's group is in, as far as is known.
+    /// The container that the device's group is in, if known.
     public let deviceContainer: ContainerID?
     public let standing: Standing
 
-    /// What became of the device: exactly one holds, so that the rules on it exclude each other.
+    /// What happened to the device. Exactly one case holds, so rules on different cases exclude
+    /// each other.
     public enum Standing: Sendable, Equatable {
-        /// Open, in the mapping's container or in one that is not known: ordinary peer-to-peer.
+        /// Open in the mapping's container, or in an unknown one: ordinary peer-to-peer DMA.
         case shared
         /// Open in another container, by the mapping's own principal.
         case sameOwnerElsewhere
@@ -23,20 +24,20 @@ public struct Exposure: Sendable {
         case otherOwnerElsewhere
         /// Open by someone else, outside the mapping's container, since after the mapping was made.
         case givenAway
-        /// A driver of the host's has it.
+        /// A driver of the host has it.
         case hostDriver
-        /// Closed, and kept for VFIO.
+        /// Closed, and its driver keeps it for VFIO.
         case closed
         /// No driver has it.
         case unbound
         /// Gone from the bus.
         case removed
-        /// Elsewhere in physical memory than the mapping leads to; or gone from the bus, and
-        /// another device's BAR lies there.
+        /// The BAR has another physical address than the mapping leads to; or the device is gone
+        /// from the bus, and another device's BAR lies at its address.
         case moved
     }
 
-    /// nil for a target whose device is not known.
+    /// nil if the target's device is not known.
     public init?(_ peer: PeerMapping, index: Int, graph: borrowing Graph) {
         let target = peer.targets[index]
         guard let address = target.device, let device = graph.device(address) else { return nil }
@@ -68,14 +69,14 @@ public struct Exposure: Sendable {
     private static func isMoved(_ peer: PeerMapping, _ index: Int, _ device: Device, _ graph: borrowing Graph) -> Bool {
         if device.isRemoved { return graph.residents(peer, at: index).contains { $0.device != device.address } }
         let then = peer.bars[index], now = device.info.bars[Int(peer.targets[index].bar)]
-        // One that has grown or shrunk in its place still is what the mapping was made for, as far
-        // as it reaches.
+        // A BAR that has grown or shrunk in place is still what the mapping was made for, as far as
+        // it reaches.
         return now.address != then.address
             || now.size < then.size && peer.targets[index].barOffset + peer.targets[index].size > now.size
     }
 
-    /// Whether a DMA write through the mapping would change the table of MSI-X vectors of the
-    /// device that is there.
+    /// Whether a DMA write through the mapping would change the MSI-X table of the device that lies
+    /// there.
     func holdsMSIXTable(_ graph: borrowing Graph) -> Bool {
         guard graph.mapping(at: peer.iova, in: peer.container)?.writable ?? true else { return false }
         if standing == .moved { return graph.residents(peer, at: index).contains { $0.holdsMSIXTable(graph) } }
@@ -87,8 +88,8 @@ public struct Exposure: Sendable {
 }
 
 extension DriverName {
-    /// Whether a driver leaves the device to VFIO's users: vfio-pci, the variant drivers
-    /// (mlx5_vfio_pci, nvgrace-gpu-vfio-pci, …), or pci-stub, which does nothing with it.
+    /// Whether a driver leaves the device to users of VFIO: vfio-pci, the variant drivers
+    /// (mlx5_vfio_pci, nvgrace-gpu-vfio-pci, …), or pci-stub, which does not use it.
     var keepsForVFIO: Bool {
         if self == DriverName("pci-stub") { return true }
         let length = count

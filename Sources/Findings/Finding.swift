@@ -6,7 +6,7 @@ public enum Severity: UInt8, Sendable, Comparable, CaseIterable {
 
     public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 
-    /// The next one; the highest stays.
+    /// The next higher severity; the highest stays.
     var raised: Self { Self(rawValue: rawValue + 1) ?? self }
 
     public var name: String {
@@ -27,46 +27,46 @@ public enum Severity: UInt8, Sendable, Comparable, CaseIterable {
 
 /// A rule that held for longer than the debounce, or a lint's first occurrence.
 ///
-/// What a finding has besides container, actor and times depends on its rule: an exposure has a
-/// place in both IOVA space and a BAR, what a process keeps of a BAR a place in that alone, a lint
-/// that of the call if that had one, a condition of a whole container neither.
+/// Every finding has a container, an actor and times. The rest depends on its rule: an exposure has
+/// a place in IOVA space and one in a BAR; a kept area has only the latter; a lint has the range of
+/// its call, and a place in a BAR if the call reached one; a container's condition has neither.
 public struct Finding: Sendable {
     public enum State: Sendable, Equatable { case open, resolved }
 
-    /// `f1`, `f2`, …; the same when it changes its severity or resolves.
+    /// `f1`, `f2`, …; unchanged when the severity changes or the finding resolves.
     public var id: UInt32
     /// The rule's slug.
     public var rule: String
     public var severity: Severity
     public var state: State
-    /// When this was said, nanoseconds since boot.
+    /// When this was emitted, nanoseconds since boot.
     public var time: UInt64
     public var container: ContainerID?
     public var iova: UInt64?
     public var size: UInt64?
-    /// This, `bar` and `barOffset` come together.
+    /// `device`, `bar` and `barOffset` are set together; the offset is in bytes.
     public var device: PCIAddress?
     public var bar: UInt8?
     public var barOffset: UInt64?
-    /// Whether a DMA would reach the device now.
+    /// Whether a DMA would reach the device now; nil if no device is concerned.
     public var reachable: Bool?
-    /// When the condition began and, once resolved, ended; of a lint, its first and its last
-    /// occurrence.
+    /// When the condition began and, once resolved, ended, nanoseconds since boot. For a lint, its
+    /// first and its last occurrence.
     public var since: UInt64
     public var until: UInt64?
-    /// The mapping's creator; who made the call; else whom the container's condition is about.
+    /// The mapping's creator, the caller, or the process that the container's condition is about.
     public var actor: Actor
-    /// The device's other user, where there is one.
+    /// The device's other user, if it has one.
     public var deviceOwner: Actor?
     public var message: String
-    /// Records had been lost by `since`, or while it held: it may have begun earlier than that.
+    /// Records were lost when the condition began or while it held: it may have begun earlier.
     public var isAfterGap = false
-    /// What the mapping leads to holds the device's MSI-X table, and the mapping may be written:
-    /// one severity higher for that.
+    /// The mapped part is writable and holds the device's MSI-X table, which raised the severity by
+    /// one.
     public var holdsMSIXTable = false
-    /// How often it happened so far; only of lints.
+    /// How often it has happened so far; nil unless it is a lint.
     public var occurrences: UInt64?
 
-    /// Whether it is about one place of one mapping, not about a container or its calls.
+    /// Whether it is about one place in one mapping, not about a container or a call.
     public var isOfMapping: Bool { device != nil && iova != nil && occurrences == nil }
 }

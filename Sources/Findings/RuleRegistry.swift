@@ -27,7 +27,7 @@ public enum RuleRegistry {
         OddFlags(),
     ]
 
-    /// The rule of that name, exactly. O(rules).
+    /// The rule with exactly that slug. O(rules).
     public static func rule(_ slug: some StringProtocol) -> (any Rule)? {
         all.first { $0.slug == slug }
     }

@@ -1,13 +1,13 @@
-/// A rule with a limit that a policy may set. A rule registers it by conforming.
+/// A rule with a limit that a policy may set.
 public protocol RuleWithThreshold: Rule {
     var threshold: Threshold { get set }
 }
 
-/// A limit, and what it may be.
+/// A limit, and the values that it may have.
 public struct Threshold: Sendable, Equatable {
     /// What it counts, for messages: `percent`.
     public var unit: String
-    /// What a policy may set, both ends inclusive.
+    /// The values that a policy may set, both ends inclusive.
     public var allowed: ClosedRange<Int64>
     public var value: Int64
 

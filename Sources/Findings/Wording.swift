@@ -22,7 +22,7 @@ extension Exposure {
         }
     }
 
-    /// Why a DMA would not be answered, or nil.
+    /// Why the device would not answer a DMA; nil if it would.
     var unreachableReason: String? { device.unreachableReason }
 
     /// The mapping's IOVA for a sentence.
@@ -38,7 +38,7 @@ extension Device {
         return "\(name) (offsets \(hex(offset))…\(hex(offset &+ (size &- 1))))"
     }
 
-    /// Why an access to its BARs would not be answered, or nil.
+    /// Why it would not answer an access to its BARs; nil if it would.
     var unreachableReason: String? {
         if isRemoved { return "the device is gone" }
         if resetDepth > 0 { return "the device is in reset" }
@@ -52,12 +52,12 @@ extension Device {
 }
 
 extension Container {
-    /// `c1 (vm-a)`: the container and who opened it, or who made its first mapping.
+    /// `c1 (vm-a)`: the container, and its opener or else the maker of its first mapping.
     func holder(_ graph: borrowing Graph) -> String {
         owner(graph).map { "\(id) (\(graph.displayName(for: $0)))" } ?? id.description
     }
 
-    /// Who opened it, or who made its first mapping.
+    /// Its opener, or else the maker of its first mapping.
     func owner(_ graph: borrowing Graph) -> Actor? {
         if let opener, opener != Actor() { return opener }
         var mappings = graph.mappings(in: id).makeIterator()
@@ -70,34 +70,34 @@ extension Container {
         return "\(count) mapping\(count == 1 ? "" : "s") (\(amount(graph.mappedBytes(in: id))))"
     }
 
-    /// Whether somebody is known to be alive who opened it, or has one of its devices open.
+    /// Whether its opener, or the opener of one of its devices, is known to be alive.
     func isHeld(_ graph: borrowing Graph) -> Bool {
         func isAlive(_ actor: Actor?) -> Bool { actor.map { $0 != Actor() && !graph.hasExited($0.process) } ?? false }
         if closed == nil, isAlive(opener) { return true }
         return graph.devices(in: self).contains { $0.isOpen && isAlive($0.opener) }
     }
 
-    /// VFIO is on the way to the last close of one of its devices, which a reset can make slow: an
-    /// ordinary end takes its time too.
+    /// Whether VFIO is about to close one of its devices, which a reset can make slow, or the
+    /// container is being torn down.
     func isClosing(_ graph: borrowing Graph) -> Bool {
         isTearingDown || graph.devices(in: self).contains { $0.isClosing }
     }
 }
 
 extension Event {
-    /// `c1 (vm-a)`: the container of the call and who made it.
+    /// `c1 (vm-a)`: the container of the call, and the caller.
     func caller(_ applied: borrowing Applied, _ graph: borrowing Graph) -> String {
         "\(applied.container.map(\.description) ?? "a container") (\(graph.displayName(for: actor)))"
     }
 }
 
-/// `0x1000…0x2fff`: both ends are in it.
+/// `0x1000…0x2fff`: both ends inclusive.
 func range(_ iova: UInt64, _ size: UInt64) -> String {
     size == 0 ? hex(iova) : "\(hex(iova))…\(hex(lastByte(iova, size)))"
 }
 
-/// The last byte of a range as a caller asked for it: one that wraps ends at 2⁶⁴-1, an empty one
-/// where it begins.
+/// The last byte of a range that a caller passed: 2⁶⁴-1 if the range wraps, its first byte if it is
+/// empty.
 func lastByte(_ iova: UInt64, _ size: UInt64) -> UInt64 {
     if size == 0 { return iova }
     let (last, overflow) = iova.addingReportingOverflow(size - 1)
@@ -113,5 +113,8 @@ func amount(_ bytes: UInt64) -> String {
     let unit = ["KiB", "MiB", "GiB", "TiB", "PiB"][Int(shift / 10) - 1]
     return tenths % 10 == 0 ? "\(tenths / 10) \(unit)" : "\(tenths / 10).\(tenths % 10) \(unit)"
 }
+
+/// `EINVAL` for -22: the error that a call returned; `error -600` for one without a name.
+func errorName(_ result: Int32) -> String { Errno.name(0 &- result)?.description ?? "error \(result)" }
 
 func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }

@@ -1,5 +1,5 @@
-/// A pattern with `*` for any run of characters, an empty one too, and `?` for exactly one;
-/// everything else is itself.
+/// A pattern: `*` matches any run of characters, even an empty one, `?` exactly one, and every
+/// other character itself.
 public struct Glob: Sendable, Hashable {
     public let text: String
     private let pattern: [Unicode.Scalar]
@@ -9,11 +9,12 @@ public struct Glob: Sendable, Hashable {
         pattern = Array(text.unicodeScalars)
     }
 
-    /// Whether all of `candidate` matches. O(*n* · *m*) at worst, without recursion.
+    /// Whether the whole of `candidate` matches. O(*n* · *m*) at worst, without recursion.
     public func matches(_ candidate: String) -> Bool {
         let subject = Array(candidate.unicodeScalars)
         var at = 0, next = 0
-        // Where to go on after a mismatch: the last star takes one character more.
+        // After a mismatch the last star matches one character more, and matching resumes behind
+        // it.
         var star: Int?
         var resume = 0
         while at < subject.count {

@@ -2,9 +2,9 @@ import Events
 import Findings
 import MappingGraph
 
-/// Which findings an entry is about: all kinds that are given must match, and of one kind any.
+/// Which findings an entry matches: each list that is present must match, by any of its patterns.
 public struct Matcher: Sendable, Equatable {
-    /// Slugs; nil is every rule.
+    /// Slugs; nil matches every rule.
     public var rules: [String]?
     public var devices: [Glob]?
     public var vms: [Glob]?
@@ -12,7 +12,7 @@ public struct Matcher: Sendable, Equatable {
     public var containers: [Glob]?
     public var vmUUIDs: [Glob]?
     public var units: [Glob]?
-    /// Of a container runtime.
+    /// The ids of a container runtime.
     public var containerIDs: [Glob]?
     public var pods: [Glob]?
 
@@ -32,18 +32,18 @@ public struct Matcher: Sendable, Equatable {
     }
 }
 
-/// What a policy looks at in a finding: the one place that knows how findings are made.
+/// The properties of a finding that entries match. Nothing else here depends on how findings are
+/// made.
 struct PolicySubject {
     var rule: String
-    /// The mapping's target.
+    /// The device that the mapping leads to.
     var devices: [String]
     var containers: [String]
-    /// Of the mapping's creator and of the device's other user, as far as they are VMs.
+    /// The VMs of the mapping's creator and of the device's other user, where they are VMs.
     var vms: [String] = []
-    /// Of both: the command's name, and that of the executable, of which the former is but 15
-    /// bytes.
+    /// For both: the command's name, which the kernel cuts to 15 bytes, and the executable's name.
     var commands: [String] = []
-    /// Of both, as far as they have any.
+    /// For both, if they have one.
     var vmUUIDs: [String] = []
     var units: [String] = []
     var containerIDs: [String] = []

@@ -1,10 +1,10 @@
 import Findings
 
-/// What a site has decided about the rules and about single findings: docs/policy.md.
+/// What a site has decided about the rules and about single findings; docs/policy.md describes it.
 ///
-/// A value without I/O; `PolicyReader` makes it from TOML, `PolicyJudge` applies it to findings.
+/// A value without I/O. `PolicyReader` makes it from TOML, `PolicyJudge` applies it to findings.
 public struct Policy: Sendable {
-    /// The `[rules.SLUG]` of one rule; nil leaves what the rule has.
+    /// The table `[rules.SLUG]`; nil keeps the rule's own setting.
     public struct RuleSettings: Sendable, Equatable {
         public var severity: Severity?
         public var isOff = false
@@ -26,13 +26,13 @@ public struct Policy: Sendable {
         public var effect: Effect
         public var matcher: Matcher
         public var reason: String
-        /// Of the entry in the file.
+        /// Where the entry is in the file.
         public var place: SourcePlace
     }
 
-    /// For the rules that have none of their own, nanoseconds.
+    /// The debounce of rules that have none of their own, nanoseconds.
     public var debounce = Engine.defaultDebounce
-    /// By slug.
+    /// Settings by slug.
     public var rules: [String: RuleSettings] = [:]
     /// In the order of the file.
     public var entries: [Entry] = []
@@ -41,8 +41,8 @@ public struct Policy: Sendable {
 
     /// Reads a policy in TOML.
     ///
-    /// - Parameter rules: those that it may name.
-    /// - Throws: all that is wrong with it, or the first error of syntax.
+    /// - Parameter rules: the rules that it may name.
+    /// - Throws: all its errors, or the first syntax error.
     public init(toml: some Collection<UInt8>, rules: [any Rule] = RuleRegistry.all) throws(PolicyErrors) {
         self = try PolicyReader.read(toml, rules: rules)
     }
@@ -55,7 +55,7 @@ public struct Policy: Sendable {
     /// The longest time for which a condition may have to hold, nanoseconds.
     public var longestDebounce: UInt64 { max(debounce, durations.values.max() ?? 0) }
 
-    /// The rules that are not off, with the thresholds that were set.
+    /// The rules that are not off, with the policy's thresholds.
     public func configured(_ all: [any Rule] = RuleRegistry.all) -> [any Rule] {
         all.compactMap { rule in
             let settings = rules[rule.slug]

@@ -10,7 +10,7 @@ public struct PolicyDate: Sendable, Hashable, CustomStringConvertible {
         self.day = day
     }
 
-    /// Parses `2027-01-31`; nil for anything else, and for a day that there is not.
+    /// Parses `2027-01-31`; nil for anything else, and for a day that does not exist.
     init?(_ text: String) {
         let bytes = Array(text.utf8)
         guard bytes.count == 10, bytes[4] == UInt8(ascii: "-"), bytes[7] == UInt8(ascii: "-"),
@@ -23,7 +23,8 @@ public struct PolicyDate: Sendable, Hashable, CustomStringConvertible {
         guard (1...12).contains(month), (1...lengths[Int(month - 1)]).contains(day) else { return nil }
     }
 
-    /// Howard Hinnant's `days_from_civil` (howardhinnant.github.io/date_algorithms.html).
+    /// Days since 1970-01-01: Howard Hinnant's `days_from_civil`
+    /// (howardhinnant.github.io/date_algorithms.html).
     public var daysSinceEpoch: Int64 {
         let shifted = month <= 2 ? year - 1 : year
         let era = (shifted >= 0 ? shifted : shifted - 399) / 400
@@ -32,7 +33,7 @@ public struct PolicyDate: Sendable, Hashable, CustomStringConvertible {
         return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
     }
 
-    /// Whether the day is over, its last second included in it.
+    /// Whether the whole day is over.
     ///
     /// - Parameter unixNanoseconds: since 1970.
     public func isOver(at unixNanoseconds: Int64) -> Bool {

@@ -1,4 +1,4 @@
-/// What is wrong with a policy, and where.
+/// One error of a policy, and its place.
 public struct PolicyError: Error, Sendable, Hashable, CustomStringConvertible {
     public var place: SourcePlace
     public var message: String
@@ -8,15 +8,16 @@ public struct PolicyError: Error, Sendable, Hashable, CustomStringConvertible {
         self.message = message
     }
 
-    /// `7:12: message`: the caller puts the file's name before it.
+    /// `7:12: message`; the caller puts the file's name in front.
     public var description: String { "\(place.line):\(place.column): \(message)" }
 }
 
-/// All that is wrong with a policy, in the order of the file.
+/// All errors of a policy, in the order of the file.
 public struct PolicyErrors: Error, Sendable {
     public var errors: [PolicyError]
 }
 
+/// The known word that an unknown one was probably meant to be.
 enum Suggestion {
     /// `; did you mean 'severity'?`, or nothing when no candidate is near. O(candidates · length²).
     static func text(for word: String, among candidates: some Sequence<String>) -> String {
@@ -24,9 +25,9 @@ enum Suggestion {
         return "; did you mean '\(best)'?"
     }
 
-    /// The candidate that takes the fewest edits, if that is a third of the word at most.
+    /// The candidate with the fewest edits, if these are at most a third of the word's length.
     static func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
-        // A word of any length can be in a file; nothing near one of these is as long.
+        // A file can contain a word of any length; a long one is near no candidate.
         guard word.utf8.count <= 64 else { return nil }
         let best = candidates.map { (distance: distance(Array(word.lowercased().utf8), Array($0.utf8)), text: $0) }.min
         { $0.distance < $1.distance }

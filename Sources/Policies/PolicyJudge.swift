@@ -2,11 +2,11 @@ import Events
 import Findings
 import MappingGraph
 
-/// A finding as a policy leaves it.
+/// A finding after a policy was applied to it.
 public struct JudgedFinding: Sendable {
     /// With the policy's severity.
     public var finding: Finding
-    /// The reason for which it does not count, if there is one.
+    /// Why it does not count; nil if it does.
     public var suppressed: String?
 
     public init(_ finding: Finding, suppressed: String? = nil) {
@@ -17,13 +17,13 @@ public struct JudgedFinding: Sendable {
 
 /// Applies a policy to the findings of one source of events, and counts what its entries did.
 ///
-/// A pure function of the findings and the graph: the date is that of the finding, so a replay
-/// gives the answer that the host gave. An `[[allow]]` comes before a `[[suppress]]`, both before
-/// the severity; of several that match, the first in the file.
+/// A pure function of the findings and the graph: the date is the finding's, so a replay leads to
+/// the same answer as the host did. `[[allow]]` is applied before `[[suppress]]`, and both before
+/// the severity. If several entries match, the first one in the file applies.
 public struct PolicyJudge: Sendable {
     private enum Decision: Equatable {
         case report
-        /// By an entry's index.
+        /// The index of an entry.
         case allow(Int)
         case suppress(Int)
 
@@ -36,11 +36,11 @@ public struct PolicyJudge: Sendable {
     }
 
     public let policy: Policy
-    /// Nanoseconds to add to a finding's time for Unix time; without it no suppression holds,
-    /// because its day cannot be known.
+    /// Nanoseconds to add to a finding's time for Unix time. If nil, no suppression holds, because
+    /// the finding's day is not known.
     public var clockOffset: Int64?
     public private(set) var use: PolicyUse
-    /// Of the findings that have not been resolved.
+    /// Decisions about findings that have not resolved, by id.
     private var decisions: [UInt32: Decision] = [:]
 
     public init(_ policy: Policy, clockOffset: Int64? = nil) {
@@ -49,7 +49,8 @@ public struct PolicyJudge: Sendable {
         use = PolicyUse(policy)
     }
 
-    /// nil for one that is allowed. Call for each that the engine emits, in that order. O(entries).
+    /// nil if the finding is allowed. Call it for each finding that the engine emits, in that
+    /// order. O(entries).
     public mutating func judge(_ finding: Finding, graph: borrowing Graph) -> JudgedFinding? {
         let earlier = decisions[finding.id]
         let decision = decide(finding, earlier, graph)
@@ -68,7 +69,8 @@ public struct PolicyJudge: Sendable {
     }
 
     private mutating func decide(_ finding: Finding, _ earlier: Decision?, _ graph: borrowing Graph) -> Decision {
-        // What was said to be open is also said to be over, and what was not is not.
+        // A finding that was reported as open is also reported as resolved; one that was not is
+        // not.
         if finding.state == .resolved, let earlier,
             earlier.entry.map({ holds(policy.entries[$0], at: finding.time) }) ?? true
         {
@@ -96,7 +98,7 @@ public struct PolicyJudge: Sendable {
         return !expires.isOver(at: Int64(truncatingIfNeeded: time) &+ clockOffset)
     }
 
-    /// The end of the events, nanoseconds since boot: takes down what has expired by then.
+    /// Records which entries have expired at `time`, the end of the events, nanoseconds since boot.
     public mutating func finish(at time: UInt64) {
         if clockOffset == nil { return use.hasNoClock = policy.entries.contains { $0.effect != .allow } }
         for (index, entry) in policy.entries.enumerated() where !holds(entry, at: time) { use.expired.insert(index) }

@@ -1,8 +1,7 @@
 import Events
 import Findings
 
-/// From TOML to a policy: every key and every value is checked, and all that is wrong is told at
-/// once.
+/// Reads a policy from TOML: checks every key and every value, and collects all errors.
 struct PolicyReader {
     private let rules: [any Rule]
     private var errors: [PolicyError] = []
@@ -43,7 +42,7 @@ struct PolicyReader {
         guard case .integer(let version) = member.value.value else {
             return mistyped(member.value, "'version'", "an integer")
         }
-        if version != 1 { fail(member.value, "'version' is 1, not \(version): this vfioscope knows no other") }
+        if version != 1 { fail(member.value, "'version' must be 1, not \(version)") }
     }
 
     private mutating func readRules(_ member: TOMLNode.Member) {
@@ -61,7 +60,7 @@ struct PolicyReader {
         }
     }
 
-    /// Without a rule, because it is not known, the keys are checked all the same.
+    /// If the rule is not known (nil), its keys are checked all the same.
     private mutating func settings(_ members: [TOMLNode.Member], _ rule: (any Rule)?, slug: String)
         -> Policy.RuleSettings
     {
@@ -94,7 +93,7 @@ struct PolicyReader {
         policy.entries.sort { $0.place < $1.place }
     }
 
-    /// nil after an error, which has been told.
+    /// nil after an error, which has been added to `errors`.
     private mutating func entry(_ members: [TOMLNode.Member], _ table: TOMLNode, suppresses: Bool) -> Policy.Entry? {
         let before = errors.count
         let name = suppresses ? "[[suppress]]" : "[[allow]]"
@@ -148,7 +147,7 @@ struct PolicyReader {
         return text
     }
 
-    /// The strings of an array, each with its place; nil after an error.
+    /// The strings of an array, each with its node; nil after an error.
     private mutating func strings(_ member: TOMLNode.Member) -> [(text: String, node: TOMLNode)]? {
         guard case .array(let nodes) = member.value.value else {
             mistyped(member.value, "'\(member.key)'", "an array of strings")
@@ -190,22 +189,22 @@ struct PolicyReader {
         var message: String
     }
 
-    /// An address in its long form, or a pattern of what one consists of: what could match nothing
-    /// is an error.
+    /// An address in its long form, or a pattern of the characters of addresses. A pattern that
+    /// could not match any address is an error.
     private static func devicePattern(_ text: String) -> Result<String, PatternError> {
         if let address = PCIAddress(text) { return .success(address.description) }
         let lower = text.lowercased()
         let isPattern = lower.unicodeScalars.contains { $0 == "*" || $0 == "?" }
         guard isPattern, lower.utf8.allSatisfy({ "0123456789abcdef:.*?".utf8.contains($0) }) else {
             return .failure(
-                PatternError(message: "is not a PCI address: it looks like 0000:02:00.0, with * and ? for what varies"))
+                PatternError(message: "is not a PCI address such as 0000:02:00.0, in which * and ? are wildcards"))
         }
         return .success(lower)
     }
 
     private static func containerPattern(_ text: String) -> Result<String, PatternError> {
         guard text.utf8.allSatisfy({ "c0123456789*?".utf8.contains($0) }), "c*?".utf8.contains(text.utf8.first!) else {
-            return .failure(PatternError(message: "is not a container: it looks like c1, with * and ? for what varies"))
+            return .failure(PatternError(message: "is not a container such as c1, in which * and ? are wildcards"))
         }
         return .success(text)
     }
@@ -243,7 +242,7 @@ struct PolicyReader {
     private mutating func readReason(_ member: TOMLNode.Member) -> String? {
         guard let text = string(member) else { return nil }
         if text.unicodeScalars.allSatisfy(\.properties.isWhitespace) {
-            fail(member.value, "'reason' is empty: say why")
+            fail(member.value, "'reason' is empty: state why")
         }
         if text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) {
             fail(member.value, "'reason' is one line of text, without control characters")
@@ -256,13 +255,13 @@ struct PolicyReader {
         case .date(let date): return date
         case .string(let text):
             if let date = PolicyDate(text) { return date }
-            fail(member.value, "\(quoted(text)) is not a date: it looks like 2027-01-31")
+            fail(member.value, "\(quoted(text)) is not a date such as 2027-01-31")
         default: mistyped(member.value, "'expires'", "a date such as 2027-01-31, a whole day in UTC")
         }
         return nil
     }
 
-    /// At most an hour: a command's run waits for it after its end.
+    /// Nanoseconds, at most an hour: `run` waits this long after its command's end.
     private mutating func duration(_ member: TOMLNode.Member) -> UInt64? {
         guard let text = string(member) else { return nil }
         let units: [(name: String, nanoseconds: UInt64)] = [
@@ -271,7 +270,7 @@ struct PolicyReader {
         ]
         let digits = text.prefix { ("0"..."9").contains($0) }
         guard let unit = units.first(where: { $0.name == text.dropFirst(digits.count) }), !digits.isEmpty else {
-            fail(member.value, "\(quoted(text)) is not a length of time: it looks like 500ms, 2s or 1m")
+            fail(member.value, "\(quoted(text)) is not a duration such as 500ms, 2s or 1m")
             return nil
         }
         let (product, overflow) = (UInt64(digits) ?? .max).multipliedReportingOverflow(by: unit.nanoseconds)
@@ -302,7 +301,7 @@ struct PolicyReader {
             PolicyError(place, "unknown rule \(quoted(slug))" + Suggestion.text(for: slug, among: rules.map(\.slug))))
     }
 
-    /// Someone's text for a message: no control characters, and not more than a line can bear.
+    /// Text of the file for a message: without control characters, and at most 60 characters.
     private func quoted(_ text: String) -> String {
         let shown = text.unicodeScalars.prefix(60).map {
             $0.properties.generalCategory == .control ? "\u{fffd}" : Character($0)

@@ -1,12 +1,13 @@
-/// What the entries of a policy did, of one source of events or of several together, for stderr.
+/// What the entries of a policy did to the findings of one or several sources of events, for
+/// stderr.
 public struct PolicyUse: Sendable {
-    /// Findings by the index of the entry, each once.
+    /// How many findings each entry decided, by its index; each finding counts once.
     public private(set) var findings: [Int]
-    /// The entries that had expired when the events ended.
+    /// Entries that had expired when the events ended.
     public internal(set) var expired: Set<Int> = []
-    /// The entries that some finding matched, whatever became of it.
+    /// Entries that a finding matched, whether or not they decided it.
     var matched: Set<Int> = []
-    /// There are suppressions, and the date of the events is not known.
+    /// Whether the date of the events is unknown although there are suppressions.
     public internal(set) var hasNoClock = false
 
     public init(_ policy: Policy) { findings = Array(repeating: 0, count: policy.entries.count) }
@@ -16,7 +17,7 @@ public struct PolicyUse: Sendable {
         if let new { findings[new] += 1 }
     }
 
-    /// Adds what the same policy did elsewhere.
+    /// Adds what the same policy did to another source.
     public mutating func add(_ other: PolicyUse) {
         for index in findings.indices { findings[index] += other.findings[index] }
         expired.formUnion(other.expired)
@@ -27,8 +28,8 @@ public struct PolicyUse: Sendable {
     /// Lines for people, in the order of the file.
     ///
     /// - Parameters:
-    ///   - name: the policy's file.
-    ///   - tellsUnused: whether entries that matched nothing are told.
+    ///   - name: the policy's file name.
+    ///   - tellsUnused: whether to report entries that matched nothing.
     public func notes(_ policy: Policy, name: String, tellsUnused: Bool) -> [String] {
         var lines: [String] = []
         let off = policy.rules.filter(\.value.isOff).keys.sorted()

@@ -1,6 +1,6 @@
 import CToml
 
-/// A place in a file; both count from 1, columns in code points.
+/// A place in a file. Line and column count from 1; columns are code points.
 public struct SourcePlace: Sendable, Hashable, Comparable {
     public var line: UInt32
     public var column: UInt32
@@ -13,9 +13,9 @@ public struct SourcePlace: Sendable, Hashable, Comparable {
     public static func < (a: Self, b: Self) -> Bool { (a.line, a.column) < (b.line, b.column) }
 }
 
-/// A value of a TOML document, with its place.
+/// A value of a TOML document, and its place.
 struct TOMLNode {
-    /// A key and its value, in the document's order of places.
+    /// A key and its value; members are in the order of the document.
     struct Member {
         var key: String
         var keyPlace: SourcePlace
@@ -37,7 +37,7 @@ struct TOMLNode {
     var value: Value
     var place: SourcePlace
 
-    /// What it is, for an error.
+    /// The kind of value, for a message: `a string`.
     var kindName: String {
         switch value {
         case .table: "a table"
@@ -52,18 +52,18 @@ struct TOMLNode {
         }
     }
 
-    /// Reads all of TOML 1.0. O(*n* log *n*).
+    /// Parses TOML 1.0. O(*n* log *n*).
     ///
-    /// - Throws: the first error of syntax.
+    /// - Throws: the first syntax error.
     static func parse(_ bytes: some Collection<UInt8>) throws(PolicyError) -> TOMLNode {
         let document = ContiguousArray(bytes).withUnsafeBytes { raw in
             ctoml_parse(raw.baseAddress.map { $0.assumingMemoryBound(to: CChar.self) }, raw.count)
         }
-        guard let document else { throw PolicyError(SourcePlace(line: 1, column: 1), "memory ran out") }
+        guard let document else { throw PolicyError(SourcePlace(line: 1, column: 1), "out of memory") }
         defer { ctoml_free(document) }
         if let error = document.pointee.error {
             throw PolicyError(
-                SourcePlace(document.pointee.error_at), "not a policy's TOML: " + sentence(String(cString: error)))
+                SourcePlace(document.pointee.error_at), "not valid TOML: " + sentence(String(cString: error)))
         }
         var next = 0
         return read(UnsafeBufferPointer(start: document.pointee.nodes, count: document.pointee.count), &next)
@@ -103,7 +103,7 @@ struct TOMLNode {
         String(decoding: UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : count), as: UTF8.self)
     }
 
-    /// toml++ begins its messages with a capital: here one stands within a line.
+    /// toml++ begins its messages with a capital; here they stand within a line.
     private static func sentence(_ text: String) -> String { text.prefix(1).lowercased() + text.dropFirst() }
 }
 

@@ -2,24 +2,21 @@ import ArgumentParser
 import Commands
 import Findings
 
+/// `vfioscope rules`: one line a rule.
 struct Rules: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "rules", abstract: "List the rules.")
 
     func run() throws {
-        let width = RuleRegistry.all.map(\.slug.count).max() ?? 0
-        for rule in RuleRegistry.all {
-            let severity =
-                rule.severities.lowerBound == rule.severities.upperBound
-                ? rule.severities.upperBound.name
-                : "\(rule.severities.lowerBound.name)–\(rule.severities.upperBound.name)"
-            print(pad(rule.slug, width), pad(severity, 13), rule.title)
-        }
+        let rules = RuleRegistry.all
+        let slugs = rules.map(\.slug.count).max() ?? 0, severities = rules.map(\.severities.text.count).max() ?? 0
+        for rule in rules { print(pad(rule.slug, slugs), pad(rule.severities.text, severities), rule.title) }
     }
 }
 
+/// `vfioscope explain RULE`: a rule's page.
 struct Explain: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "explain", abstract: "Say what a rule means, what it rests on and what to do.")
+        commandName: "explain", abstract: "Explain what a rule reports, what it relies on and what to do.")
 
     @Argument(help: "The rule's name, as `vfioscope rules` lists it.") var rule: String
 
@@ -29,13 +26,9 @@ struct Explain: ParsableCommand {
                 .usage,
                 "there is no rule '\(rule)'; the rules are: \(RuleRegistry.all.map(\.slug).joined(separator: ", "))")
         }
-        print("\(rule.slug): \(rule.title)\n")
-        print("Severity: \(rule.severities.lowerBound.name) to \(rule.severities.upperBound.name)\n")
-        print(rule.explanation)
-        print("\nWhat it rests on:")
-        for fact in rule.kernelFacts { print("  - \(fact)") }
-        print("\nWhat to do:\n\(rule.advice)")
+        print(RulePage(rule).text())
     }
 }
 
+/// `text` with blanks behind it, at least `width` columns.
 func pad(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(0, width - text.count)) }

@@ -1,6 +1,7 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 
 @Suite struct EngineTests {
@@ -9,7 +10,7 @@ import Testing
         it.close(1000)
         it.unmap(end)
         it.advance(to: 9000)
-        #expect(it.said == (end < 1500 ? [] : ["stale-mapping high open", "stale-mapping high resolved"]))
+        #expect(it.reported == (end < 1500 ? [] : ["stale-mapping high open", "stale-mapping high resolved"]))
     }
 
     @Test func aConditionThatBeginsAgainWaitsAgain() {
@@ -20,9 +21,9 @@ import Testing
         }
         it.close(9000)
         it.advance(to: 9499)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         it.advance(to: 9500)
-        #expect(it.said == ["stale-mapping high open"])
+        #expect(it.reported == ["stale-mapping high open"])
         #expect(it.findings[0].since == 9000)
     }
 
@@ -54,7 +55,7 @@ import Testing
         #expect(it.findings.map(\.device) == [nic, gpu])
         #expect(it.findings.map(\.iova) == [0x2000, 0x1000])
         it.unmap(5000, iova: 0x1000)
-        #expect(it.said.suffix(2) == ["stale-mapping high resolved", "stale-mapping high resolved"])
+        #expect(it.reported.suffix(2) == ["stale-mapping high resolved", "stale-mapping high resolved"])
         #expect(it.engine.openFindings.isEmpty)
     }
 
@@ -62,7 +63,7 @@ import Testing
         var it = Host.peerToPeer()
         it.close(1000)
         it.at(2000, .iommuRelease(i1))
-        #expect(it.said == ["stale-mapping high open", "stale-mapping high resolved"])
+        #expect(it.reported == ["stale-mapping high open", "stale-mapping high resolved"])
         #expect(it.findings[1].until == 2000)
     }
 
@@ -71,7 +72,7 @@ import Testing
         it.close(1000)
         it.at(2000, .map(Map(iommu: i1, iova: window, size: size)))
         it.advance(to: 9000)
-        #expect(it.said == ["stale-mapping high open", "stale-mapping high resolved"])
+        #expect(it.reported == ["stale-mapping high open", "stale-mapping high resolved"])
     }
 
     @Test func timeDoesNotGoBack() {
@@ -80,29 +81,29 @@ import Testing
         // Another CPU's record, a little late.
         it.close(990)
         it.unmap(1495)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         it.mapNIC(1495)
         it.advance(to: 1995)
         #expect(it.findings.map(\.since) == [1495])
     }
 
-    @Test func withoutDebounceThingsAreSaidAtTheNextLook() {
+    @Test func withoutDebounceFindingsOpenAtTheNextEvent() {
         var it = Host.peerToPeer(debounce: 0)
         it.close(1000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         it.unmap(1000)
-        #expect(it.said == ["stale-mapping high open", "stale-mapping high resolved"])
+        #expect(it.reported == ["stale-mapping high open", "stale-mapping high resolved"])
         #expect(it.findings.map(\.time) == [1000, 1000])
     }
 
-    @Test func anEndlessDebounceNeverSpeaks() {
+    @Test func anEndlessDebounceReportsNothing() {
         var it = Host.peerToPeer(debounce: .max)
         it.close(1000)
         it.advance(to: .max - 1)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
-    @Test func finishSaysWhatIsDueAndResolvesNothing() {
+    @Test func finishOpensWhatIsDueAndResolvesNothing() {
         var it = Host.peerToPeer()
         it.close(1000)
         var found: [Finding] = []
@@ -116,7 +117,7 @@ import Testing
         for event in Host.peerToPeer().history { it.apply(event) }
         it.close(1000)
         it.advance(to: 9000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     @Test func thousandsOfMappingsOfOneDevice() {
@@ -131,8 +132,8 @@ import Testing
 }
 
 @Suite struct SeverityChangeTests {
-    /// A stale device that someone opens is reset first: for that moment a DMA would not arrive,
-    /// which is nobody's news.
+    /// A stale device that someone opens is reset first. That a DMA would not arrive in that moment
+    /// is not reported.
     @Test func aFlickerIsSilent() {
         var it = Host.peerToPeer()
         it.close(1000)
@@ -140,10 +141,10 @@ import Testing
         it.at(3000, .reset(nic, phase: .begin, wholeBus: false))
         it.at(3400, .reset(nic, phase: .end, wholeBus: false))
         it.advance(to: 5000)
-        #expect(it.said == ["stale-mapping high open"])
+        #expect(it.reported == ["stale-mapping high open"])
     }
 
-    @Test func aChangeThatLastsIsSaidAtItsDeadlineUnderTheSameID() {
+    @Test func aChangeThatLastsIsReportedAtItsDeadlineUnderTheSameID() {
         var it = Host.peerToPeer()
         it.close(1000)
         it.advance(to: 2000)
@@ -155,7 +156,7 @@ import Testing
         it.advance(to: 20000)
         it.unmap(21000)
         #expect(
-            it.said == [
+            it.reported == [
                 "stale-mapping high open", "stale-mapping medium open", "stale-mapping high open",
                 "stale-mapping high resolved",
             ])

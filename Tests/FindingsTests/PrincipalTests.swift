@@ -1,14 +1,14 @@
 import Events
 import Findings
 import MappingGraph
-import Policies
+import TestSupport
 import Testing
 
 private let uuid = "9e4a1c52-0c0f-4b7e-9d39-3f1f2f6a7b10"
 private let otherUUID = "9e4a1c52-0c0f-4b7e-9d39-3f1f2f6a7b11"
 private let id = String(repeating: "0123456789abcdef", count: 4)
 
-/// Who counts as one owner: the device of a mapping is released, and opened by another process in
+/// Which processes are one owner: a mapping's device is released, and opened by another process in
 /// another container.
 @Suite("Principals")
 struct PrincipalTests {
@@ -36,7 +36,7 @@ struct PrincipalTests {
         (Names(vm: "a", cgroup: "/docker/\(id)"), Names(cgroup: "/docker/\(id)")),
     ])
     func oneOwner(_ a: Names, _ b: Names) {
-        #expect(handOver(a, b).said == ["cross-container info open"])
+        #expect(handOver(a, b).reported == ["cross-container info open"])
     }
 
     @Test(arguments: [
@@ -55,7 +55,7 @@ struct PrincipalTests {
         ),
     ])
     func twoOwners(_ a: Names, _ b: Names) {
-        #expect(handOver(a, b).said == ["isolation-break critical open"])
+        #expect(handOver(a, b).reported == ["isolation-break critical open"])
     }
 
     @Test func aReExecutedProcessIsTheSame() {
@@ -65,28 +65,12 @@ struct PrincipalTests {
         it.describe(vmA, vm: "b", uuid: otherUUID, at: 125)
         it.open(130, by: vmA)
         it.advance(to: 2000)
-        #expect(it.said == ["cross-container info open"])
+        #expect(it.reported == ["cross-container info open"])
     }
 
-    @Test func messagesTakeTheMostTellingName() {
+    @Test func messagesContainTheBestKnownName() {
         let it = handOver(Names(cgroup: "/system.slice/spdk.service"), Names(cgroup: "/docker/\(id)"))
         #expect(it.findings.first?.message.contains("c1 (spdk.service)") == true)
-        #expect(it.findings.first?.message.contains("opened by 0123456789ab in c2") == true)
-    }
-
-    @Test(arguments: [
-        ("vm_uuids = [\"9E4A1C52-*\"]", true), ("units = [\"spdk.*\"]", true),
-        ("container_ids = [\"0123456789ab*\"]", true),
-        ("pods = [\"1b8a4c1e-*\"]", true), ("units = [\"ovs*\"]", false), ("vm_uuids = [\"0*\"]", false),
-        ("pods = [\"?\"]", false),
-    ])
-    func policiesMatchTheNames(_ entry: String, _ matches: Bool) throws {
-        let it = handOver(
-            Names(cgroup: "/system.slice/spdk.service"),
-            Names(uuid: uuid, cgroup: "/kubepods/pod1b8a4c1e-6c4f-4d62-9a0e-0d5b6c7e8f90/\(id)"))
-        let policy = try Policy(toml: Array("version = 1\n[[allow]]\n\(entry)\nreason = \"x\"\n".utf8))
-        var judge = PolicyJudge(policy)
-        let finding = try #require(it.findings.first)
-        #expect((judge.judge(finding, graph: it.graph) == nil) == matches)
+        #expect(it.findings.first?.message.contains("0123456789ab has since opened the device in c2") == true)
     }
 }

@@ -1,5 +1,6 @@
 import Events
 import MappingGraph
+import TestSupport
 import Testing
 
 @testable import Findings
@@ -53,7 +54,7 @@ import Testing
         #expect(it.engine.openFindings.isEmpty)
     }
 
-    @Test(arguments: 1...UInt64(12)) func atMostOneRuleSaysWhoHasTheDevice(seed: UInt64) {
+    @Test(arguments: 1...UInt64(12)) func atMostOneRuleJudgesWhoHasTheDevice(seed: UInt64) {
         var it = Host()
         let ownership = ["stale-mapping", "isolation-break", "unbound-device", "cross-container"].map {
             RuleRegistry.rule($0) as! any ExposureRule

@@ -1,19 +1,20 @@
 import Events
 import MappingGraph
 
-/// A map request for a range that is mapped.
+/// A map request for a range that is mapped already.
 struct MapExists: EventRule {
     let slug = "map-exists"
     let title = "A map request failed because its range is mapped already"
     let severities = Severity.low...Severity.low
+    let condition = "a map failed with EEXIST"
 
     let explanation = """
         VFIO_IOMMU_MAP_DMA failed with EEXIST: a byte of its range is mapped. The message names the mapping
-        in the way and who made it. Devices go on using that one: if it leads to memory that its maker
+        in the way and its maker. Devices still use that mapping: if it leads to memory that its maker
         believes to be unmapped, they read and write what is there now.
 
         If an unmap request for it returned success within the last ten seconds and removed nothing, the
-        message says so: that unmap is the cause. (SPDK and DPDK met this with several processes in one
+        message reports that: the unmap is the cause. (SPDK and DPDK met this with several processes in one
         container.) See unmap-mismatch.
 
         False positives: a program that maps first and asks later, taking EEXIST for success.
@@ -30,7 +31,7 @@ struct MapExists: EventRule {
         """
 
     func evaluate(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) -> Occurrence? {
-        guard case .map(let map) = event.kind, map.result == -17 else { return nil }
+        guard case .map(let map) = event.kind, map.result == -Errno.eexist else { return nil }
         return Occurrence(severity: .low, iova: map.iova, size: map.size, target: applied.targets.first)
     }
 
@@ -44,10 +45,22 @@ struct MapExists: EventRule {
         let maker = graph.actor(at: mapping.owner)
         let text =
             start
-            + ": \(range(mapping.iova, mapping.size)) is mapped, by \(graph.displayName(for: maker)) (pid "
+            + ": \(range(mapping.iova, mapping.size)) is mapped by \(graph.displayName(for: maker)) (pid "
             + "\(maker.process.pid))."
         let wasMeantToGo = graph.hadEmptyUnmap(
             min(map.iova, mapping.iova), max(last, mapping.last), in: id, before: event.time)
         return wasMeantToGo ? text + " An unmap request for it succeeded shortly before and removed nothing." : text
+    }
+
+    var proof: RuleProof {
+        RuleProof(
+            fires: .init("VM A maps a page of a range that is mapped.", severity: .low) {
+                $0.beginWithRAM()
+                $0.mapRAM(1000, iova: 0x3f_f000, result: -Errno.eexist)
+            },
+            silent: .init("VM A maps the page behind that range.") {
+                $0.beginWithRAM()
+                $0.mapRAM(1000, iova: 0x40_0000)
+            })
     }
 }

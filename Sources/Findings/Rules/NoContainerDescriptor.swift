@@ -6,29 +6,30 @@ struct NoContainerDescriptor: ContainerRule {
     let slug = "no-container-fd"
     let title = "Mappings are in force in a container that nobody has a descriptor of"
     let severities = Severity.medium...Severity.medium
+    let condition = "it has mappings, and its last descriptor is closed"
 
     let explanation = """
-        The last descriptor of a container was closed, and it lives on by a group that is attached: with
-        all its mappings. Nobody can unmap them now, because VFIO_IOMMU_UNMAP_DMA needs that descriptor;
-        they go when the last group is detached.
+        The last descriptor of a container was closed, and an attached group keeps the container alive with
+        all its mappings. Nobody can unmap them now, because VFIO_IOMMU_UNMAP_DMA needs that descriptor.
+        They go when the last group is detached.
 
-        It is said of a close that was seen. Descriptors in flight between processes, or held by io_uring,
-        keep the container open, and no close is seen. While VFIO is closing a device of the container, or
-        the container is being torn down, it does not count.
+        Only a close that was seen is reported. Descriptors in flight between processes, or held by
+        io_uring, keep the container open, and then there is no close. The time in which VFIO closes a
+        device of the container, or the container is torn down, does not count.
 
         False positive: a program that closes its descriptors in the order container, devices, groups, and
-        takes longer than the debounce for that.
+        takes longer than the debounce to do so.
         """
 
     let kernelFacts = [
-        "Closing the container file tears nothing down: each attached group holds the container (vfio_fops_release, "
-            + "5.10 to 7.3).",
+        "Closing the container file tears nothing down: each attached group holds the container "
+            + "(vfio_fops_release, 5.10 to 7.3).",
         "DMA through the mappings still worked after that close, on 5.10, 6.1, 6.12, 6.18 and 7.3.",
     ]
 
     let advice = """
-        Unmap before closing the container, or close devices and groups first. To be rid of it, stop the
-        process that has the groups.
+        Unmap before closing the container, or close devices and groups first. To remove the mappings, stop
+        the process that has the groups.
         """
 
     func evaluate(_ container: Container, isHolding: Bool, graph: borrowing Graph) -> Verdict? {
@@ -44,5 +45,27 @@ struct NoContainerDescriptor: ContainerRule {
         return
             "\(container.holder(graph)) has \(container.mappings(graph)) in force\(kept), but its last descriptor is "
             + "closed: nobody can unmap them."
+    }
+
+    var proof: RuleProof {
+        RuleProof(
+            fires: .init(
+                "VM A closes the container's last descriptor; the GPU's group keeps the mappings.", severity: .medium
+            ) {
+                $0.beginWithRAM()
+                $0.at(1000, .containerClose(Scene.c1))
+                $0.advance(to: 2000)
+            },
+            silent: .init("VM A exits, and VFIO resets the GPU for two seconds before the mappings go.") {
+                $0.beginWithRAM()
+                $0.at(10, .deviceFirstOpen(Scene.gpuUse))
+                $0.at(1000, .containerClose(Scene.c1))
+                $0.at(1100, .deviceClose(DeviceUse(device: Scene.gpu, group: Scene.gpuGroup, openCount: 0)))
+                $0.at(1101, .reset(Scene.gpu, phase: .begin, wholeBus: false))
+                $0.at(3101, .reset(Scene.gpu, phase: .end, wholeBus: false))
+                $0.at(3102, .deviceLastClose(Scene.gpuUse))
+                $0.at(3103, .iommuRelease(Scene.i1))
+                $0.advance(to: 5000)
+            })
     }
 }

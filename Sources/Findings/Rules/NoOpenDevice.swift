@@ -4,21 +4,22 @@ import MappingGraph
 /// D9: all of a container's devices are closed, and its mappings stay.
 struct NoOpenDevice: ContainerRule {
     let slug = "no-open-device"
-    let title = "A container keeps its mappings though all its devices are closed"
+    let title = "A container keeps its mappings although all its devices are closed"
     let severities = Severity.medium...Severity.medium
+    let condition = "it has mappings, and all its devices are closed, at least one since it got its IOMMU side"
 
     let explanation = """
         A container has mappings and groups, the devices of those groups were in use, and none of them is
         open now. Closing a device removes no mapping, and leaves the device attached to the container's
         IOMMU domain: whoever opens it next, or a device that still does DMA after its reset, reaches all
-        that the container maps. RAM stays pinned and counted.
+        that the container maps. RAM stays pinned and charged.
 
-        It needs one of the devices to have been open since the container got its IOMMU side: a virtual
-        machine monitor that maps its RAM before it opens its first device is in order. So nothing is said
-        of a container whose devices were closed before tracing began, nor of one with a group of which no
-        PCI device is known (mediated devices). The time of a teardown does not count.
+        One of the devices must have been open since the container got its IOMMU side, because a virtual
+        machine monitor may map its RAM before it opens its first device. So the rule is silent about a
+        container whose devices were closed before tracing began, and about one with a group that has no
+        known PCI device (mediated devices). The time of a teardown does not count.
 
-        False positive: a program that closes its only device and opens it again later, on purpose.
+        False positive: a program that closes its only device and, on purpose, opens it again later.
         """
 
     let kernelFacts = [
@@ -54,5 +55,20 @@ struct NoOpenDevice: ContainerRule {
             "\(container.holder(graph)) has \(container.mappings(graph)), and nobody has a device of it open any more "
             + "(\(names)): "
             + "whoever opens one next does DMA through them."
+    }
+
+    var proof: RuleProof {
+        RuleProof(
+            fires: .init("VM A closes its only device, the GPU, and keeps its RAM mapped.", severity: .medium) {
+                $0.beginWithRAM()
+                $0.at(10, .deviceFirstOpen(Scene.gpuUse))
+                $0.at(1000, .deviceLastClose(Scene.gpuUse))
+                $0.advance(to: 2000)
+            },
+            silent: .init("VM A maps its RAM a minute before it opens its first device.") {
+                $0.beginWithRAM()
+                $0.at(60_000, .deviceFirstOpen(Scene.gpuUse))
+                $0.advance(to: 62_000)
+            })
     }
 }

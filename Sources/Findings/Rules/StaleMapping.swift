@@ -6,43 +6,50 @@ struct StaleMapping: ExposureRule {
     let slug = "stale-mapping"
     let title = "A mapping outlives the release of the device that it leads to"
     let severities = Severity.medium...Severity.critical
+    let condition = "its device is closed, and its driver keeps it for VFIO"
+    let severityNote = "high; medium while the device does not answer; one higher with the MSI-X table"
     let weighsMSIXTable = true
+    let durationWording = "was stale for"
 
     let explanation = """
-        A container maps a BAR of a device for peer-to-peer DMA; then the device's last descriptor is
-        closed, and the mapping stays. VFIO's type1 backend recorded physical addresses and nothing about
-        whose they are, so no release takes them away. Every device of the container can still read or
-        write the BAR through the IOMMU, though nobody has the device open.
+        A container maps a BAR of a device for peer-to-peer DMA. Then the device's last descriptor is
+        closed, and the mapping stays: VFIO's type1 backend recorded physical addresses and nothing about
+        whose they are, so no release removes them. Every device of the container can still read or write
+        the BAR through the IOMMU, although nobody has the device open.
 
-        The device may have been in the mapping's own container (a virtual machine that unplugged one of
-        two devices and forgot the window) or in another one, in which case its user was never asked. The
-        message says which.
+        The device may have been in the mapping's own container (a virtual machine unplugged one of two
+        devices and forgot the window) or in another one, whose user was never asked. The message states
+        which.
 
-        It is high while a DMA would reach the device, and medium (latent) while the device is in D3hot
-        or deeper, in reset, or has memory decode off: opening the device, which anyone with its group
-        may do, wakes it. If someone else opens it, this finding ends and isolation-break begins.
-        If what is mapped for writing holds the device's MSI-X table, it is one severity higher: a stray
+        The severity is high while a DMA would reach the device. It is medium (latent) while the device is
+        in D3hot or deeper, in reset, or has memory decode off: opening the device, which anyone with its
+        group may do, wakes it. If someone else opens it, this finding ends and isolation-break begins. If
+        the mapped part is writable and holds the device's MSI-X table, the severity is one higher: a stray
         write there chooses which interrupt the device raises.
 
-        Every ordinary teardown releases the device before its mappings, within milliseconds; only a
-        mapping that outlives the debounce is reported. False positive: a program that closes a device
-        and takes longer than that to remove its mappings on purpose. If the same owner opens the device
-        again, the finding resolves, and `since` and `until` say for how long the mapping was stale.
+        Every ordinary teardown releases the device before its mappings, within milliseconds. Only a
+        mapping that outlives the debounce is reported. If the same owner opens the device again, the
+        finding resolves, and `since` and `until` state how long the mapping was stale.
+
+        False positive: a program that closes a device and, on purpose, takes longer than the debounce to
+        remove its mappings.
         """
 
     let kernelFacts = [
-        "struct vfio_dma holds the creator's task and mm, and nothing of the target device (vfio_iommu_type1.c, 5.10 "
+        "struct vfio_dma holds the creator's task and mm, and nothing about the target device (vfio_iommu_type1.c, "
+            + "5.10 to 7.3).",
+        "vfio_pci_core_disable (5.10: vfio_pci_disable) zaps CPU mappings only; the IOMMU's page tables stay (5.10 "
             + "to 7.3).",
-        "vfio_pci_core_disable (5.10: vfio_pci_disable) zaps CPU mappings only; IOMMU page tables stay (5.10 to 7.3).",
         "vfio_pci_core_disable restores the PCI state saved at open, so memory decode is on after the last close.",
         "The 2021 series that removed such mappings on release (vma ops and a notifier for the IOMMU backend) was "
             + "never merged.",
     ]
 
     let advice = """
-        Unmap the range (VFIO_IOMMU_UNMAP_DMA) before closing the device: in QEMU, look for a memory listener
-        that was removed before its regions; in DPDK and SPDK, for a missing rte_vfio_container_dma_unmap or
-        spdk_mem_unregister. Until then keep the device away from other users, or stop the mapping's owner.
+        Unmap the range (VFIO_IOMMU_UNMAP_DMA) before closing the device. In QEMU, look for a memory
+        listener that was removed before its regions; in DPDK and SPDK, for a missing
+        rte_vfio_container_dma_unmap or spdk_mem_unregister. Until then keep the device away from other
+        users, or stop the mapping's owner.
         """
 
     func evaluate(_ exposure: borrowing Exposure, graph: borrowing Graph) -> Verdict? {
@@ -59,5 +66,22 @@ struct StaleMapping: ExposureRule {
         return
             "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), but the device has been closed: "
             + "\(effect).\(origin)"
+    }
+
+    var proof: RuleProof {
+        RuleProof(
+            fires: .init("VM A closes the network card and keeps the mapping of its BAR.", severity: .high) {
+                $0.beginPeerToPeer()
+                $0.close(1000)
+                $0.advance(to: 2000)
+            },
+            silent: .init(
+                "VM A closes the card and removes the mapping 400 ms later, as an ordinary teardown does."
+            ) {
+                $0.beginPeerToPeer()
+                $0.close(1000)
+                $0.unmap(1400)
+                $0.advance(to: 2000)
+            })
     }
 }

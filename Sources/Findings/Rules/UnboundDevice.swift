@@ -4,19 +4,20 @@ import MappingGraph
 /// D3b: the device has no driver, or is gone, and a mapping of its BAR is still in force.
 struct UnboundDevice: ExposureRule {
     let slug = "unbound-device"
-    let title = "A mapping leads to a device without driver, or to one that is gone"
+    let title = "A mapping leads to a device that has no driver or is gone"
     let severities = Severity.high...Severity.high
+    let condition = "its device has no driver, or is gone from the bus"
 
     let explanation = """
         A device was unbound from its driver, or removed from the bus, and a container still maps its BAR.
-        Unbinding waits until nobody has the device open, but not for mappings. The next driver, or the
-        next device that gets the same addresses, is open to the devices of that container from its first
-        moment.
+        Unbinding waits until nobody has the device open, but it does not wait for mappings. The next
+        driver, or the next device that gets the same addresses, is open to the devices of that container
+        from its first moment.
 
         If a driver of the host takes the device, this finding ends and isolation-break begins; if vfio-pci
         takes it again, stale-mapping begins.
 
-        False positive: a rebind in progress that takes longer than the debounce.
+        False positive: a rebind that takes longer than the debounce.
         """
 
     let kernelFacts = [
@@ -41,5 +42,24 @@ struct UnboundDevice: ExposureRule {
             ? "the device is gone: whatever gets its addresses next is open to devices of \(exposure.peer.container)"
             : "the device has no driver: whoever gets it next is open to devices of \(exposure.peer.container)"
         return "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), but \(what)."
+    }
+
+    var proof: RuleProof {
+        RuleProof(
+            fires: .init(
+                "VM A closes the network card and keeps its mapping; the host unbinds vfio-pci.", severity: .high
+            ) {
+                $0.beginPeerToPeer()
+                $0.close(1000)
+                $0.unbind(1100)
+                $0.advance(to: 2000)
+            },
+            silent: .init("The same, but vfio-pci has the card again 400 ms later: then it is stale-mapping.") {
+                $0.beginPeerToPeer()
+                $0.close(1000)
+                $0.unbind(1100)
+                $0.bind(1500, "vfio-pci")
+                $0.advance(to: 3000)
+            })
     }
 }

@@ -1,41 +1,49 @@
 import Events
 import MappingGraph
 
-/// D13: an unmap request did not do what its result says.
+/// D13: an unmap request did not do what its result reports.
 struct UnmapMismatch: EventRule {
     let slug = "unmap-mismatch"
-    let title = "An unmap request removed something else than its result says"
+    let title = "An unmap request removed something other than its result reports"
     let severities = Severity.info...Severity.medium
+    let condition =
+        "an unmap succeeded and removed nothing, or less or more than requested, or it failed and removed something"
+    let severityNote =
+        "info: nothing else was mapped; low: a mapping is still there, or more was removed; medium: it failed half "
+        + "way"
+    let kernels = "all; low: up to 5.19, and type1 (not v2)"
 
     let explanation = """
-        VFIO_IOMMU_UNMAP_DMA returned success and removed nothing, or another amount than it was asked for,
-        or it failed and removed something. A caller that looks at the return value alone, and not at the
-        size that the kernel writes back, then believes in mappings that are not there, or that are.
+        VFIO_IOMMU_UNMAP_DMA returned success and removed nothing, or another amount than requested, or it
+        failed and removed something. A caller that checks the return value only, and not the size that the
+        kernel writes back, then assumes mappings that are not there, or misses mappings that are.
 
         Medium: it failed although mappings had been removed by then (with a dirty bitmap, an error while
         copying it ends the loop half way). Low: it succeeded and left a mapping of its range in place; up
-        to 5.19 that is what a process gets that did not make the mapping. Low, too: it removed more than it
-        was asked for, which type1 does where the range ends within a mapping, and type1v2 does not. Info:
-        it succeeded, and in its range there was less to remove, or nothing.
+        to 5.19 that happens to a process that did not make the mapping. Also low: it removed more than
+        requested, which type1 does where the range ends within a mapping, and type1v2 does not. Info: it
+        succeeded, and its range held less than requested, or nothing.
 
         False positives: clearing a range in case something is mapped there is allowed (QEMU does it when a
-        virtual IOMMU is reset); that is why it is info. DPDK takes less than asked for as a failure.
-        Recordings of earlier versions do not tell how much was asked for. Records come when a call returns:
-        a mapping that another thread made at that moment can look as if it had been there.
+        virtual IOMMU is reset), which is why it is info. DPDK treats less than requested as a failure.
+        Recordings of earlier versions do not contain the requested size. Records arrive when a call
+        returns, so a mapping that another thread made at that moment can look as if it had been there
+        before.
         """
 
     let kernelFacts = [
-        "vfio_dma_do_unmap returns 0 and a size of 0 for a range without mappings, in type1 and type1v2 (5.10 to 7.3).",
-        "It writes the bytes removed over the size asked for; in type1v2 a range may have holes (5.10 to 7.3).",
-        "In type1 it removes nothing if the range begins within a mapping, and all of one within which it ends (5.10 "
-            + "to 7.3).",
+        "vfio_dma_do_unmap returns 0 and a size of 0 for a range without mappings, in type1 and type1v2 (5.10 to "
+            + "7.3).",
+        "It overwrites the requested size with the bytes removed; in type1v2 a range may have holes (5.10 to 7.3).",
+        "In type1 it removes nothing if the range begins within a mapping, and all of a mapping within which it "
+            + "ends (5.10 to 7.3).",
         "Up to 5.19 it stops, without an error, at a mapping whose task has another mm than the caller.",
         "An error of update_user_bitmap ends its loop: earlier mappings of the range are gone by then (5.10 to 7.3).",
     ]
 
     let advice = """
-        Compare the size in struct vfio_iommu_type1_dma_unmap after the call with the one that was asked
-        for; unmap in the process that mapped.
+        After the call, compare the size in struct vfio_iommu_type1_dma_unmap with the requested one. Unmap
+        in the process that mapped.
         """
 
     func evaluate(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) -> Occurrence? {
@@ -48,7 +56,7 @@ struct UnmapMismatch: EventRule {
         else { return nil }
         let asked = request.requested ?? request.size
         if request.size > asked { return Occurrence(severity: .low, kind: 5, iova: request.iova, size: asked) }
-        // Not what this thread removed: less than that is a loss of records.
+        // If this thread's removals do not add up to the result, records were lost.
         guard applied.removedByRequest.bytes == request.size else { return nil }
         let isPart = request.size > 0
         guard let mapping = inTheWay(request, applied, graph) else {
@@ -64,7 +72,7 @@ struct UnmapMismatch: EventRule {
             let count = applied.removedByRequest.mappings
             return
                 "An unmap of \(range(request.iova, request.size)) in \(caller) failed with "
-                + "\(errnoName(request.result)), but \(count) "
+                + "\(errorName(request.result)), but \(count) "
                 + "mapping\(count == 1 ? "" : "s") (\(amount(applied.removedByRequest.bytes))) had been removed by then."
         }
         let asked = request.requested ?? request.size
@@ -74,8 +82,8 @@ struct UnmapMismatch: EventRule {
             : "An unmap of \(range(request.iova, asked)) in \(caller)"
         if request.size > asked {
             return start
-                + " succeeded and removed \(amount(request.size)): it was asked for \(amount(asked)), which ended "
-                + "within a mapping."
+                + " succeeded and removed \(amount(request.size)) instead of \(amount(asked)): its range "
+                + "ended within a mapping."
         }
         let removed = request.size == 0 ? "nothing" : "\(amount(request.size)) of \(amount(asked))"
         guard let mapping = inTheWay(request, applied, graph) else {
@@ -91,5 +99,20 @@ struct UnmapMismatch: EventRule {
 
     private func inTheWay(_ request: UnmapRequest, _ applied: borrowing Applied, _ graph: borrowing Graph) -> Mapping? {
         applied.container.flatMap { graph.mapping(overlapping: request.iova, request.last, in: $0) }
+    }
+
+    var proof: RuleProof {
+        RuleProof(
+            fires: .init(
+                "VM B unmaps what VM A has mapped; the call returns 0 and removes nothing.", severity: .low
+            ) {
+                $0.beginWithRAM()
+                $0.unmapReturns(1000, iova: 0, size: 0, requested: 0x40_0000, by: Scene.vmB)
+            },
+            silent: .init("VM A unmaps it; the call removes exactly what was requested.") {
+                $0.beginWithRAM()
+                $0.remove(1000, iova: 0, size: 0x40_0000)
+                $0.unmapReturns(1001, iova: 0, size: 0x40_0000, requested: 0x40_0000)
+            })
     }
 }

@@ -33,7 +33,7 @@ extension ByteCursor {
         cursor.put(#","result":"#)
         if result < 0 { cursor.put(byte: 0x2d) }
         cursor.put(result.magnitude)
-        if result < 0, let name = errorName(0 &- result) {
+        if result < 0, let name = Errno.name(0 &- result) {
             cursor.put(#","error":""#)
             cursor.put(name)
             cursor.put(byte: 0x22)

@@ -129,7 +129,7 @@ extension TextLines {
     }
 
     private func error(_ result: Int32, _ out: inout ByteWriter) {
-        if let name = errorName(0 &- result) { out.append(name) } else { out.append(Int64(result)) }
+        if let name = Errno.name(0 &- result) { out.append(name) } else { out.append(Int64(result)) }
     }
 
     // MARK: Mappings

@@ -123,7 +123,9 @@ public struct TextLines: EventOutput {
                     out.append(" times within ")
                 }
             } else {
-                out.append(finding.rule == "stale-mapping" ? ": was stale for " : ": over, it held for ")
+                out.append(": ")
+                out.append(plain: RuleRegistry.rule(finding.rule)?.durationWording ?? "over, it held for")
+                out.append(byte: 0x20)
             }
             if finding.occurrences != 1 { out.append(duration: until >= finding.since ? until - finding.since : 0) }
             if isKnown { return out.endLine() }

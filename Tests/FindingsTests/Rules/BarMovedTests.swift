@@ -1,6 +1,7 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 
 /// bar-moved: the mapping leads to where the BAR was.
@@ -8,7 +9,7 @@ import Testing
     private let elsewhere: UInt64 = 0xf100_0000
 
     private func sibling(at bar: UInt64, driver: String = "") -> DeviceInfo {
-        FindingsTests.info(nicSibling, group: 3, bar: bar, driver: driver)
+        TestSupport.info(nicSibling, group: 3, bar: bar, driver: driver)
     }
 
     /// The NIC is mapped, closed, taken away from VFIO and removed.
@@ -28,7 +29,7 @@ import Testing
         it.at(1130, .deviceInfo(sibling(at: nicBar)), by: host)
         it.at(1140, .driverBind(sibling(at: nicBar, driver: "ixgbe")), by: host)
         it.advance(to: 9000)
-        #expect(it.said == ["bar-moved critical open"])
+        #expect(it.reported == ["bar-moved critical open"])
         let finding = it.findings[0]
         #expect(
             finding.device == nic && finding.bar == 0 && finding.iova == window && finding.size == size
@@ -40,7 +41,7 @@ import Testing
                 + "devices of c1 can read and write BAR 0 of 0000:02:00.1 there now, which the driver ixgbe has.")
         it.unmap(10_000)
         #expect(
-            it.said == ["bar-moved critical open", "bar-moved critical resolved"] && it.findings[1].until == 10_000)
+            it.reported == ["bar-moved critical open", "bar-moved critical resolved"] && it.findings[1].until == 10_000)
     }
 
     /// The device that lies there now answers or not, whatever becomes of the one that was mapped.
@@ -52,7 +53,7 @@ import Testing
         it.advance(to: 5000)
         it.at(6000, .memoryDecode(nicSibling, enabled: false, by: .host), by: host)
         it.advance(to: 9000)
-        #expect(it.said == ["bar-moved critical open", "bar-moved critical open"])
+        #expect(it.reported == ["bar-moved critical open", "bar-moved critical open"])
         #expect(it.findings.map(\.reachable) == [true, false] && it.findings.map(\.id) == [1, 1])
     }
 
@@ -60,7 +61,7 @@ import Testing
         var it = removed()
         it.at(1100, .deviceInfo(info(nic, group: nicGroup, bar: elsewhere, driver: "")), by: host)
         it.advance(to: 9000)
-        #expect(it.said == ["bar-moved critical open"])
+        #expect(it.reported == ["bar-moved critical open"])
         #expect(
             it.findings[0].reachable == false
                 && it.findings[0].message.hasSuffix(
@@ -75,7 +76,7 @@ import Testing
         it.advance(to: 5000)
         it.at(6000, .deviceInfo(sibling(at: nicBar)), by: host)
         it.advance(to: 9000)
-        #expect(it.said == ["unbound-device high open", "unbound-device high resolved", "bar-moved critical open"])
+        #expect(it.reported == ["unbound-device high open", "unbound-device high resolved", "bar-moved critical open"])
         #expect(
             it.findings[2].since == 6000
                 && it.findings[2].message.contains(
@@ -83,7 +84,7 @@ import Testing
         )
         it.at(10_000, .deviceRemove(nicSibling), by: host)
         it.advance(to: 20_000)
-        #expect(it.said.suffix(2) == ["bar-moved critical resolved", "unbound-device high open"])
+        #expect(it.reported.suffix(2) == ["bar-moved critical resolved", "unbound-device high open"])
     }
 
     @Test func backInItsPlaceItIsNotMoved() {
@@ -92,11 +93,11 @@ import Testing
         it.at(1110, .deviceInfo(info(nic, group: nicGroup, bar: nicBar, driver: "")), by: host)
         it.at(1120, .deviceInfo(sibling(at: elsewhere)), by: host)
         it.advance(to: 9000)
-        #expect(it.said == ["unbound-device high open"])
+        #expect(it.reported == ["unbound-device high open"])
         it.at(10_000, .driverBind(info(nic, group: nicGroup, bar: nicBar)), by: host)
         it.open(10_100, by: vmA)
         it.advance(to: 20_000)
-        #expect(it.said.last == "unbound-device high resolved")
+        #expect(it.reported.last == "unbound-device high resolved")
     }
 
     /// A BAR is elsewhere for less than the debounce while the kernel assigns.
@@ -105,7 +106,7 @@ import Testing
         it.at(1100, .barsAssigned(info(nic, group: nicGroup, bar: elsewhere)), by: host)
         it.at(1200, .barsAssigned(info(nic, group: nicGroup, bar: nicBar)), by: host)
         it.advance(to: 9000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     @Test func resizedInItsPlaceItMattersOnlyIfItShrinks() {
@@ -114,11 +115,11 @@ import Testing
         bigger.bars[0].size *= 2
         it.at(1100, .barsAssigned(bigger), by: host)
         it.advance(to: 9000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         bigger.bars[0].size = size / 2
         it.at(10_000, .barsAssigned(bigger), by: host)
         it.advance(to: 20_000)
-        #expect(it.said == ["bar-moved critical open"])
+        #expect(it.reported == ["bar-moved critical open"])
         #expect(it.findings[0].message.contains("that BAR was cut from 1 MiB to 512 KiB"))
     }
 
@@ -130,6 +131,6 @@ import Testing
         it.at(400, .extent(Extent(iova: window, address: elsewhere, size: size)))
         it.at(400, .map(Map(iommu: i1, iova: window, size: size, deviceBytes: size, extentCount: 1)))
         it.advance(to: 9000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 }

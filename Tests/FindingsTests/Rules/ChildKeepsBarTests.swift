@@ -1,6 +1,7 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 
 /// Times in milliseconds. The lab shows the same on Linux 6.1 (scenario child-keeps-bar).
@@ -21,9 +22,9 @@ import Testing
     @Test func latentThenPastTheZapThenLetGo() {
         var it = kept()
         it.advance(to: 699)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         it.advance(to: 700)
-        #expect(it.said == ["child-keeps-bar medium open"])
+        #expect(it.reported == ["child-keeps-bar medium open"])
         #expect(
             it.findings[0].message
                 == "helper, pid 150, keeps BAR 0 of 0000:02:00.0 where the kernel cannot take it away: it stays there "
@@ -31,7 +32,7 @@ import Testing
                 + "disabled, reset or put to sleep.")
         it.at(1000, .memoryDecode(nic, enabled: false, by: .vfio))
         it.advance(to: 1500)
-        #expect(it.said.last == "child-keeps-bar high open")
+        #expect(it.reported.last == "child-keeps-bar high open")
         let finding = it.findings[1]
         #expect(
             finding.id == it.findings[0].id && finding.since == 200 && finding.actor == child
@@ -48,12 +49,13 @@ import Testing
         it.at(2000, .memoryDecode(nic, enabled: true, by: .vfio))
         it.at(3000, area(false), by: child)
         #expect(
-            it.said.suffix(2) == ["child-keeps-bar medium open", "child-keeps-bar medium resolved"]
+            it.reported.suffix(2) == ["child-keeps-bar medium open", "child-keeps-bar medium resolved"]
                 && it.findings.last?.until == 3000)
         #expect(it.graph.allKeptAreas.isEmpty)
     }
 
-    /// Each reason for which the kernel takes BARs away; a part of the BAR has its offsets told.
+    /// Each reason for which the kernel takes BARs away; for a part of the BAR the message names
+    /// its offsets.
     @Test func asleepOrInReset() {
         for (begin, end) in [
             (Event.Kind.power(nic, state: .d3hot, by: .vfio), Event.Kind.power(nic, state: .d0, by: .vfio)),
@@ -63,11 +65,11 @@ import Testing
             it.at(200, begin)
             it.at(200, area(true, at: nicBar + 0x1000, size: 0x2000), by: child)
             it.advance(to: 1000)
-            #expect(it.said == ["child-keeps-bar high open"])
+            #expect(it.reported == ["child-keeps-bar high open"])
             #expect(it.findings[0].message.contains("BAR 0 of 0000:02:00.0 (offsets 0x1000…0x2fff)"))
             it.at(2000, end)
             it.advance(to: 3000)
-            #expect(it.said.last == "child-keeps-bar medium open")
+            #expect(it.reported.last == "child-keeps-bar medium open")
         }
     }
 
@@ -80,7 +82,7 @@ import Testing
         var it = kept()
         it.at(699, end, by: child)
         it.advance(to: 10_000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     /// What ends it, and what looks like it: another's exit, another device's close, another part
@@ -92,13 +94,13 @@ import Testing
         it.at(1101, .deviceLastClose(DeviceUse(device: gpu, group: gpuGroup)))
         it.at(1102, area(false, size: 0x1000), by: child)
         it.at(1103, area(false), by: vmB)
-        #expect(it.said == ["child-keeps-bar medium open"])
+        #expect(it.reported == ["child-keeps-bar medium open"])
         it.at(1200, .processExit, by: child)
-        #expect(it.said.last == "child-keeps-bar medium resolved")
+        #expect(it.reported.last == "child-keeps-bar medium resolved")
         it = kept()
         it.advance(to: 1000)
         it.close(1200)
-        #expect(it.said.last == "child-keeps-bar medium resolved")
+        #expect(it.reported.last == "child-keeps-bar medium resolved")
     }
 
     @Test func eachProcessAndAreaOnce() {
@@ -108,7 +110,7 @@ import Testing
         it.at(203, area(true), by: vmB)
         it.at(204, area(true, at: 0x1234_0000), by: vmB)
         it.advance(to: 5000)
-        #expect(it.said.count == 3 && it.graph.allKeptAreas.count == 3)
+        #expect(it.reported.count == 3 && it.graph.allKeptAreas.count == 3)
     }
 
     /// Its own owner: an area that mremap has moved.
@@ -123,6 +125,6 @@ import Testing
     @Test func alone() {
         var it = kept(rules: RuleRegistry.all)
         it.advance(to: 10_000)
-        #expect(it.said == ["child-keeps-bar medium open"])
+        #expect(it.reported == ["child-keeps-bar medium open"])
     }
 }

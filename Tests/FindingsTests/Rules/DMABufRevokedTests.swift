@@ -1,6 +1,7 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 
 /// Times in milliseconds. The lab shows the same on Linux 7.3 (scenario dma-buf).
@@ -20,18 +21,18 @@ import Testing
         it.at(1001, .power(nic, state: .d3hot, by: .vfio))
         it.at(2000, .power(nic, state: .d0, by: .host))
         it.advance(to: 2499)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         it.advance(to: 5000)
-        #expect(it.said == ["dmabuf-revoked low open"])
+        #expect(it.reported == ["dmabuf-revoked low open"])
         #expect(
             it.findings[0].since == 2000 && it.findings[0].actor == vmA && it.findings[0].container == ContainerID(1))
         #expect(
             it.findings[0].message
-                == "The dma-buf of 65536 bytes that qemu-a got of 0000:02:00.0 (inode 7) is revoked, though the device "
-                + "answers: nobody can map it."
+                == "The dma-buf of 65536 bytes that qemu-a exported from 0000:02:00.0 (inode 7) is still revoked, "
+                + "although the device answers: nobody can map it."
         )
         it.at(6000, .dmaBuf(DMABuf(.restore, device: nic)))
-        #expect(it.said.last == "dmabuf-revoked low resolved" && it.findings.last?.until == 6000)
+        #expect(it.reported.last == "dmabuf-revoked low resolved" && it.findings.last?.until == 6000)
     }
 
     /// Revoked for as long as it has to be.
@@ -48,7 +49,7 @@ import Testing
         it.at(20_000, .dmaBuf(DMABuf(.revoke, device: nic)))
         it.at(20_001, .power(nic, state: .d3hot, by: .vfio))
         it.advance(to: 100_000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     /// A user who lets a device sleep that cannot: it answers, and the kernel keeps its promise.
@@ -56,7 +57,7 @@ import Testing
         var it = exported()
         it.at(1000, .dmaBuf(DMABuf(.revoke, device: nic)))
         it.advance(to: 100_000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     @Test(arguments: [true, false]) func gone(isClosed: Bool) {
@@ -66,7 +67,7 @@ import Testing
         it.at(2000, .power(nic, state: .d0, by: .host))
         it.advance(to: 3000)
         if isClosed { it.close(4000) } else { it.at(4000, .dmaBuf(DMABuf(.release, key: 0xabc, device: nil))) }
-        #expect(it.said == ["dmabuf-revoked low open", "dmabuf-revoked low resolved"])
+        #expect(it.reported == ["dmabuf-revoked low open", "dmabuf-revoked low resolved"])
         #expect(it.graph.buffers(of: nic).isEmpty)
     }
 }

@@ -1,6 +1,7 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 
 @Suite struct ForeignPFNMapTests {
@@ -15,25 +16,25 @@ import Testing
         var it = closed()
         it.mapNIC(2000)
         it.advance(to: 5000)
-        #expect(it.said == ["foreign-pfnmap high open"])
+        #expect(it.reported == ["foreign-pfnmap high open"])
         #expect(
             it.findings[0].message
-                == "BAR 0 of 0000:02:00.0 is mapped by c1 (qemu-a) at IOVA 0x80000000, though nobody had the device "
-                + "open through VFIO "
-                + "when that was done: the memory came from sysfs, /dev/mem or another driver.")
+                == "BAR 0 of 0000:02:00.0 is mapped by c1 (qemu-a) at IOVA 0x80000000, although nobody had the "
+                + "device open through VFIO when it was mapped: the memory came from sysfs, /dev/mem or another driver."
+        )
         // Whoever opens it later: the mapping was never theirs.
         it.open(6000, by: vmB)
         it.advance(to: 9000)
-        #expect(it.said.count == 1)
+        #expect(it.reported.count == 1)
         it.unmap(10_000)
-        #expect(it.said.last == "foreign-pfnmap high resolved")
+        #expect(it.reported.last == "foreign-pfnmap high resolved")
     }
 
     @Test func mappedWhileItWasOpen() {
         var it = Host.peerToPeer(rules: [RuleRegistry.rule("foreign-pfnmap")!])
         it.close(1000)
         it.advance(to: 9000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     /// Its last descriptor went while the map was under way.
@@ -42,14 +43,14 @@ import Testing
         it.at(1100, .extent(Extent(iova: window, address: nicBar, size: size)))
         it.at(1100, .map(Map(iommu: i1, iova: window, size: size, deviceBytes: size, extentCount: 1, began: 999)))
         it.advance(to: 9000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     @Test func notKnownToBeClosed() {
         var it = Host.peerToPeer(nicOpener: nil, rules: [RuleRegistry.rule("foreign-pfnmap")!])
         it.advance(to: 9000)
-        #expect(it.said == [])
-        // A snapshot tells of every device that is open.
+        #expect(it.reported == [])
+        // A snapshot reports every device that is open.
         it.at(10_000, .snapshotBegin, by: host)
         it.at(
             10_001,
@@ -58,7 +59,7 @@ import Testing
         it.at(10_002, .snapshotEnd, by: host)
         it.mapNIC(11_000, iova: 0x1000_0000)
         it.advance(to: 20_000)
-        #expect(it.said == ["foreign-pfnmap high open"] && it.findings[0].iova == 0x1000_0000)
+        #expect(it.reported == ["foreign-pfnmap high open"] && it.findings[0].iova == 0x1000_0000)
     }
 
     @Test func notWithinALossNorFromASnapshot() {
@@ -73,6 +74,6 @@ import Testing
                 Map(iommu: i1, iova: 0x1000_0000, size: size, deviceBytes: size, extentCount: 1, provenance: .snapshot))
         )
         it.advance(to: 9000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 }

@@ -1,6 +1,7 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 
 /// A mapping that reaches the table of MSI-X vectors is one severity worse.
@@ -22,7 +23,7 @@ import Testing
         var it = mapped(0, 0x10000)
         it.close(1000)
         it.advance(to: 5000)
-        #expect(it.said == ["stale-mapping critical open"])
+        #expect(it.reported == ["stale-mapping critical open"])
         #expect(it.findings[0].holdsMSIXTable)
         #expect(
             it.findings[0].message.hasSuffix(
@@ -36,7 +37,7 @@ import Testing
         it.close(1000)
         it.at(1100, .power(nic, state: .d3hot, by: .host))
         it.advance(to: 5000)
-        #expect(it.said == ["stale-mapping high open"])
+        #expect(it.reported == ["stale-mapping high open"])
     }
 
     @Test(arguments: [(0, 0x8000), (0x9000, 0x1000)] as [(UInt64, UInt64)]) func besideTheTableItIsNot(
@@ -45,17 +46,17 @@ import Testing
         var it = mapped(offset, size)
         it.close(1000)
         it.advance(to: 5000)
-        #expect(it.said == ["stale-mapping high open"] && !it.findings[0].holdsMSIXTable)
+        #expect(it.reported == ["stale-mapping high open"] && !it.findings[0].holdsMSIXTable)
     }
 
     @Test func readingItRaisesNoInterrupt() {
         var it = mapped(0, 0x10000, writable: false)
         it.close(1000)
         it.advance(to: 5000)
-        #expect(it.said == ["stale-mapping high open"] && !it.findings[0].holdsMSIXTable)
+        #expect(it.reported == ["stale-mapping high open"] && !it.findings[0].holdsMSIXTable)
     }
 
-    /// The worst stays the worst, and says so.
+    /// The highest severity stays, and the finding names the table.
     @Test func givenAwayIsCriticalAnyway() {
         var it = mapped(0, 0x10000)
         it.close(1000)
@@ -64,7 +65,7 @@ import Testing
         it.at(1210, .groupAttach(nicGroup, c3), by: vmB)
         it.open(1220, by: vmB)
         it.advance(to: 9000)
-        #expect(it.said == ["isolation-break critical open"] && it.findings[0].holdsMSIXTable)
+        #expect(it.reported == ["isolation-break critical open"] && it.findings[0].holdsMSIXTable)
     }
 
     /// The kernel's word of a device that comes back does not hold the table; it is the same

@@ -1,17 +1,15 @@
 import Events
 import Findings
 import MappingGraph
-import Policies
+import TestSupport
 import Testing
 
-@Suite("memlock-budget")
-struct MemlockBudgetTests {
+@Suite struct MemlockBudgetTests {
     private let page: UInt64 = 0x1000
 
     /// A process that may lock 100 pages.
     private func start(rules: [any Rule] = RuleRegistry.all) -> Host {
         var it = Host(rules: rules.filter { $0.slug == "memlock-budget" })
-        it.engine.configure(&it.graph)
         it.at(2, .containerOpen(c1))
         it.at(3, .groupAttach(gpuGroup, c1))
         it.at(4, .iommuOpen(i1, type: 1, container: nil))
@@ -28,21 +26,21 @@ struct MemlockBudgetTests {
         var it = start()
         map(&it, 0..<94, at: 100)
         it.advance(to: 3000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         map(&it, 94..<95, at: 4000)
         it.advance(to: 6000)
-        #expect(it.said == ["memlock-budget low open"])
+        #expect(it.reported == ["memlock-budget low open"])
         #expect(it.findings[0].actor == vmA && it.findings[0].container == ContainerID(1))
         #expect(
             it.findings[0].message.hasPrefix("qemu-a (pid 100) has 380 KiB pinned by mappings, and may lock 400 KiB"))
         for number in UInt64(0)..<5 { it.remove(7000 + number, iova: number << 16) }
-        #expect(it.said.count == 1)
+        #expect(it.reported.count == 1)
         it.remove(7010, iova: 5 << 16)
-        #expect(it.said.last == "memlock-budget low resolved")
-        // Between the marks it is not said again.
+        #expect(it.reported.last == "memlock-budget low resolved")
+        // Between the marks it is not reported again.
         map(&it, 0..<2, at: 8000)
         it.advance(to: 20_000)
-        #expect(it.said.count == 2)
+        #expect(it.reported.count == 2)
     }
 
     @Test func aMomentIsNoFinding() {
@@ -50,7 +48,7 @@ struct MemlockBudgetTests {
         map(&it, 0..<99, at: 100)
         for number in UInt64(0)..<20 { it.remove(300 + number, iova: number << 16) }
         it.advance(to: 5000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     @Test func othersMemoryIsTheirs() {
@@ -58,7 +56,7 @@ struct MemlockBudgetTests {
         map(&it, 0..<90, at: 100)
         map(&it, 90..<200, at: 100, by: vmB)
         it.advance(to: 5000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     /// What an inherited limit allowed, a lower one does not; a higher one, or CAP_IPC_LOCK, ends
@@ -72,15 +70,15 @@ struct MemlockBudgetTests {
         it.describe(vmA, lock: MemoryLock(limit: nil, isLifted: false), at: 7)
         map(&it, 0..<99, at: 100)
         it.advance(to: 3000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         it.describe(vmA, lock: MemoryLock(limit: 100 * page, isLifted: false), at: 4000)
         it.advance(to: 6000)
-        #expect(it.said == ["memlock-budget low open"])
+        #expect(it.reported == ["memlock-budget low open"])
         it.describe(vmA, lock: relieved, at: 7000)
-        #expect(it.said.last == "memlock-budget low resolved")
+        #expect(it.reported.last == "memlock-budget low resolved")
     }
 
-    /// It is said once, of the container whose mapping reached the mark, and ends with that.
+    /// It is reported once, for the container whose mapping reached the mark, and ends with it.
     @Test func severalContainers() {
         var it = start()
         map(&it, 0..<60, at: 100)
@@ -91,10 +89,10 @@ struct MemlockBudgetTests {
         it.at(1003, .iommuAttach(other, group: nicGroup, result: 0))
         for number in UInt64(0)..<40 { it.at(1100 + number, .map(Map(iommu: other, iova: number << 16, size: page))) }
         it.advance(to: 3000)
-        #expect(it.said == ["memlock-budget low open"] && it.findings[0].container == ContainerID(2))
+        #expect(it.reported == ["memlock-budget low open"] && it.findings[0].container == ContainerID(2))
         // A mapping of the first container goes, and relieves it.
         for number in UInt64(0)..<11 { it.remove(4000 + number, iova: number << 16) }
-        #expect(it.said.last == "memlock-budget low resolved")
+        #expect(it.reported.last == "memlock-budget low resolved")
     }
 
     @Test func theProcessExits() {
@@ -102,23 +100,25 @@ struct MemlockBudgetTests {
         map(&it, 0..<99, at: 100)
         it.advance(to: 3000)
         it.at(4000, .processExit)
-        #expect(it.said == ["memlock-budget low open", "memlock-budget low resolved"])
+        #expect(it.reported == ["memlock-budget low open", "memlock-budget low resolved"])
     }
 
-    @Test func aPolicySetsTheMark() throws {
-        let policy = try Policy(toml: Array("version = 1\n[rules.memlock-budget]\nthreshold = 50\n".utf8))
-        var it = start(rules: policy.configured())
+    @Test func anotherThresholdSetsTheMark() throws {
+        var rule = try #require(RuleRegistry.rule("memlock-budget") as? any RuleWithThreshold)
+        rule.threshold.value = 50
+        var it = start(rules: [rule])
         map(&it, 0..<50, at: 100)
         it.advance(to: 3000)
-        #expect(it.said == ["memlock-budget low open"])
+        #expect(it.reported == ["memlock-budget low open"])
     }
 
-    @Test func messagesTellTheRate() {
+    @Test func messagesContainTheRate() {
         let second: UInt64 = 1_000_000_000
         var it = start()
         // 20 pages a second up to 96.
         for number in UInt64(0)..<96 { it.mapRAM(10 * second + number * second / 20, iova: number << 16, size: page) }
         it.advance(to: 15 * second)
-        #expect(it.findings.first?.message.hasSuffix("ENOMEM. At the present rate that is within a second.") == true)
+        #expect(
+            it.findings.first?.message.hasSuffix("ENOMEM. At the present rate that happens within a second.") == true)
     }
 }

@@ -1,5 +1,6 @@
 import Events
 import Findings
+import TestSupport
 import Testing
 
 @Suite struct MemoryDisabledTests {
@@ -8,7 +9,7 @@ import Testing
         it.at(1000, .memoryDecode(nic, enabled: false, by: .vfio))
         it.advance(to: 5000)
         it.at(6000, .memoryDecode(nic, enabled: true, by: .vfio))
-        #expect(it.said == ["memory-disabled medium open", "memory-disabled medium resolved"])
+        #expect(it.reported == ["memory-disabled medium open", "memory-disabled medium resolved"])
         #expect(
             it.findings[0].reachable == false
                 && it.findings[0].message.contains("memory decode is off in its command register"))
@@ -20,10 +21,10 @@ import Testing
         it.at(1000, .reset(nic, phase: .begin, wholeBus: false))
         it.at(1400, .reset(nic, phase: .end, wholeBus: false))
         it.advance(to: 5000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         it.at(6000, .reset(nic, phase: .begin, wholeBus: false))
         it.advance(to: 9000)
-        #expect(it.said == ["memory-disabled medium open"])
+        #expect(it.reported == ["memory-disabled medium open"])
         #expect(it.findings[0].message.contains("the device is in reset"))
     }
 
@@ -34,11 +35,11 @@ import Testing
         it.at(1000, .deviceClose(DeviceUse(device: nic, group: nicGroup)))
         it.at(1001, .reset(nic, phase: .begin, wholeBus: false))
         it.advance(to: 3000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         it.at(3000, .reset(nic, phase: .end, wholeBus: false))
         it.at(3001, .deviceLastClose(DeviceUse(device: nic, group: nicGroup)))
         it.advance(to: 5000)
-        #expect(it.said == ["stale-mapping high open"])
+        #expect(it.reported == ["stale-mapping high open"])
     }
 
     @Test func aBusResetOfASibling() {
@@ -46,17 +47,17 @@ import Testing
         it.at(900, .deviceInfo(info(nicSibling, group: nicGroup, bar: 0xf800_0000)), by: host)
         it.at(1000, .reset(nicSibling, phase: .begin, wholeBus: true))
         it.at(2000, .reset(nicSibling, phase: .end, wholeBus: true))
-        #expect(it.said == ["memory-disabled medium open", "memory-disabled medium resolved"])
+        #expect(it.reported == ["memory-disabled medium open", "memory-disabled medium resolved"])
     }
 
     @Test func asleepWhileOpen() {
         var it = Host.peerToPeer()
         it.at(1000, .power(nic, state: .d2, by: .vfio))
         it.advance(to: 2000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         it.at(3000, .power(nic, state: .d3hot, by: .vfio))
         it.advance(to: 9000)
-        #expect(it.said == ["memory-disabled medium open"])
+        #expect(it.reported == ["memory-disabled medium open"])
         #expect(it.findings[0].message.contains("the device is in D3hot"))
     }
 
@@ -66,6 +67,6 @@ import Testing
         it.close(1200)
         it.at(1300, .memoryDecode(nic, enabled: false, by: .host))
         it.advance(to: 9000)
-        #expect(it.said == ["stale-mapping medium open"])
+        #expect(it.reported == ["stale-mapping medium open"])
     }
 }

@@ -1,6 +1,7 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 
 /// split-group: functions of a container's group that its user does not have.
@@ -24,15 +25,14 @@ import Testing
     @Test func aSiblingThatNobodyHas() {
         var it = container()
         it.advance(to: 5000)
-        #expect(it.said == ["split-group info open"])
+        #expect(it.reported == ["split-group info open"])
         #expect(it.findings[0].since == 5 && it.findings[0].actor == vmA && it.findings[0].device == nil)
         #expect(
             it.findings[0].message
-                == "c1 (qemu-a) has group 2 of 2 functions, which the IOMMU cannot tell apart; not open are "
-                + "0000:02:00.1 (no driver): "
-                + "their DMA goes into the container's memory.")
+                == "c1 (qemu-a) has group 2 of 2 functions, which the IOMMU cannot tell apart. These are not "
+                + "open: 0000:02:00.1 (no driver). Their DMA goes into the container's memory.")
         it.at(6000, .groupDetach(nicGroup, c1))
-        #expect(it.said.last == "split-group info resolved")
+        #expect(it.reported.last == "split-group info resolved")
     }
 
     @Test func aHostDriverIsHigh() {
@@ -42,7 +42,7 @@ import Testing
         it.advance(to: 8000)
         it.at(9000, .driverUnbind(DeviceInfo(device: nicSibling, driver: DriverName("ixgbe"))), by: host)
         it.advance(to: 20_000)
-        #expect(it.said == ["split-group info open", "split-group high open", "split-group info open"])
+        #expect(it.reported == ["split-group info open", "split-group high open", "split-group info open"])
         #expect(it.findings[1].message.contains("0000:02:00.1 (ixgbe)"))
     }
 
@@ -50,23 +50,23 @@ import Testing
         var it = container(sibling: "vfio-pci")
         it.at(100, .deviceFirstOpen(DeviceUse(device: nicSibling, group: nicGroup)))
         it.advance(to: 5000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
         it.at(6000, .deviceLastClose(DeviceUse(device: nicSibling, group: nicGroup)))
         it.advance(to: 20_000)
-        #expect(it.said == ["split-group info open"])
+        #expect(it.reported == ["split-group info open"])
     }
 
     /// A bridge in the group is no second function, and a neighbour in another group none of its.
     @Test func oneFunctionOfItsOwnIsSilent() {
         var it = container(sharing: 7)
         it.advance(to: 1_000_000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     @Test func aFunctionThatIsRemovedDoesNotCount() {
         var it = container()
         it.at(100, .deviceRemove(nicSibling), by: host)
         it.advance(to: 1_000_000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 }

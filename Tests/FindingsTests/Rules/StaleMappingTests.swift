@@ -1,6 +1,7 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 
 @Suite struct StaleMappingTests {
@@ -8,7 +9,7 @@ import Testing
         var it = Host.peerToPeer()
         it.close(1000)
         it.advance(to: 5000)
-        #expect(it.said == ["stale-mapping high open"])
+        #expect(it.reported == ["stale-mapping high open"])
         let finding = it.findings[0]
         #expect(
             finding.id == 1 && finding.since == 1000 && finding.time == 1500 && finding.until == nil
@@ -27,7 +28,7 @@ import Testing
         var it = Host.peerToPeer()
         it.at(900, .deviceClose(DeviceUse(device: nic, openCount: 1)))
         it.advance(to: 1_000_000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     @Test func ordinaryTeardownIsSilent() {
@@ -38,22 +39,23 @@ import Testing
         it.at(1300, .iommuRelease(i1))
         it.at(1400, .containerClose(c1))
         it.advance(to: 1_000_000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
-    @Test func acrossContainersTheMessageSaysSo() {
+    @Test func acrossContainersTheMessageStatesIt() {
         var it = Host.peerToPeer(nicIn: c2)
         it.close(1000)
         it.advance(to: 5000)
         // It was open there, by the same owner.
-        #expect(it.said == ["cross-container info open", "cross-container info resolved", "stale-mapping high open"])
+        #expect(
+            it.reported == ["cross-container info open", "cross-container info resolved", "stale-mapping high open"])
         #expect(it.findings[2].message.hasSuffix("The device was never in that container."))
     }
 
     @Test func aMappingMadeAfterTheCloseCounts() {
         var it = Host.peerToPeer(nicOpener: nil)
         it.advance(to: 5000)
-        #expect(it.said == ["stale-mapping high open"])
+        #expect(it.reported == ["stale-mapping high open"])
         #expect(it.findings[0].since == 100)
     }
 
@@ -66,7 +68,7 @@ import Testing
         it.at(4000, .power(nic, state: .d3cold, by: .host))
         it.unmap(5000)
         #expect(
-            it.said == [
+            it.reported == [
                 "stale-mapping medium open", "stale-mapping high open", "stale-mapping medium open",
                 "stale-mapping medium resolved",
             ])
@@ -80,7 +82,7 @@ import Testing
         it.close(1000)
         it.open(9000, by: vmA)
         it.advance(to: 1_000_000)
-        #expect(it.said == ["stale-mapping high open", "stale-mapping high resolved"])
+        #expect(it.reported == ["stale-mapping high open", "stale-mapping high resolved"])
         #expect(it.findings[1].since == 1000 && it.findings[1].until == 9000)
     }
 
@@ -89,7 +91,7 @@ import Testing
         var it = Host.peerToPeer(driver: driver)
         it.close(1000)
         it.advance(to: 5000)
-        #expect(it.said == ["stale-mapping high open"])
+        #expect(it.reported == ["stale-mapping high open"])
     }
 
     @Test func readOnlyMappingsCannotWrite() {

@@ -1,6 +1,7 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 
 /// unsafe-interrupts: a group was attached although the host does not remap interrupts.
@@ -19,27 +20,26 @@ import Testing
         it.at(12, .iommuAttach(i1, group: group, result: 0))
     }
 
-    @Test func anAttachedGroupIsSaid() {
+    @Test func anAttachedGroupIsReported() {
         var it = host(remaps: false)
         attach(&it)
         it.advance(to: 5000)
-        #expect(it.said == ["unsafe-interrupts high open"])
+        #expect(it.reported == ["unsafe-interrupts high open"])
         #expect(
             it.findings[0].since == 12 && it.findings[0].container == ContainerID(1) && it.findings[0].device == nil)
         #expect(
             it.findings[0].message
-                == "c1 (qemu-a) has 0000:02:00.0 on a host that does not remap interrupts, by leave of "
-                + "allow_unsafe_interrupts: "
-                + "they can raise any interrupt of the host.")
+                == "c1 (qemu-a) has 0000:02:00.0 on a host that does not remap interrupts, as "
+                + "allow_unsafe_interrupts permits: these devices can raise any interrupt of the host.")
         it.at(6000, .iommuRelease(i1))
-        #expect(it.said.last == "unsafe-interrupts high resolved")
+        #expect(it.reported.last == "unsafe-interrupts high resolved")
     }
 
     @Test(arguments: [true, nil] as [Bool?]) func remappedOrNotKnownItIsSilent(_ remaps: Bool?) {
         var it = host(remaps: remaps)
         attach(&it)
         it.advance(to: 5000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     /// What the kernel refuses needs no finding.
@@ -48,13 +48,13 @@ import Testing
         it.at(10, .groupAttach(nicGroup, c1))
         it.at(11, .iommuAttach(i1, group: nicGroup, result: -1))
         it.advance(to: 5000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 
     @Test func emulatedDevicesOnlyAreSilent() {
         var it = host(remaps: false)
         attach(&it, group: 50)
         it.advance(to: 5000)
-        #expect(it.said == [])
+        #expect(it.reported == [])
     }
 }

@@ -216,14 +216,6 @@ import Testing
             } == "")
     }
 
-    @Test func errors() {
-        #expect(errorName(7)?.description == "E2BIG")
-        #expect(errorName(17)?.description == "EEXIST")
-        #expect(errorName(133)?.description == "EHWPOISON")
-        #expect(errorName(524)?.description == "ENOTSUPP")
-        for number in [0, 41, 58, 134, -1, Int32.min, .max] as [Int32] { #expect(errorName(number) == nil) }
-    }
-
     @Test func pciAddresses() {
         for address in ["0000:02:00.0", "ffff:ff:1f.7", "10000:01:02.3"] {
             #expect(written { $0.append(PCIAddress(address)!) } == address)

@@ -68,7 +68,7 @@ struct NaiveLines {
     }
 
     private func result(_ result: Int32) -> [String] {
-        let name = result < 0 && result > .min ? errorName(-result) : nil
+        let name = result < 0 && result > .min ? Errno.name(-result) : nil
         return [#""result":\#(result)"#] + (name.map { [#""error":"\#($0)""#] } ?? [])
     }
 

@@ -1,6 +1,7 @@
 import Events
 import Findings
 import MappingGraph
+import TestSupport
 import Testing
 @testable import Policies
 
@@ -10,7 +11,7 @@ import Testing
     private static let second: Int64 = 1_000_000_000
 
     /// `rule severity state`, and the reason for which one is suppressed.
-    private func said(_ host: borrowing Host, _ judge: inout PolicyJudge) -> [String] {
+    private func reported(_ host: borrowing Host, _ judge: inout PolicyJudge) -> [String] {
         host.findings.compactMap { judge.judge($0, graph: host.graph) }.map { judged in
             let finding = judged.finding
             return "\(finding.rule) \(finding.severity.name) \(finding.state == .open ? "open" : "resolved")"
@@ -18,9 +19,9 @@ import Testing
         }
     }
 
-    private func said(_ host: borrowing Host, _ text: String, clockOffset: Int64? = newYear) throws -> [String] {
+    private func reported(_ host: borrowing Host, _ text: String, clockOffset: Int64? = newYear) throws -> [String] {
         var judge = PolicyJudge(try policy("version = 1\n" + text), clockOffset: clockOffset)
-        return said(host, &judge)
+        return reported(host, &judge)
     }
 
     /// VM A maps the NIC's BAR, which VM B, named storage-7, opens after A has closed it: from
@@ -43,16 +44,16 @@ import Testing
 
     @Test func withoutEntriesNothingChanges() throws {
         let it = Self.givenAway()
-        #expect(it.said == Self.plain)
-        #expect(try said(it, "") == Self.plain)
+        #expect(it.reported == Self.plain)
+        #expect(try reported(it, "") == Self.plain)
     }
 
     @Test func severitiesAreThePolicys() throws {
         #expect(
-            try said(Self.givenAway(), "[rules.isolation-break]\nseverity = 'low'") == [
+            try reported(Self.givenAway(), "[rules.isolation-break]\nseverity = 'low'") == [
                 "isolation-break low open", "isolation-break low resolved",
             ])
-        #expect(try said(Self.givenAway(), "[rules.stale-mapping]\nseverity = 'low'") == Self.plain)
+        #expect(try reported(Self.givenAway(), "[rules.stale-mapping]\nseverity = 'low'") == Self.plain)
     }
 
     @Test(arguments: [
@@ -79,9 +80,9 @@ import Testing
         ),
     ]) func allGivenKindsMustMatch(matcher: String, isMatch: Bool) throws {
         let it = Self.givenAway()
-        #expect(try said(it, "[[allow]]\n\(matcher)\nreason = 'J'") == (isMatch ? [] : Self.plain))
+        #expect(try reported(it, "[[allow]]\n\(matcher)\nreason = 'J'") == (isMatch ? [] : Self.plain))
         #expect(
-            try said(it, "[[suppress]]\n\(matcher)\nreason = 'J'\nexpires = 2026-01-01")
+            try reported(it, "[[suppress]]\n\(matcher)\nreason = 'J'\nexpires = 2026-01-01")
                 == (isMatch ? Self.suppressed : Self.plain))
     }
 
@@ -90,15 +91,15 @@ import Testing
         let suppress = "[[suppress]]\nrules = ['isolation-break']\nreason = 'J'\nexpires = 2099-01-01\n"
         let allow = "[[allow]]\nrules = ['isolation-break']\nreason = 'K'\n"
         var judge = PolicyJudge(try policy("version = 1\n" + suppress + allow + severity), clockOffset: Self.newYear)
-        #expect(said(Self.givenAway(), &judge) == [])
+        #expect(reported(Self.givenAway(), &judge) == [])
         #expect(judge.use.findings == [0, 1])
         #expect(
-            try said(Self.givenAway(), severity + suppress) == [
+            try reported(Self.givenAway(), severity + suppress) == [
                 "isolation-break info open: J", "isolation-break info resolved: J",
             ])
     }
 
-    /// The finding is said at 1510 ns after the clock's offset.
+    /// The finding opens at 1510 ns after the clock's offset.
     @Test(arguments: [
         (newYear, "2026-01-01", true), (newYear, "2025-12-31", false), (newYear - 10_000, "2025-12-31", true),
         // 23:59:59.999999999 of the last day, and the nanosecond after it.
@@ -109,7 +110,7 @@ import Testing
         var it = Self.givenAway()
         it.findings = [it.findings[0]]
         #expect(it.findings[0].time == 1510)
-        let found = try said(
+        let found = try reported(
             it, "[[suppress]]\nrules = ['isolation-break']\nreason = 'J'\nexpires = \(expires)",
             clockOffset: clockOffset)
         #expect(found == [holds ? Self.suppressed[0] : Self.plain[0]])
@@ -119,7 +120,7 @@ import Testing
     @Test func whatOutlivesItsSuppressionCounts() throws {
         let text = "[[suppress]]\nrules = ['isolation-break']\nreason = 'J'\nexpires = 2025-12-31"
         var judge = PolicyJudge(try policy("version = 1\n" + text), clockOffset: Self.newYear - 5000)
-        #expect(said(Self.givenAway(), &judge) == [Self.suppressed[0], Self.plain[1]])
+        #expect(reported(Self.givenAway(), &judge) == [Self.suppressed[0], Self.plain[1]])
         judge.finish(at: 9000)
         #expect(
             judge.use.notes(judge.policy, name: "p.toml", tellsUnused: true)
@@ -132,7 +133,7 @@ import Testing
     @Test func withoutAClockNoSuppressionHolds() throws {
         let text = "[[suppress]]\nrules = ['isolation-break']\nreason = 'J'\nexpires = 2099-12-31"
         var judge = PolicyJudge(try policy("version = 1\n" + text))
-        #expect(said(Self.givenAway(), &judge) == Self.plain)
+        #expect(reported(Self.givenAway(), &judge) == Self.plain)
         judge.finish(at: 9000)
         #expect(
             judge.use.notes(judge.policy, name: "p", tellsUnused: true) == [
@@ -147,17 +148,17 @@ import Testing
         var it = Self.givenAway()
         it.findings.insert(it.findings[0], at: 1)
         it.findings[1].deviceOwner = actor(300, "qemu-c")
-        #expect(said(it, &judge) == Self.plain)
+        #expect(reported(it, &judge) == Self.plain)
         #expect(judge.use.findings == [0])
         // And one that has been reported is not taken back.
         it.findings.swapAt(0, 1)
         #expect(
-            said(it, &judge) == [
+            reported(it, &judge) == [
                 "isolation-break critical open", "isolation-break critical open", "isolation-break critical resolved",
             ])
     }
 
-    @Test func whatEntriesDidIsTold() throws {
+    @Test func notesStateWhatEntriesDid() throws {
         var judge = PolicyJudge(
             try policy(
                 """
@@ -180,7 +181,7 @@ import Testing
                 reason = "D"
                 expires = 2026-01-01
                 """), clockOffset: Self.newYear)
-        _ = said(Self.givenAway(), &judge)
+        _ = reported(Self.givenAway(), &judge)
         judge.finish(at: 9000)
         var use = PolicyUse(judge.policy)
         use.add(judge.use)
@@ -206,7 +207,7 @@ import Testing
         it.engine = Engine(try policy("version = 1\n" + text))
         for event in history { it.apply(event) }
         it.advance(to: 10_000_000_000)
-        return it.said.filter { $0.hasPrefix("isolation-break") }
+        return it.reported.filter { $0.hasPrefix("isolation-break") }
     }
 
     @Test func theDebounceIsThePolicys() throws {

@@ -1,19 +1,34 @@
-/// The name of an errno of Linux's generic table (asm-generic/errno-base.h, errno.h), nil for a
-/// number without one.
+/// Linux's error numbers: the ones that have a meaning for VFIO, and the names of all.
 ///
-/// - Parameter number: positive, 1 … 133; numbers that no syscall returns (restarts, 512 and above)
-///   have the kernel's own names.
-func errorName(_ number: Int32) -> StaticString? {
-    if number >= 0, number < Int32(names.count) {
-        let name = names[Int(number)]
-        return name.utf8CodeUnitCount == 0 ? nil : name
-    }
-    switch number {
-    case 512: return "ERESTARTSYS"
-    case 514: return "ERESTARTNOHAND"
-    case 517: return "EPROBE_DEFER"
-    case 524: return "ENOTSUPP"
-    default: return nil
+/// The numbers are those of the generic table (asm-generic/errno-base.h, errno.h), positive; the
+/// kernel returns them negated.
+public enum Errno {
+    public static let eperm: Int32 = 1
+    public static let eintr: Int32 = 4
+    public static let enomem: Int32 = 12
+    public static let efault: Int32 = 14
+    public static let eexist: Int32 = 17
+    public static let einval: Int32 = 22
+    public static let enospc: Int32 = 28
+    public static let eoverflow: Int32 = 75
+
+    /// The name of an error, such as `EINVAL`; nil for a number that has none. O(1).
+    ///
+    /// - Parameter number: positive, 1 … 133, or one of the kernel's own that no system call
+    /// returns
+    ///   (restarts, 512 and above).
+    public static func name(_ number: Int32) -> StaticString? {
+        if number >= 0, number < Int32(names.count) {
+            let name = names[Int(number)]
+            return name.utf8CodeUnitCount == 0 ? nil : name
+        }
+        switch number {
+        case 512: return "ERESTARTSYS"
+        case 514: return "ERESTARTNOHAND"
+        case 517: return "EPROBE_DEFER"
+        case 524: return "ENOTSUPP"
+        default: return nil
+        }
     }
 }
 
