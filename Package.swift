@@ -72,10 +72,13 @@ let package = Package(
             name: "FixtureTests",
             dependencies: ["Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events"]),
         .testTarget(
-            name: "PipelineTests", dependencies: ["Pipeline", "Policies", "Findings", "MappingGraph", "Events"]),
+            name: "PipelineTests",
+            dependencies: ["TestSupport", "Pipeline", "Policies", "Findings", "MappingGraph", "Events"]),
         .testTarget(
             name: "CommandsTests",
-            dependencies: ["Commands", "Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events"]),
+            dependencies: [
+                "TestSupport", "Commands", "Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events",
+            ]),
         .testTarget(name: "KernelTests", dependencies: ["Kernel", "Events", "CRecords", "CLibbpf"]),
     ],
     swiftLanguageModes: [.v6],

@@ -90,11 +90,6 @@ public struct Engine: Sendable {
         while let item = queue.pop(upTo: time) { open(item, graph, emit) }
     }
 
-    /// The end of tracing: findings that are due open, and open findings stay open.
-    public mutating func finish(at time: UInt64, graph: borrowing Graph, emit: (Finding) -> Void) {
-        advance(to: time, graph: graph, emit: emit)
-    }
-
     /// Judges what an event changed, after the graph has consumed it.
     ///
     /// - Parameter event: only evaluated when a rule judges the call itself, so that an ordinary

@@ -37,8 +37,16 @@ public struct Pipeline<Observer: PipelineObserver & ~Copyable>: ~Copyable {
         currentEngine.configure(&currentGraph)
     }
 
-    public var graph: Graph { _read { yield currentGraph } }
-    public var engine: Engine { _read { yield currentEngine } }
+    public package(set) var graph: Graph {
+        _read { yield currentGraph }
+        _modify { yield &currentGraph }
+    }
+
+    public package(set) var engine: Engine {
+        _read { yield currentEngine }
+        _modify { yield &currentEngine }
+    }
+
     public var observer: Observer {
         _read { yield reporter.observer }
         _modify { yield &reporter.observer }

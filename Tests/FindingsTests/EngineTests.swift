@@ -106,9 +106,8 @@ import Testing
     @Test func finishOpensWhatIsDueAndResolvesNothing() {
         var it = Host.peerToPeer()
         it.close(1000)
-        var found: [Finding] = []
-        it.engine.finish(at: 1500, graph: it.graph) { found.append($0) }
-        #expect(found.map(\.state) == [.open])
+        it.pipeline.finish(Evidence(ended: 1500))
+        #expect(it.findings.map(\.state) == [.open])
         #expect(it.engine.openFindings.count == 1)
     }
 

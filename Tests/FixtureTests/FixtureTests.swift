@@ -3,6 +3,8 @@ import Findings
 import Glibc
 import MappingGraph
 import Outputs
+import Pipeline
+import Policies
 import Testing
 
 /// Recordings made in the lab, on every kernel of the matrix: see Tests/Fixtures/*/provenance.json.
@@ -46,39 +48,34 @@ struct Fixture: CustomTestStringConvertible, Sendable {
     }
 }
 
-/// What a recording says once it went through graph and rules.
+/// A recording after it has passed through the pipeline.
 struct Replay: ~Copyable {
-    var graph = Graph()
-    var evidence = Evidence()
-    /// The rules of findings above info, in order of opening, with how each ended.
-    var findings: [(rule: String, severity: Severity, state: Finding.State)] = []
+    private var pipeline = Pipeline(observer: LatestStates())
+    let evidence: Evidence
 
     init(_ fixture: Fixture) throws {
         let bytes = try fixture.bytes()
-        var engine = Engine()
-        var decoder = RecordDecoder()
-        var last: [UInt32: Finding] = [:]
-        var order: [UInt32] = []
-        func note(_ finding: Finding) {
-            if last[finding.id] == nil { order.append(finding.id) }
-            var kept = finding
-            kept.severity = max(finding.severity, last[finding.id]?.severity ?? .info)
-            last[finding.id] = kept
+        evidence = try bytes.withUnsafeBytes { raw in
+            var producer = try RecordingProducer(raw, path: "fixture")
+            return pipeline.finish(try producer.produce(into: &pipeline, until: .max))
         }
-        var graph = Graph()
-        try bytes.withUnsafeBytes { raw in
-            var reader = try RecordingReader(raw, path: "fixture")
-            reader.forEach { record, count in
-                guard let event = decoder.decode(record, count: count) else { return }
-                engine.advance(to: event.time, graph: graph) { note($0) }
-                let applied = graph.apply(event)
-                engine.apply(event, applied: applied, graph: graph) { note($0) }
-            }
-            evidence = reader.evidence
-        }
-        engine.finish(at: evidence.ended, graph: graph) { note($0) }
-        self.graph = graph
-        findings = order.compactMap { last[$0] }.filter { $0.severity > .info }.map { ($0.rule, $0.severity, $0.state) }
+    }
+
+    var graph: Graph { _read { yield pipeline.graph } }
+    /// The findings above info, in order of opening, with the worst severity of each and how it
+    /// ended.
+    var findings: [Finding] { pipeline.observer.findings.filter { $0.severity > .info } }
+}
+
+/// The latest state of each finding, at its worst severity.
+struct LatestStates: PipelineObserver {
+    private(set) var findings: [Finding] = []
+
+    mutating func finding(_ judged: JudgedFinding, graph: borrowing Graph) {
+        var latest = judged.finding
+        guard let index = findings.firstIndex(where: { $0.id == latest.id }) else { return findings.append(latest) }
+        latest.severity = max(latest.severity, findings[index].severity)
+        findings[index] = latest
     }
 }
 

@@ -1,38 +1,39 @@
 import Events
 @testable import MappingGraph
+import Pipeline
 import Testing
 
 @testable import Findings
 
-/// What the engine holds because it was told of each change, against what an engine finds that
-/// looks at everything for the first time.
+/// What the engine holds because it heard of each change, against what an engine finds that looks
+/// at everything for the first time.
 @Suite("A full re-scan")
 struct RescanTests {
-    /// Those two end lower than they begin: whether one holds in between depends on what was.
+    /// These two end lower than they begin: whether one holds in between depends on the past.
     private static let lasting: Set<String> = ["mapping-budget", "memlock-budget"]
 
     @Test(arguments: Fixtures.all)
     func findsWhatTheEngineHolds(_ fixture: Fixture) throws {
         let bytes = try fixture.bytes()
-        var graph = Graph(), engine = Engine(), decoder = RecordDecoder()
-        var number = 0, compared = 0
+        var pipeline = Pipeline(observer: LatestEvent())
+        var seen = 0, compared = 0
         try bytes.withUnsafeBytes { raw in
             var reader = try RecordingReader(raw, path: "fixture")
             reader.forEach { record, count in
-                decoder.decode(record, count: count) { event in
-                    engine.advance(to: event.time, graph: graph) { _ in }
-                    let applied = graph.apply(event)
-                    engine.apply(event, applied: applied, graph: graph) { _ in }
-                    number += 1
-                    // A snapshot under way is neither the one state nor the other.
-                    guard number % 7 == 0 || applied.affects != .nothing, graph.walk == nil, graph.snapshot == nil
-                    else { return }
-                    let held = conditions(engine), found = conditions(rescan(graph, at: event.time))
-                    #expect(
-                        held.subtracting(Self.budgets(held)) == found.subtracting(Self.budgets(found)),
-                        "after event \(number), \(event.kind)")
-                    compared += held.count
-                }
+                pipeline.consume(record, count: count)
+                let number = pipeline.observer.count
+                guard number > seen else { return }
+                seen = number
+                // A snapshot under way is neither the one state nor the other.
+                guard number % 7 == 0 || pipeline.observer.affectsMappings, pipeline.graph.walk == nil,
+                    pipeline.graph.snapshot == nil
+                else { return }
+                let held = conditions(pipeline.engine)
+                let found = conditions(rescan(pipeline.graph, at: pipeline.lastTime))
+                #expect(
+                    held.subtracting(Self.budgets(held)) == found.subtracting(Self.budgets(found)),
+                    "after event \(number)")
+                compared += held.count
             }
         }
         // A scenario that is about a condition shows one here.
@@ -44,7 +45,10 @@ struct RescanTests {
         var applied = Applied()
         applied.affects = .everything
         applied.containerChange = .state
-        engine.apply(Event(time: time, kind: .processExit), applied: applied, graph: graph) { _ in }
+        engine.apply(at: time, applied: applied, graph: graph) {
+            Event(time: time, kind: .processExit)
+        } emit: { _ in
+        }
         return engine
     }
 
@@ -60,5 +64,24 @@ struct RescanTests {
 
     private static func budgets(_ conditions: Set<String>) -> Set<String> {
         conditions.filter { condition in lasting.contains { condition.contains(" \($0) ") } }
+    }
+}
+
+/// Counts events, and keeps what the latest one meant.
+private struct LatestEvent: PipelineObserver {
+    private(set) var count = 0
+    private(set) var affectsMappings = false
+
+    mutating func event(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) {
+        count += 1
+        affectsMappings = applied.affects != .nothing
+    }
+
+    mutating func ordinary(
+        _ record: OrdinaryRecord, details: () -> OrdinaryRecord.Details, applied: borrowing Applied,
+        graph: borrowing Graph
+    ) {
+        count += 1
+        affectsMappings = applied.affects != .nothing
     }
 }

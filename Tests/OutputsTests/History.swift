@@ -1,6 +1,8 @@
 import Events
 import Findings
 import MappingGraph
+import Pipeline
+import Policies
 @testable import Outputs
 
 /// A trace as tests make one: a session, its devices, events, and how it ended.
@@ -16,22 +18,14 @@ struct History {
     var events: [Event] = []
     var evidence = Evidence()
 
-    /// Runs the events through graph, engine and `output`, as the tool does.
+    /// Passes the devices and events through a pipeline that writes to `output`, as the tool does.
     func run(_ output: some EventOutput) -> [UInt8] {
-        var output = output
-        return ByteWriter.gather { out in
-            var graph = Graph()
-            var engine = Engine()
-            for device in devices { _ = graph.apply(Event(time: session.began, kind: .deviceInfo(device))) }
-            output.begin(session, devices: devices, into: &out)
-            for event in events {
-                engine.advance(to: event.time, graph: graph) { output.finding($0, graph: graph, into: &out) }
-                let applied = graph.apply(event)
-                output.event(event, applied: applied, graph: graph, into: &out)
-                engine.apply(event, applied: applied, graph: graph) { output.finding($0, graph: graph, into: &out) }
+        ByteWriter.gather { out in
+            withUnsafeMutablePointer(to: &out) { out in
+                var pipeline = Pipeline(observer: Writer(output: output, out: out))
+                feed(&pipeline)
+                pipeline.finish(evidence)
             }
-            engine.finish(at: evidence.ended, graph: graph) { output.finding($0, graph: graph, into: &out) }
-            output.end(evidence, graph: graph, into: &out)
         }
     }
 
@@ -39,16 +33,16 @@ struct History {
 
     /// The state at the end, with its open findings.
     func final() -> Ending {
-        var graph = Graph()
-        var engine = Engine()
-        for device in devices { _ = graph.apply(Event(time: session.began, kind: .deviceInfo(device))) }
-        for event in events {
-            engine.advance(to: event.time, graph: graph) { _ in }
-            let applied = graph.apply(event)
-            engine.apply(event, applied: applied, graph: graph) { _ in }
-        }
-        engine.finish(at: evidence.ended, graph: graph) { _ in }
-        return Ending(graph: graph, findings: engine.openFindings)
+        var pipeline = Pipeline(observer: Silence())
+        feed(&pipeline)
+        pipeline.finish(evidence)
+        return Ending(pipeline: pipeline)
+    }
+
+    private func feed<Observer: ~Copyable>(_ pipeline: inout Pipeline<Observer>) {
+        pipeline.begin(session)
+        for device in devices { pipeline.consume(Event(time: session.began, kind: .deviceInfo(device))) }
+        for event in events { pipeline.consume(event) }
     }
 
     /// Reads a timeline back, in chunks of `chunk` bytes.
@@ -90,7 +84,41 @@ func difference(_ a: [UInt8], _ b: [UInt8]) -> String? {
     return nil
 }
 
+/// A pipeline at the end of its history.
 struct Ending: ~Copyable {
-    let graph: Graph
-    let findings: [Finding]
+    let pipeline: Pipeline<Silence>
+    var graph: Graph { _read { yield pipeline.graph } }
+    var findings: [Finding] { pipeline.engine.openFindings }
+}
+
+/// Observes nothing.
+struct Silence: PipelineObserver {}
+
+/// Writes what it observes in a format.
+struct Writer<Output: EventOutput>: PipelineObserver {
+    var output: Output
+    let out: UnsafeMutablePointer<ByteWriter>
+
+    mutating func begin(_ session: Session, devices: [DeviceInfo]) {
+        output.begin(session, devices: devices, into: &out.pointee)
+    }
+
+    mutating func event(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) {
+        output.event(event, applied: applied, graph: graph, into: &out.pointee)
+    }
+
+    mutating func ordinary(
+        _ record: OrdinaryRecord, details: () -> OrdinaryRecord.Details, applied: borrowing Applied,
+        graph: borrowing Graph
+    ) {
+        output.ordinary(record, details(), applied: applied, graph: graph, into: &out.pointee)
+    }
+
+    mutating func finding(_ judged: JudgedFinding, graph: borrowing Graph) {
+        output.finding(judged.finding, suppressed: judged.suppressed, graph: graph, into: &out.pointee)
+    }
+
+    mutating func end(_ evidence: Evidence, graph: borrowing Graph) {
+        output.end(evidence, graph: graph, into: &out.pointee)
+    }
 }

@@ -1,39 +1,42 @@
 import Events
 import Findings
 import MappingGraph
+import Pipeline
+import Policies
 
-/// A graph and an engine fed as the tool feeds them, and what they found on the way. Times are
-/// nanoseconds; a debounce of 500 makes tests readable.
+/// A pipeline as the tool has it, and what it found on the way. Times are nanoseconds; a debounce of
+/// 500 makes tests readable.
 public struct Host: ~Copyable, HistoryBuilder {
-    public var graph = Graph()
-    public var engine: Engine
-    public var findings: [Finding] = []
+    public var pipeline: Pipeline<FindingCollector>
     /// Events so far, for a replay.
     public var history: [Event] = []
 
     public init(rules: [any Rule] = RuleRegistry.all, debounce: UInt64 = 500) {
-        engine = Engine(rules: rules, debounce: debounce)
-        engine.configure(&graph)
+        pipeline = Pipeline(observer: FindingCollector(), engine: Engine(rules: rules, debounce: debounce))
     }
+
+    public var graph: Graph {
+        _read { yield pipeline.graph }
+        _modify { yield &pipeline.graph }
+    }
+
+    public var engine: Engine {
+        _read { yield pipeline.engine }
+        _modify { yield &pipeline.engine }
+    }
+
+    public var findings: [Finding] { pipeline.observer.findings }
 
     public mutating func apply(_ event: Event) {
         history.append(event)
-        var found: [Finding] = []
-        engine.advance(to: event.time, graph: graph) { found.append($0) }
-        let applied = graph.apply(event)
-        engine.apply(event, applied: applied, graph: graph) { found.append($0) }
-        findings += found
+        pipeline.consume(event)
     }
 
     public mutating func at(_ time: UInt64, _ kind: Event.Kind, by actor: Actor) {
         apply(Event(time: time, actor: actor, kind: kind))
     }
 
-    public mutating func advance(to time: UInt64) {
-        var found: [Finding] = []
-        engine.advance(to: time, graph: graph) { found.append($0) }
-        findings += found
-    }
+    public mutating func advance(to time: UInt64) { pipeline.advance(to: time) }
 
     /// `rule severity state`, in order.
     public var reported: [String] {
@@ -81,4 +84,13 @@ extension Host {
     public static let placeRules = RuleRegistry.all.filter {
         ["stale-mapping", "isolation-break", "unbound-device", "cross-container", "memory-disabled"].contains($0.slug)
     }
+}
+
+/// Keeps every finding that a pipeline reports.
+public struct FindingCollector: PipelineObserver {
+    public private(set) var findings: [Finding] = []
+
+    public init() {}
+
+    public mutating func finding(_ judged: JudgedFinding, graph: borrowing Graph) { findings.append(judged.finding) }
 }

@@ -10,14 +10,22 @@ private let summary = #"{"type":"summary","t":99,"attempted":10,"delivered":10,"
 ///
 /// - Parameter generally: read by the general way, for a space in front of each line; columns are
 ///   told without it.
-private func outcome(_ given: [[UInt8]], generally: Bool = false, plain: (PlainRecord) -> Bool = { _ in false }) throws
-    -> [String]
-{
+private func outcome(
+    _ given: [[UInt8]], generally: Bool = false,
+    ordinary: (OrdinaryRecord, OrdinaryRecord.Details) -> Void = { _, _ in }
+) throws -> [String] {
     let lines = generally ? given.map { [0x20] + $0 } : given
     let bytes = Array(([Array(header.utf8)] + lines + [Array(summary.utf8)]).joined(separator: [0x0a])) + [0x0a]
     var reader = TimelineReader()
     var found: [String] = []
-    try bytes.withUnsafeBytes { try reader.read($0, plain: plain) { found.append("\($0)") } }
+    try bytes.withUnsafeBytes { bytes in
+        try reader.read(
+            bytes,
+            ordinary: { record, details in
+                ordinary(record, details)
+                found.append("\(Event(record, details))")
+            }, { found.append("\($0)") })
+    }
     try reader.finish { found.append("\($0)") }
     guard generally else { return found + reader.evidence.defects }
     return found
@@ -31,7 +39,7 @@ private func outcome(_ given: [[UInt8]], generally: Bool = false, plain: (PlainR
 private struct Line {
     var fields: [(String, String)]
 
-    init(_ kind: PlainRecord.Kind, _ random: inout SystemRandomNumberGenerator) {
+    init(_ kind: OrdinaryRecord.Kind, _ random: inout SystemRandomNumberGenerator) {
         func number(_ limit: UInt64 = .max) -> UInt64 {
             switch UInt8.random(in: 0..<8, using: &random) {
             case 0: 0
@@ -76,11 +84,11 @@ private struct Line {
     }
 }
 
-private let kinds: [PlainRecord.Kind] = [.map, .removal, .unmapRequest]
+private let kinds: [OrdinaryRecord.Kind] = [.map, .removal, .unmapRequest]
 
 /// Plain lines mean what they would mean if they were not read the short way.
 @Suite struct TimelinePlainLineTests {
-    @Test(arguments: kinds) func sameAsTheGeneralWay(kind: PlainRecord.Kind) throws {
+    @Test(arguments: kinds) func sameAsTheGeneralWay(kind: OrdinaryRecord.Kind) throws {
         var random = SystemRandomNumberGenerator()
         for _ in 0..<200 {
             var line = Line(kind, &random)
@@ -94,7 +102,7 @@ private let kinds: [PlainRecord.Kind] = [.map, .removal, .unmapRequest]
     }
 
     /// Whatever byte is another one, lost or doubled, the reader says the same of it.
-    @Test(arguments: kinds) func damaged(kind: PlainRecord.Kind) throws {
+    @Test(arguments: kinds) func damaged(kind: OrdinaryRecord.Kind) throws {
         var random = SystemRandomNumberGenerator()
         let line = Line(kind, &random).bytes(), other = Line(kind, &random).bytes()
         for at in line.indices {
@@ -126,19 +134,17 @@ private let kinds: [PlainRecord.Kind] = [.map, .removal, .unmapRequest]
             #"{"type":"unmap","action":"request","t":9,\#(start)"iova":"0x100eb2000","size":4096,"flags":0,"#
                 + #""requested":4096,"result":0}"#,
         ]
-        var found: [PlainRecord] = []
-        let others = try outcome(lines.map { Array($0.utf8) }) {
-            found.append($0)
-            return true
+        var found: [OrdinaryRecord] = []
+        let events = try outcome(lines.map { Array($0.utf8) }) { record, details in
+            found.append(record)
+            #expect(details.actor.tid == 4001 && details.actor.comm.string == "qemu-system-x86")
         }
-        #expect(
-            others == [] && found.map(\.kind) == kinds && found.map(\.time) == [7, 8, 9] && found[0].began == 6
-                && !found[0].writable)
-        #expect(
-            found.allSatisfy {
-                $0.process == ProcessKey(pid: 4000, start: 900_000_000_000) && $0.tid == 4001 && $0.iommu == IOMMUKey(7)
-                    && $0.iova == 0x1_00eb_2000 && $0.size == 4096
-            })
+        #expect(events.count == 3 && found.map(\.kind) == kinds && found.map(\.time) == [7, 8, 9])
+        #expect(found[0].began == 6 && !found[0].isWritable)
+        for record in found {
+            #expect(record.process == ProcessKey(pid: 4000, start: 900_000_000_000) && record.tid == 4001)
+            #expect(record.iommu == IOMMUKey(7) && record.iova == 0x1_00eb_2000 && record.size == 4096)
+        }
     }
 
     /// The scanner looks at whole words: never at one that is not in the chunk.

@@ -11,7 +11,7 @@ import Testing
         let mapped = graph.apply(
             10, .map(Map(iommu: i1, iova: 0x10000, size: 0x4000, readable: true, writable: false)), by: vmB)
         #expect(mapped.container == id && mapped.peer == nil && mapped.affects == .nothing && !mapped.known)
-        #expect(graph.lastTargets.isEmpty)
+        #expect(mapped.targets.isEmpty)
         let mapping = graph.mapping(at: 0x13fff, in: id)!
         #expect(!mapping.writable && graph.actor(at: mapping.owner) == vmB)
         #expect(graph.mapping(at: 0x14000, in: id) == nil)
@@ -30,7 +30,7 @@ import Testing
         #expect(applied.affects == .mapping)
         let peer = graph.peer(applied.peer!)!
         #expect(peer.targets == [Target(device: nic, bar: 0, barOffset: 0x2000, iova: 0x10000, size: 0x1000)])
-        #expect(Array(peer.targets) == graph.lastTargets)
+        #expect(peer.targets == applied.targets)
         #expect(peer.openGenerations == [1] && peer.wereInSameContainer == [true])
         #expect(graph.peers(targeting: nic).map(\.id) == [peer.id])
         #expect(graph.mapping(at: 0x10000, in: id)?.peer == peer.id)
@@ -65,23 +65,23 @@ import Testing
         graph.apply(8, .extent(Extent(iova: 0x9000, address: nicBar, size: 0x1000)), by: second)
         let ram = graph.apply(9, .map(Map(iommu: i1, iova: 0x5000, size: 0x1000)), by: actor(100, tid: 103))
         #expect(ram.peer == nil)
-        graph.apply(
+        let toNIC = graph.apply(
             10, .map(Map(iommu: i1, iova: 0x9000, size: 0x1000, deviceBytes: 0x1000, extentCount: 1)), by: second)
-        #expect(graph.lastTargets.map(\.device) == [nic])
-        graph.apply(
+        #expect(toNIC.targets.map(\.device) == [nic])
+        let toGPU = graph.apply(
             11, .map(Map(iommu: i1, iova: 0x1000, size: 0x1000, deviceBytes: 0x1000, extentCount: 1)), by: first)
-        #expect(graph.lastTargets.map(\.device) == [gpu])
+        #expect(toGPU.targets.map(\.device) == [gpu])
     }
 
     /// The `map` of the first extents was lost.
     @Test func extentsOfALostMapAreLeftOut() {
         var graph = Graph.prepared()
         graph.apply(8, .extent(Extent(iova: 0x1000, address: gpuBar, size: 0x1000)))
-        graph.map(9, i1, 0x9000, to: nicBar, size: 0x1000)
-        #expect(graph.lastTargets.map(\.device) == [nic])
+        let mapped = graph.map(9, i1, 0x9000, to: nicBar, size: 0x1000)
+        #expect(mapped.targets.map(\.device) == [nic])
         graph.apply(10, .extent(Extent(iova: 0x1000, address: gpuBar, size: 0x1000)))
-        #expect(graph.apply(11, .map(Map(iommu: i1, iova: 0x20000, size: 0x1000))).peer == nil)
-        #expect(graph.lastTargets.isEmpty)
+        let ram = graph.apply(11, .map(Map(iommu: i1, iova: 0x20000, size: 0x1000)))
+        #expect(ram.peer == nil && ram.targets.isEmpty)
     }
 
     @Test func bytesWithoutExtentsHaveAnUnknownOwner() {
@@ -91,14 +91,14 @@ import Testing
             10,
             .map(Map(iommu: i1, iova: 0x10000, size: 0x4000, deviceBytes: 0x3000, extentCount: 1, moreExtents: true)))
         #expect(graph.peer(applied.peer!)!.targets.map(\.device) == [gpu, nil])
-        #expect(graph.lastTargets.map(\.size) == [0x1000, 0x2000])
+        #expect(applied.targets.map(\.size) == [0x1000, 0x2000])
     }
 
     @Test func aFailedMapResolvesAndChangesNothing() {
         var graph = Graph.prepared()
         let applied = graph.map(10, i1, 0x10000, to: nicBar, size: 0x1000, result: -14)
         #expect(applied.peer == nil && applied.container == id && applied.affects == .nothing)
-        #expect(graph.lastTargets.map(\.device) == [nic])
+        #expect(applied.targets.map(\.device) == [nic])
         #expect(graph.mappingCount(in: id) == 0 && graph.peerMappings.isEmpty)
         graph.apply(11, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000)))
         // What the kernel takes back of a failed map was never in force.
@@ -172,7 +172,7 @@ import Testing
         for thread in UInt32(0)..<5000 {
             graph.apply(1, .extent(Extent(iova: 0, address: gpuBar, size: 1)), by: actor(1, tid: thread))
         }
-        graph.map(2, i1, 0x1000, to: nicBar, size: 0x1000)
-        #expect(graph.lastTargets.map(\.device) == [nic])
+        let mapped = graph.map(2, i1, 0x1000, to: nicBar, size: 0x1000)
+        #expect(mapped.targets.map(\.device) == [nic])
     }
 }

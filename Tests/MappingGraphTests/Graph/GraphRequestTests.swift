@@ -40,17 +40,17 @@ import Testing
         say(&it, removal(1 << 40, .failedMap), thread: 100)
         say(&it, removal(1 << 41, .teardown), thread: 100)
         for thread in UInt32(100)..<106 {
-            say(&it, request(0x2000), thread: thread)
-            #expect(it.lastRequest == RemovedByRequest(mappings: 2, bytes: 0x2000))
-            say(&it, request(0), thread: thread)
-            #expect(it.lastRequest == RemovedByRequest())
+            let both = say(&it, request(0x2000), thread: thread)
+            #expect(both.removedByRequest == RemovedByRequest(mappings: 2, bytes: 0x2000))
+            let none = say(&it, request(0), thread: thread)
+            #expect(none.removedByRequest == RemovedByRequest())
         }
         // A release parts what is left of one generation from the next with the same pointer.
         say(&it, removal(1 << 42), thread: 100)
         say(&it, .iommuRelease(side))
         say(&it, .iommuOpen(side, type: 3, container: ContainerKey(0x100)))
-        say(&it, request(0, result: -22), thread: 100)
-        #expect(it.lastRequest == RemovedByRequest())
+        let failed = say(&it, request(0, result: -22), thread: 100)
+        #expect(failed.removedByRequest == RemovedByRequest())
     }
 
     @Test func abandonedMappingsAreCounted() {

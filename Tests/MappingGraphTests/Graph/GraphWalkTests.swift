@@ -108,9 +108,9 @@ private let k1 = ContainerID(1)
         graph.apply(9, .loss(since: 8, lost: 1), by: host)
         graph.beginWalk(10, finding: 0x1000)
         graph.apply(13, .iommuRelease(i1))
-        #expect(!graph.apply(14, .walkEnd(i1, mappings: 3, consistent: true), by: host).resynced)
+        #expect(graph.apply(14, .walkEnd(i1, mappings: 3, consistent: true), by: host).missing.isEmpty)
         graph.apply(15, .snapshotEnd, by: host)
-        #expect(graph.mappingCount(in: k1) == 0 && graph.lastRemoved.isEmpty)
+        #expect(graph.mappingCount(in: k1) == 0)
     }
 
     // MARK: What it does not find
@@ -120,16 +120,15 @@ private let k1 = ContainerID(1)
         let lost = graph.map(9, i1, 0x4000, to: nicBar, size: 0x1000).peer!
         graph.apply(10, .loss(since: 9, lost: 3), by: host)
         graph.beginWalk(20)
-        #expect(!graph.find(22, i1, 0x1000).resynced)
-        #expect(!graph.find(23, i1, 0x3000).resynced && graph.lastRemoved.isEmpty)
+        #expect(graph.find(22, i1, 0x1000).missing.isEmpty)
+        #expect(graph.find(23, i1, 0x3000).missing.isEmpty)
         let ended = graph.apply(24, .walkEnd(i1, mappings: 2, consistent: true), by: host)
-        #expect(ended.resynced && ended.cleared && ended.container == k1)
+        #expect(ended.cleared && ended.container == k1)
         #expect(
-            graph.lastRemoved.map(\.iova) == [0x2000, 0x4000, 0x5000]
-                && graph.lastRemoved.map(\.peer) == [nil, lost, nil])
+            ended.missing.map(\.iova) == [0x2000, 0x4000, 0x5000]
+                && ended.missing.map(\.peer) == [nil, lost, nil])
         #expect(graph.peer(lost) == nil && graph.peerIDs(targeting: nic).isEmpty)
-        graph.apply(25, .snapshotEnd, by: host)
-        #expect(graph.lastRemoved.isEmpty)
+        #expect(graph.apply(25, .snapshotEnd, by: host).missing.isEmpty)
         #expect(graph.starts() == [0x1000, 0x3000] && graph.mappedBytes(in: k1) == 0x2000)
         let result = graph.lastSnapshot
         #expect(
@@ -146,8 +145,7 @@ private let k1 = ContainerID(1)
         // The graph holds it still when it is made anew: its removal was lost.
         #expect(graph.apply(23, .map(Map(iommu: i1, iova: 0x3000, size: 0x1000))).replaced)
         graph.apply(23, .map(Map(iommu: i1, iova: 0x9000, size: 0x1000)))
-        graph.apply(24, .walkEnd(i1, mappings: 1, consistent: true), by: host)
-        #expect(graph.lastRemoved.isEmpty)
+        #expect(graph.apply(24, .walkEnd(i1, mappings: 1, consistent: true), by: host).missing.isEmpty)
         graph.apply(25, .snapshotEnd, by: host)
         #expect(graph.starts() == [0x1000, 0x2000, 0x3000, 0x9000] && graph.mappedBytes(in: k1) == 0x4000)
     }
@@ -159,15 +157,15 @@ private let k1 = ContainerID(1)
         let found = graph.find(22, i1, 0x1000, size: 0x2000)
         #expect(found.replaced && found.removed?.size == 0x1000)
         graph.find(23, i1, 0x3000)
-        graph.apply(24, .walkEnd(i1, mappings: 2, consistent: true), by: host)
-        #expect(graph.lastRemoved.map(\.iova) == [0x2000])
+        let ended = graph.apply(24, .walkEnd(i1, mappings: 2, consistent: true), by: host)
+        #expect(ended.missing.map(\.iova) == [0x2000])
         #expect(graph.mappedBytes(in: k1) == 0x3000)
     }
 
     @Test func aQuietWalkIsBelieved() {
         var graph = Graph.traced()
         graph.beginWalk(20, finding: 0x3000, 0x7000)
-        #expect(graph.apply(23, .walkEnd(i1, mappings: 2, consistent: true), by: host).resynced)
+        #expect(!graph.apply(23, .walkEnd(i1, mappings: 2, consistent: true), by: host).missing.isEmpty)
         graph.apply(24, .snapshotEnd, by: host)
         #expect(graph.starts() == [0x3000, 0x7000])
         #expect(
@@ -192,7 +190,7 @@ private let k1 = ContainerID(1)
         var graph = Graph.traced()
         graph.beginWalk(20, finding: 0x3000)
         if consistent { graph.apply(22, .map(Map(iommu: i1, iova: 0x9000, size: 0x1000))) }
-        #expect(!graph.apply(23, .walkEnd(i1, mappings: 1, consistent: consistent), by: host).resynced)
+        #expect(graph.apply(23, .walkEnd(i1, mappings: 1, consistent: consistent), by: host).missing.isEmpty)
         graph.apply(24, .snapshotEnd, by: host)
         #expect(graph.starts() == [0x1000, 0x2000, 0x3000] + (consistent ? [0x9000] : []))
         #expect(graph.lastSnapshot?.removed == 0 && graph.lastSnapshot?.unsettled == (consistent ? 0 : 1))

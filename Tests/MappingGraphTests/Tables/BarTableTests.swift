@@ -66,7 +66,7 @@ import Testing
         for index in 0..<7 { bars[index] = Bar(address: UInt64(index + 1) << 20, size: 0x1000) }
         let table = BarTable([Device(info: bars, at: gpu)])
         for index in 0..<7 {
-            var targets: [Target] = []
+            var targets = Few<Target>()
             table.resolve(address: UInt64(index + 1) << 20 | 0x10, size: 1, iova: 0, into: &targets)
             #expect(targets.first?.bar == UInt8(index))
             #expect(targets.first?.barOffset == 0x10)
