@@ -153,11 +153,7 @@ final class Analysis {
 struct Tally {
     private(set) var events: UInt64 = 0
     private(set) var maps: UInt64 = 0
-    private(set) var worst: Severity?
-    /// The most severe that each finding has been.
-    private(set) var findings: [UInt32: Severity] = [:]
-    /// Those that a policy suppresses: they do not count.
-    private(set) var suppressed: Set<UInt32> = []
+    private(set) var findings = FindingLedger()
 
     mutating func count(_ event: Event) {
         events += 1
@@ -170,23 +166,18 @@ struct Tally {
     }
 
     mutating func count(_ judged: JudgedFinding) {
-        let finding = judged.finding
-        guard judged.suppressed == nil else {
-            // Once it has counted, it goes on doing so.
-            if findings[finding.id] == nil { suppressed.insert(finding.id) }
-            return
-        }
-        suppressed.remove(finding.id)
-        findings[finding.id] = max(findings[finding.id] ?? .info, finding.severity)
-        worst = max(worst ?? .info, finding.severity)
+        findings.record(judged.finding, isSuppressed: judged.suppressed != nil)
     }
+
+    var worst: Severity? { findings.worst }
 
     /// `2 high, 1 info, 1 suppressed`, the worst first; empty when there is none.
     var summary: String {
         let counts = Severity.allCases.reversed().map { severity in
-            (findings.values.count { $0 == severity }, severity.name)
+            (findings.count(of: severity), severity.name)
         }
-        return (counts + [(suppressed.count, "suppressed")]).filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(
-            separator: ", ")
+        return (counts + [(findings.suppressedCount, "suppressed")]).filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
+            .joined(
+                separator: ", ")
     }
 }
