@@ -1,10 +1,9 @@
-/// What nearly all lines of a timeline are, just as the writer spells them: RAM without a file
-/// mapped, removed on request, or asked to be unmapped, and all of it went well. See `PlainRecord`.
+/// What nearly all lines of a timeline are, exactly as the writer spells them: RAM without a file
+/// that was mapped, removed on request, or asked to be unmapped, with success. See `PlainRecord`.
 ///
-/// One pass from left to right reads it, and looks nothing up. A line that differs in a single
-/// byte, by a space or by the order of its keys, is no plain one: `TimelineFields` reads it, and
-/// tells what is wrong if something is. So this must accept nothing that means something else
-/// there.
+/// One pass from left to right reads it, without any look-up. A line that differs in a single byte,
+/// by a space or by the order of its keys, is no plain line: `TimelineFields` reads it, and reports
+/// its faults. So this must accept no line that `TimelineFields` would read otherwise.
 struct TimelinePlainLine {
     var kind: PlainRecord.Kind
     var writable = false
@@ -13,29 +12,30 @@ struct TimelinePlainLine {
     var size: UInt64
     var began: UInt64 = 0
 
-    /// Reads the line, and steps to its line feed; who did it and where is left in `actor`. nil,
+    /// Reads the line, and steps to its line feed; `actor` then has its actor and container. nil,
     /// and the scanner is anywhere, if it is not plain.
     @inline(__always)
     init?(_ scanner: inout TimelineScanner, _ actor: inout TimelineActorText) {
-        if scanner.skip(#"{"type":"map","t":"#) {
+        if scanner.skip(TimelineLiteral.map) {
             kind = .map
-        } else if scanner.skip(#"{"type":"unmap","action":"removed","t":"#) {
+        } else if scanner.skip(TimelineLiteral.removal) {
             kind = .removal
-        } else if scanner.skip(#"{"type":"unmap","action":"request","t":"#) {
+        } else if scanner.skip(TimelineLiteral.unmapRequest) {
             kind = .unmapRequest
         } else {
             return nil
         }
-        guard let time = scanner.shortNumber(), scanner.skip(#","time":""#), scanner.skipPlainText() != nil else {
+        guard let time = scanner.shortNumber(), scanner.skip(TimelineLiteral.time), scanner.skipUnescapedText() != nil
+        else {
             return nil
         }
-        guard actor.skip(&scanner), let iova = scanner.hexNumber(), scanner.skip(#"","size":"#),
+        guard actor.skip(&scanner), let iova = scanner.hexNumber(), scanner.skip(TimelineLiteral.size),
             let size = scanner.shortNumber()
         else { return nil }
         self.time = time
         self.iova = iova
         self.size = size
-        guard readRest(&scanner), scanner.skip(0x7d), scanner.isAtEnd else { return nil }
+        guard readRest(&scanner), scanner.skip(ascii: "}"), scanner.isAtEnd else { return nil }
     }
 
     /// What follows the size, up to the closing brace.
@@ -43,21 +43,22 @@ struct TimelinePlainLine {
     private mutating func readRest(_ scanner: inout TimelineScanner) -> Bool {
         switch kind {
         case .map:
-            writable = scanner.skip(#","read":true,"write":true,"result":0,"ram":"#)
-            guard writable || scanner.skip(#","read":true,"write":false,"result":0,"ram":"#),
+            writable = scanner.skip(TimelineLiteral.fromReadToRAM)
+            guard writable || scanner.skip(TimelineLiteral.fromReadOnlyToRAM),
                 let ram = scanner.shortNumber(), ram == size,
-                scanner.skip(#","targets":[],"provenance":"observed""#)
+                scanner.skip(TimelineLiteral.noTargetsObserved)
             else { return false }
-            guard scanner.skip(#","began":"#) else { return true }
+            guard scanner.skip(TimelineLiteral.began) else { return true }
             guard let began = scanner.shortNumber() else { return false }
             self.began = began
             return true
-        case .removal: return scanner.skip(#","cause":"request""#)
+        case .removal: return scanner.skip(TimelineLiteral.causeRequest)
         case .unmapRequest:
-            guard size != 0, scanner.skip(#","flags":0,"requested":"#), let requested = scanner.shortNumber() else {
+            guard size != 0, scanner.skip(TimelineLiteral.noFlagsRequested), let requested = scanner.shortNumber()
+            else {
                 return false
             }
-            return requested == size && scanner.skip(#","result":0"#)
+            return requested == size && scanner.skip(TimelineLiteral.succeeded)
         }
     }
 }
@@ -65,8 +66,7 @@ struct TimelinePlainLine {
 extension TimelineReader {
     /// Reads the line at the scanner if it is a plain one, and steps to its line feed.
     ///
-    /// - Parameter plain: gets it first, and says whether that is enough; if not, `body` gets the
-    ///   event.
+    /// - Parameter plain: called first; if it returns false, `body` is called with the event.
     @inline(__always)
     mutating func readPlain(_ scanner: inout TimelineScanner, _ plain: (PlainRecord) -> Bool, _ body: (Event) -> Void)
         -> Bool
