@@ -7,11 +7,7 @@ import Policies
 package struct Tally {
     package private(set) var events: UInt64 = 0
     package private(set) var maps: UInt64 = 0
-    package private(set) var worst: Severity?
-    /// The most severe that each finding has been.
-    package private(set) var findings: [UInt32: Severity] = [:]
-    /// Those that a policy suppresses: they do not count.
-    package private(set) var suppressed: Set<UInt32> = []
+    package private(set) var findings = FindingLedger()
 
     package init() {}
 
@@ -26,23 +22,15 @@ package struct Tally {
     }
 
     package mutating func count(_ judged: JudgedFinding) {
-        let finding = judged.finding
-        guard judged.suppressed == nil else {
-            // A finding that has counted goes on doing so.
-            if findings[finding.id] == nil { suppressed.insert(finding.id) }
-            return
-        }
-        suppressed.remove(finding.id)
-        findings[finding.id] = max(findings[finding.id] ?? .info, finding.severity)
-        worst = max(worst ?? .info, finding.severity)
+        findings.record(judged.finding, isSuppressed: judged.suppressed != nil)
     }
+
+    package var worst: Severity? { findings.worst }
 
     /// `2 high, 1 info, 1 suppressed`, the worst first; empty when there is none.
     package var summary: String {
-        let counts = Severity.allCases.reversed().map { severity in
-            (findings.values.count { $0 == severity }, severity.name)
-        }
-        return (counts + [(suppressed.count, "suppressed")]).filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(
-            separator: ", ")
+        let counts = Severity.allCases.reversed().map { (findings.count(of: $0), $0.name) }
+        return (counts + [(findings.suppressedCount, "suppressed")]).filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
+            .joined(separator: ", ")
     }
 }

@@ -5,10 +5,10 @@ import MappingGraph
 /// A format that is written as things happen: a trace, an audit, the timeline.
 ///
 /// Calls come in this order: `begin`; for every event `finding` for what fell due before it,
-/// `event` after the graph has taken it in, `finding` for what it changed; `end`. What is said goes
-/// `into` the writer, whole lines at a time.
+/// `event` after the graph has applied it, `finding` for what it changed; `end`. Output goes `into`
+/// the writer, whole lines at a time.
 public protocol EventOutput: Sendable {
-    /// - Parameter devices: those known before the first event; the graph has learnt them already.
+    /// - Parameter devices: those known before the first event; the graph has them already.
     mutating func begin(_ session: Session, devices: [DeviceInfo], into out: inout ByteWriter)
     mutating func event(_ event: Event, applied: borrowing Applied, graph: borrowing Graph, into out: inout ByteWriter)
     /// In place of `event`, for an ordinary record.
@@ -28,7 +28,7 @@ extension EventOutput {
         event(Event(record, details), applied: applied, graph: graph, into: &out)
     }
 
-    /// One that counts.
+    /// Writes a finding that no policy suppresses.
     public mutating func finding(_ finding: Finding, graph: borrowing Graph, into out: inout ByteWriter) {
         self.finding(finding, suppressed: nil, graph: graph, into: &out)
     }
@@ -43,7 +43,7 @@ public protocol GraphOutput: Sendable {
         _ graph: borrowing Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter)
 }
 
-/// What a user may ask of a format; each takes what concerns it.
+/// What a user may ask of a format; a format ignores what does not concern it.
 public struct OutputOptions: Sendable {
     /// Whether `vaddr` is written: it reveals the layout of an address space.
     public var showVaddr: Bool

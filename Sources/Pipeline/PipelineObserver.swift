@@ -16,7 +16,8 @@ public protocol PipelineObserver: ~Copyable {
     ///
     /// - Parameter details: what to print of it; made when asked for.
     mutating func ordinary(
-        _ record: OrdinaryRecord, details: () -> OrdinaryRecord.Details, applied: borrowing Applied, graph: borrowing Graph)
+        _ record: OrdinaryRecord, details: () -> OrdinaryRecord.Details, applied: borrowing Applied,
+        graph: borrowing Graph)
     /// A finding that opened, changed or resolved, unless a policy allows it.
     mutating func finding(_ judged: JudgedFinding, graph: borrowing Graph)
     mutating func end(_ evidence: Evidence, graph: borrowing Graph)
@@ -29,7 +30,8 @@ extension PipelineObserver where Self: ~Copyable {
     public mutating func event(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) {}
     @inlinable
     public mutating func ordinary(
-        _ record: OrdinaryRecord, details: () -> OrdinaryRecord.Details, applied: borrowing Applied, graph: borrowing Graph
+        _ record: OrdinaryRecord, details: () -> OrdinaryRecord.Details, applied: borrowing Applied,
+        graph: borrowing Graph
     ) {
         event(Event(record, details()), applied: applied, graph: graph)
     }

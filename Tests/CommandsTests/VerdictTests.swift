@@ -12,12 +12,13 @@ struct VerdictTests {
     private func verdict(
         _ events: [Event] = [], worst: Severity? = nil, lost: UInt64 = 0, defects: [String] = [],
         requiresComplete: Bool = false
-    ) -> Verdict {
+    ) -> Commands.Verdict {
         var pipeline = AnalysisPipeline(observer: Analysis())
         for event in events { pipeline.consume(event) }
         let evidence = pipeline.finish(
             Evidence(attempted: 10, delivered: 10 - lost, lost: lost, ended: 100, defects: defects))
-        return Verdict(pipeline, worst: worst, evidence: evidence, session: nil, requiresComplete: requiresComplete)
+        return Commands.Verdict(
+            pipeline, worst: worst, evidence: evidence, session: nil, requiresComplete: requiresComplete)
     }
 
     private let loss = [Event(time: 20, kind: .loss(since: 10, lost: 3))]
@@ -45,15 +46,15 @@ struct VerdictTests {
     }
 
     @Test func statusesAreTheDocumentedNumbers() {
-        let statuses: [ExitStatus] = [.clean, .findings, .usage, .cannot, .incomplete, .command(7)]
+        let statuses: [Commands.ExitStatus] = [.clean, .findings, .usage, .cannot, .incomplete, .command(7)]
         #expect(statuses.map(\.code) == [0, 1, 2, 3, 4, 7])
     }
 
     @Test func severalInputsEndWithTheWorst() {
-        #expect(ExitStatus.clean.combined(with: .incomplete) == .incomplete)
-        #expect(ExitStatus.incomplete.combined(with: .clean) == .incomplete)
-        #expect(ExitStatus.incomplete.combined(with: .findings) == .findings)
-        #expect(ExitStatus.findings.combined(with: .incomplete) == .findings)
-        #expect(ExitStatus.clean.combined(with: .clean) == .clean)
+        #expect(Commands.ExitStatus.clean.combined(with: .incomplete) == .incomplete)
+        #expect(Commands.ExitStatus.incomplete.combined(with: .clean) == .incomplete)
+        #expect(Commands.ExitStatus.incomplete.combined(with: .findings) == .findings)
+        #expect(Commands.ExitStatus.findings.combined(with: .incomplete) == .findings)
+        #expect(Commands.ExitStatus.clean.combined(with: .clean) == .clean)
     }
 }

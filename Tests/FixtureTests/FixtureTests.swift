@@ -51,7 +51,7 @@ struct Fixture: CustomTestStringConvertible, Sendable {
 /// A recording after it has passed through the pipeline.
 struct Replay: ~Copyable {
     private var pipeline = Pipeline(observer: LatestStates())
-    let evidence: Evidence
+    private(set) var evidence = Evidence()
 
     init(_ fixture: Fixture) throws {
         let bytes = try fixture.bytes()

@@ -25,7 +25,10 @@ public struct Host: ~Copyable, HistoryBuilder {
         _modify { yield &pipeline.engine }
     }
 
-    public var findings: [Finding] { pipeline.observer.findings }
+    public var findings: [Finding] {
+        _read { yield pipeline.observer.findings }
+        _modify { yield &pipeline.observer.findings }
+    }
 
     public mutating func apply(_ event: Event) {
         history.append(event)
@@ -75,9 +78,7 @@ extension Host {
         if let limit = history.mappingLimit { graph.mappingLimit = limit }
         graph.remapsInterrupts = history.remapsInterrupts
         for event in history.events { apply(event) }
-        var found: [Finding] = []
-        engine.finish(at: history.end, graph: graph) { found.append($0) }
-        findings += found
+        pipeline.advance(to: history.end)
     }
 
     /// The rules on who has the device that a mapping leads to, and whether it answers.
@@ -88,7 +89,7 @@ extension Host {
 
 /// Keeps every finding that a pipeline reports.
 public struct FindingCollector: PipelineObserver {
-    public private(set) var findings: [Finding] = []
+    public var findings: [Finding] = []
 
     public init() {}
 

@@ -1,9 +1,9 @@
 import Glibc
 
-/// Who did it and in which container, as the last plain line said it: lines come in runs of one
-/// actor, so nearly always it is the same text again.
+/// The actor and the container of the last plain line, with their text: lines come in runs of one
+/// actor, so the next line nearly always has the same text.
 ///
-/// Invariant: `text` is what lies between the text of `time` and the digits of `iova`, and says
+/// Invariant: `text` is what lies between the text of `time` and the digits of `iova`, and holds
 /// nothing but `actor` and `container`.
 struct TimelineActorText {
     private(set) var actor = Actor()
@@ -11,7 +11,7 @@ struct TimelineActorText {
     private var text: [UInt8] = []
 
     /// Steps over the text; false, and the scanner is anywhere, if it is not spelled as the writer
-    /// does.
+    /// spells it.
     @inline(__always)
     mutating func skip(_ scanner: inout TimelineScanner) -> Bool {
         let count = text.count
@@ -26,16 +26,18 @@ struct TimelineActorText {
     @inline(never)
     private mutating func read(_ scanner: inout TimelineScanner) -> Bool {
         let start = scanner.offset
-        guard scanner.skip(#","pid":"#), let pid = scanner.shortNumber().flatMap({ UInt32(exactly: $0) }),
-            scanner.skip(#","tid":"#), let tid = scanner.shortNumber().flatMap({ UInt32(exactly: $0) }),
-            scanner.skip(#","start":"#), let began = scanner.shortNumber(), scanner.skip(#","comm":""#)
+        guard scanner.skip(TimelineLiteral.pid), let pid = scanner.shortNumber().flatMap({ UInt32(exactly: $0) }),
+            scanner.skip(TimelineLiteral.tid), let tid = scanner.shortNumber().flatMap({ UInt32(exactly: $0) }),
+            scanner.skip(TimelineLiteral.start), let began = scanner.shortNumber(), scanner.skip(TimelineLiteral.comm)
         else { return false }
         let comm = scanner.offset
-        guard let end = scanner.skipPlainText(), end - comm <= 16,
-            scanner.skip(#","uid":"#), let uid = scanner.shortNumber().flatMap({ UInt32(exactly: $0) }),
-            scanner.skip(#","cgroup":"#), let cgroup = scanner.shortNumber(),
-            scanner.skip(#","container":"c"#), let number = scanner.shortNumber().flatMap({ UInt32(exactly: $0) }),
-            scanner.skip(#"","iova":"0x"#)
+        guard let end = scanner.skipUnescapedText(), end - comm <= 16,
+            scanner.skip(TimelineLiteral.uidAfterQuote),
+            let uid = scanner.shortNumber().flatMap({ UInt32(exactly: $0) }),
+            scanner.skip(TimelineLiteral.cgroup), let cgroup = scanner.shortNumber(),
+            scanner.skip(TimelineLiteral.container),
+            let number = scanner.shortNumber().flatMap({ UInt32(exactly: $0) }),
+            scanner.skip(TimelineLiteral.iovaAfterContainer)
         else { return false }
         actor = Actor(
             process: ProcessKey(pid: pid, start: began), tid: tid, uid: uid, cgroup: cgroup,

@@ -1,9 +1,9 @@
-/// Which keys stand for the containers that a timeline names: the kernel's pointers are not in it,
-/// so equal and different ones are made up.
+/// Which keys stand for the containers that a timeline names. The kernel's pointers are not in it,
+/// so the reader makes up keys that are equal and different where the pointers were.
 ///
-/// `cN` is `ContainerKey(N)` and `IOMMUKey(N)`, unless its lines say otherwise: a container that
-/// replaces another has that one's key, because the kernel had reused the pointer; one that absorbs
-/// another takes its descriptor over; one that is set up anew has a new IOMMU side.
+/// `cN` is `ContainerKey(N)` and `IOMMUKey(N)`, with three exceptions. A container that replaces
+/// another has the key of that one, because the kernel had reused the pointer; one that absorbs
+/// another gets that one's descriptor; one that is set up anew has a new IOMMU side.
 struct TimelineContainers {
     struct Keys {
         var container: ContainerKey
@@ -22,13 +22,13 @@ struct TimelineContainers {
     }
 
     private var keys: [UInt32: Keys] = [:]
-    /// The container asked for last and its IOMMU side; 0 for none.
+    /// The container that was looked up last, and its IOMMU side; 0 for none.
     private var cached: UInt32 = 0
     private var cachedIOMMU = IOMMUKey(0)
     private var isCachedLinked = false
 
-    /// The IOMMU side of a container for a line that has no more to say about it; key 0, which
-    /// nothing else has, for nil. O(1); no hash for the container that was asked for last.
+    /// The IOMMU side of a container, for a line that tells no more about it; key 0, which nothing
+    /// else has, for nil. O(1), without hashing for the container that was looked up last.
     @inline(__always)
     mutating func iommu(_ number: UInt32?) -> IOMMUKey {
         guard let number else { return IOMMUKey(0) }
@@ -36,7 +36,7 @@ struct TimelineContainers {
         return cachedIOMMU
     }
 
-    /// The same for a line from which a container could be inferred: it has an IOMMU side from here
+    /// The same for a line from which a container can be inferred: it has an IOMMU side from then
     /// on.
     @inline(__always)
     mutating func mapped(_ number: UInt32?) -> IOMMUKey {

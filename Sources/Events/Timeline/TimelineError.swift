@@ -1,8 +1,8 @@
-/// Why a file cannot be read as a timeline at all. Lesser faults are defects of the evidence: see
-/// `TimelineReader`.
+/// Why a file cannot be read as a timeline at all. Lesser faults become defects of the evidence:
+/// see `TimelineReader`.
 public enum TimelineError: Error, Equatable, Sendable, CustomStringConvertible {
     case empty
-    /// The first line is no header; says what is wrong with it.
+    /// The first line is no header; the text is what is wrong with it.
     case notATimeline(String)
     /// The header's `schema`, of a version that this reader does not know.
     case newerSchema(String)
@@ -20,7 +20,7 @@ public enum TimelineError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// What is wrong with one line, and where.
+/// What is wrong with a line, and where.
 struct TimelineFault: Error, Equatable {
     /// Byte offset from the start of what was scanned, 0 for its first byte.
     var offset: Int

@@ -1,11 +1,10 @@
-/// The known fields of one JSON object, found by word: filled by one pass over its text, nothing
-/// copied.
+/// The known fields of one JSON object, found by word. One pass over the text fills them, and
+/// copies nothing.
 ///
-/// Reused from line to line; `round` tells the fields of this object from older ones. The line's
-/// bytes must outlive the use.
+/// One is used for line after line; a field belongs to the present object if its `round` is the
+/// present one. The line's bytes must outlive the use.
 ///
-/// Invariant: `slots` has one value for each word, at its ordinal; one belongs to this object if
-/// its `round` is the present one.
+/// Invariant: `slots` has one value for each word, in the order of their ordinals.
 final class TimelineFields {
     private let slots: UnsafeMutablePointer<TimelineScanner.Value>
     private static let slotCount = TimelineWord.allCases.count
@@ -25,43 +24,45 @@ final class TimelineFields {
 
     deinit { slots.deallocate() }
 
-    /// Scans the object that begins at the scanner's offset, and stops behind it. O(bytes). The
-    /// last of equal keys counts.
+    /// Scans the object that begins at the scanner's offset, and stops behind it. Of equal keys the
+    /// last one counts. O(bytes).
     func fill(_ scanner: inout TimelineScanner) throws(TimelineFault) {
         base = scanner.base
         start = scanner.offset
         room = scanner.room
         round &+= 1
         if round == 0 { forget() }
-        guard scanner.skip(0x7b) else { throw scanner.fault("an object") }
+        guard scanner.skip(ascii: "{") else { throw scanner.fault("an object") }
         scanner.skipSpace()
-        if scanner.skip(0x7d) { return }
-        // By itself, so that it stays in registers.
+        if scanner.skip(ascii: "}") { return }
+        // A copy, so that it stays in registers.
         var ahead = scanner
         defer { scanner.offset = ahead.offset }
         let round = round, slots = slots, words = words
         while true {
             ahead.skipSpace()
             let word: TimelineWord?
-            if ahead.base[ahead.offset] == 0x22, let (known, length) = words.findQuoted(ahead.base + ahead.offset + 1) {
+            if ahead.base[ahead.offset] == UInt8(ascii: "\""),
+                let (known, length) = words.findQuoted(ahead.base + ahead.offset + 1)
+            {
                 ahead.offset &+= length &+ 2
                 word = known
             } else {
                 _ = try ahead.string()
                 word = nil
             }
-            if !ahead.skip(0x3a) {
+            if !ahead.skip(ascii: ":") {
                 ahead.skipSpace()
-                guard ahead.skip(0x3a) else { throw ahead.fault("':'") }
+                guard ahead.skip(ascii: ":") else { throw ahead.fault("':'") }
             }
             ahead.skipSpace()
             var value = try ahead.value()
             value.round = round
             if let word { slots[word.ordinal] = value }
-            if ahead.skip(0x2c) { continue }
+            if ahead.skip(ascii: ",") { continue }
             ahead.skipSpace()
-            if ahead.skip(0x7d) { return }
-            guard ahead.skip(0x2c) else { throw ahead.fault("',' or '}'") }
+            if ahead.skip(ascii: "}") { return }
+            guard ahead.skip(ascii: ",") else { throw ahead.fault("',' or '}'") }
         }
     }
 
@@ -70,7 +71,7 @@ final class TimelineFields {
         round = 1
     }
 
-    /// A field that is there and not null.
+    /// The value of a field; nil if the object does not have it, or has null.
     @inline(__always)
     func value(_ word: TimelineWord) -> TimelineScanner.Value? {
         let value = slots[word.ordinal]
@@ -81,7 +82,7 @@ final class TimelineFields {
 
     // MARK: Numbers
 
-    /// A number 0 … 2⁶⁴-1; nil if it is not there.
+    /// A number 0 … 2⁶⁴-1; nil for a field that the object does not have.
     @inline(__always)
     func unsigned(_ word: TimelineWord) throws(TimelineFault) -> UInt64? {
         guard let value = value(word) else { return nil }
@@ -134,8 +135,8 @@ final class TimelineFields {
     func hex(_ word: TimelineWord) throws(TimelineFault) -> UInt64? {
         guard let value = value(word) else { return nil }
         let length = value.end &- value.start
-        guard value.kind == .string, length >= 3, length <= 18, base[value.start] == 0x30,
-            base[value.start &+ 1] == 0x78
+        guard value.kind == .string, length >= 3, length <= 18, base[value.start] == UInt8(ascii: "0"),
+            base[value.start &+ 1] == UInt8(ascii: "x")
         else {
             throw TimelineFault(offset: value.start, expected: "a hex string such as \"0x80000000\"")
         }
@@ -147,7 +148,8 @@ final class TimelineFields {
 
     // MARK: Names
 
-    /// A fixed value; nil if it is not there, a fault if it is none of the timeline's words.
+    /// A fixed value; nil for a field that the object does not have, a fault for a value that is
+    /// not among the words that the reader knows.
     @inline(__always)
     func word(_ key: TimelineWord) throws(TimelineFault) -> TimelineWord? {
         guard let value = value(key) else { return nil }
@@ -162,12 +164,12 @@ final class TimelineFields {
     func container(_ key: TimelineWord) throws(TimelineFault) -> UInt32? {
         guard let value = value(key) else { return nil }
         let length = value.end &- value.start
-        guard value.kind == .string, length >= 2, length <= 11, base[value.start] == 0x63 else {
+        guard value.kind == .string, length >= 2, length <= 11, base[value.start] == UInt8(ascii: "c") else {
             throw TimelineFault(offset: value.start, expected: "a container such as \"c1\"")
         }
         var number: UInt64 = 0
         for offset in (value.start &+ 1)..<value.end {
-            let digit = base[offset] &- 0x30
+            let digit = base[offset] &- UInt8(ascii: "0")
             guard digit < 10 else { throw TimelineFault(offset: offset, expected: "a container such as \"c1\"") }
             number = number &* 10 &+ UInt64(digit)
         }
@@ -193,7 +195,8 @@ final class TimelineFields {
         guard length >= 12, length <= 16 else { return nil }
         let text = base + value.start
         let tail = length - 8
-        guard text[tail] == 0x3a, text[tail + 3] == 0x3a, text[tail + 6] == 0x2e else { return nil }
+        guard text[tail] == UInt8(ascii: ":"), text[tail + 3] == UInt8(ascii: ":"), text[tail + 6] == UInt8(ascii: ".")
+        else { return nil }
         var digits: UInt64 = 0
         for index in 0..<length where index != tail && index != tail + 3 && index != tail + 6 {
             guard let digit = hexDigitValue(text[index]) else { return nil }
@@ -239,7 +242,8 @@ final class TimelineFields {
         return TimelineText.unescape(base + value.start, value.end - value.start)
     }
 
-    /// A scanner at the `[` of an array that was found sound; nil if it is not there.
+    /// A scanner at the `[` of an array whose grammar has been checked; nil for a field that the
+    /// object does not have.
     func array(_ key: TimelineWord) throws(TimelineFault) -> TimelineScanner? {
         guard let value = value(key) else { return nil }
         guard value.kind == .array else { throw TimelineFault(offset: value.start, expected: "an array") }
@@ -263,21 +267,23 @@ enum TimelineText {
         bytes.reserveCapacity(count)
         var index = 0
         while index < count {
-            guard base[index] == 0x5c, index + 1 < count else {
+            guard base[index] == UInt8(ascii: "\\"), index + 1 < count else {
                 bytes.append(base[index])
                 index += 1
                 continue
             }
-            switch base[index + 1] {
-            case 0x62: bytes.append(0x08)
-            case 0x66: bytes.append(0x0c)
-            case 0x6e: bytes.append(0x0a)
-            case 0x72: bytes.append(0x0d)
-            case 0x74: bytes.append(0x09)
-            case 0x75:
+            switch Unicode.Scalar(base[index + 1]) {
+            case "b": bytes.append(0x08)
+            case "f": bytes.append(0x0c)
+            case "n": bytes.append(UInt8(ascii: "\n"))
+            case "r": bytes.append(UInt8(ascii: "\r"))
+            case "t": bytes.append(UInt8(ascii: "\t"))
+            case "u":
                 var code = codeUnit(base, count, at: index)
                 index += 6
-                if code & 0xfc00 == 0xd800, index + 6 <= count, base[index] == 0x5c, base[index + 1] == 0x75 {
+                if code & 0xfc00 == 0xd800, index + 6 <= count, base[index] == UInt8(ascii: "\\"),
+                    base[index + 1] == UInt8(ascii: "u")
+                {
                     let low = codeUnit(base, count, at: index)
                     if low & 0xfc00 == 0xdc00 {
                         code = 0x10000 + ((code & 0x3ff) << 10) + (low & 0x3ff)

@@ -1,4 +1,4 @@
-/// Lines' nested arrays: hooks, devices with their BARs, targets.
+/// Arrays within lines: hooks, devices with their BARs, targets.
 extension TimelineReader {
     /// Calls `body` with a scanner at each element of an array field; `body` must step over the
     /// element. An absent array has none.
@@ -15,15 +15,15 @@ extension TimelineReader {
         _ body: (inout TimelineReader, inout TimelineScanner) throws(TimelineFault) -> Void
     ) throws(TimelineFault) {
         var scanner = array
-        _ = scanner.skip(0x5b)
+        _ = scanner.skip(ascii: "[")
         scanner.skipSpace()
-        if scanner.skip(0x5d) { return }
+        if scanner.skip(ascii: "]") { return }
         while true {
             scanner.skipSpace()
             try body(&self, &scanner)
             scanner.skipSpace()
-            if scanner.skip(0x5d) { return }
-            guard scanner.skip(0x2c) else { throw scanner.fault("',' or ']'") }
+            if scanner.skip(ascii: "]") { return }
+            guard scanner.skip(ascii: ",") else { throw scanner.fault("',' or ']'") }
         }
     }
 
@@ -51,10 +51,11 @@ extension TimelineReader {
         return devices
     }
 
-    /// The device of a `device` line; its BARs are the reader's knowledge from here on.
+    /// The device of a `device` line; the lines that follow are read with its BARs.
     ///
-    /// - Parameter isWhole: whether no BARs means that there are none; a driver's line need not say
-    ///   everything (`Device.merge` in MappingGraph).
+    /// - Parameter isWhole: whether an empty list means that there are no BARs; a driver's line
+    /// need
+    ///   not list them (`Device.merge` in MappingGraph).
     mutating func readDevice(isWhole: Bool) throws(TimelineFault) -> DeviceInfo {
         guard var info = try deviceInfo(fields) else { throw fields.missing("a device's address") }
         if let array = try fields.array(.bars) { info.bars = try readBars(array) }
@@ -87,8 +88,8 @@ extension TimelineReader {
                 throw reader.nested.missing("a target with iova and size")
             }
             let address = try reader.address(reader.nested)
-            // Pieces without owner that meet are joined, but for the rest that no extent told of:
-            // no extent may tell of it now.
+            // Two adjoining pieces without owner: the second is the rest for which the kernel had
+            // sent no extent. There must be no extent for it now either.
             if address == nil, endOfUnknown == iova { return }
             endOfUnknown = address == nil ? iova &+ size : nil
             body(Extent(iova: iova, address: address ?? unknownAddress, size: size))
@@ -97,8 +98,8 @@ extension TimelineReader {
         return count
     }
 
-    /// The physical address of `device`, `bar`, `bar_offset`; nil when they are absent or lead to
-    /// no BAR that is known.
+    /// The physical address of `device`, `bar`, `bar_offset`; nil when one is absent or they lead
+    /// to no known BAR.
     func address(_ fields: TimelineFields) throws(TimelineFault) -> UInt64? {
         guard let device = try fields.device(.device), let bar = try fields.unsigned(.bar),
             let offset = try fields.unsigned(.barOffset)
@@ -109,11 +110,11 @@ extension TimelineReader {
     }
 }
 
-/// Where no BAR can be: physical addresses have 52 bits. A target without an owner gets it, and so
-/// finds none again.
+/// An address at which no BAR can be, for physical addresses have 52 bits: that of a target without
+/// an owner, which so finds no owner again.
 private let unknownAddress: UInt64 = 1 << 60
 
-/// The device of an object but for its BARs; nil without a PCI address.
+/// The device that an object describes, without its BARs; nil without a PCI address.
 private func deviceInfo(_ fields: TimelineFields) throws(TimelineFault) -> DeviceInfo? {
     guard let device = try fields.device(.device) else { return nil }
     var msix: MSIXTable?

@@ -40,11 +40,7 @@ extension TimelineReader {
             writable: try fields.bool(.write) ?? true, result: result, deviceBytes: size - ram,
             moreExtents: try fields.bool(.moreTargets) ?? false, began: try fields.unsigned(.began) ?? 0,
             vaddrOnly: try fields.bool(.vaddrOnly) ?? false)
-        switch try fields.word(.provenance) {
-        case .snapshot: map.provenance = .snapshot
-        case .inferred: map.provenance = .inferred
-        default: break
-        }
+        if let word = try fields.word(.provenance) { map.provenance = Provenance(word) ?? .observed }
         map.isMemoryGone = try fields.bool(.memoryGone) ?? false
         map.backing = try readBacking()
         map.extentCount = try forEachTarget { body(Event(time: time, actor: actor, kind: .extent($0))) }
@@ -53,21 +49,16 @@ extension TimelineReader {
 
     @inline(__always)
     private func readBacking() throws(TimelineFault) -> Backing? {
-        let kind: Backing.Kind
-        switch try fields.word(.backing) {
-        case nil: return nil
-        case .file: kind = .file
-        case .memfd: kind = .memfd
-        case .anonymous: kind = .anonymous
-        default: throw fields.missing("a backing of file, memfd or anonymous")
-        }
+        guard let word = try fields.word(.backing) else { return nil }
+        guard let kind = Backing.Kind(word) else { throw fields.missing("a backing of file, memfd or anonymous") }
         return Backing(
             kind: kind, device: try fields.unsigned32(.backingDevice) ?? 0,
             inode: try fields.unsigned(.backingInode) ?? 0,
             offset: try fields.unsigned(.backingOffset) ?? 0)
     }
 
-    /// nil for what a snapshot showed to be gone: the graph sees it anew.
+    /// The event of an `unmap` line; nil for a mapping that a snapshot showed to be gone, which the
+    /// graph concludes anew.
     @inline(__always)
     private mutating func readUnmap() throws(TimelineFault) -> Event.Kind? {
         guard let iova = try fields.hex(.iova), let size = try fields.unsigned(.size) else {
@@ -76,13 +67,10 @@ extension TimelineReader {
         let container = try fields.container(.container)
         switch try fields.word(.action) {
         case .removed:
-            let cause: RemovalCause
-            switch try fields.word(.cause) {
-            case .request: cause = .request
-            case .teardown: cause = .teardown
-            case .failedMap: cause = .failedMap
-            case .resync: return nil
-            default: throw fields.missing("a cause of request, teardown, failed-map or resync")
+            let word = try fields.word(.cause)
+            if word == .resync { return nil }
+            guard let cause = word.flatMap({ RemovalCause($0) }) else {
+                throw fields.missing("a cause of request, teardown, failed-map or resync")
             }
             return .mappingRemoved(
                 MappingRemoved(
@@ -130,8 +118,7 @@ extension TimelineReader {
 
     /// Unit, container and pod follow from the control group's path.
     private func readProcessInfo() throws(TimelineFault) -> ProcessInfo {
-        // Whether the limit was lifted stands with every limit that is known; without a number
-        // there is none.
+        // A line that knows the limit has `ipc_lock`; a limit that is null there is none.
         let memoryLock = try fields.bool(.ipcLock).map { isLifted throws(TimelineFault) in
             MemoryLock(limit: try fields.unsigned(.memlockLimit), isLifted: isLifted)
         }
@@ -148,7 +135,7 @@ extension TimelineReader {
         let isInferred = try fields.word(.provenance) == .inferred
         switch (try fields.word(.action), number) {
         case (.open, let number?) where isInferred:
-            // It follows from the lines that use it; but for its type.
+            // Later lines imply everything about it but its type.
             if type != 0 { body(.iommuOpen(containers[number].iommu, type: type, container: nil)) }
         case (.open, let number?):
             body(.containerOpen(containers.open(number, replaces: try fields.container(.replaces))))
@@ -156,8 +143,8 @@ extension TimelineReader {
         case (.setIOMMU, let number?):
             let keys = containers.link(
                 number, absorbs: try fields.container(.absorbs), replaces: try fields.container(.replaces))
-            // Without a type its opening was not seen; the group that was attached then led to the
-            // container.
+            // Without a type, the opening of the IOMMU side was not seen: the container is known
+            // through the group that was attached.
             if type == 0, let group = try fields.unsigned32(.group) {
                 body(.iommuAttach(keys.iommu, group: group, result: 0))
             } else {
@@ -186,8 +173,8 @@ extension TimelineReader {
         }
     }
 
-    /// A container as a snapshot found it: `iommu_type` says that it has an IOMMU side, `linked`
-    /// that it is another than before.
+    /// A container as a snapshot found it: one with `iommu_type` has an IOMMU side, and one with
+    /// `linked` another than before.
     private mutating func readPresent(_ number: UInt32, _ body: (Event.Kind) -> Void) throws(TimelineFault) {
         let type = try fields.unsigned32(.iommuType)
         let isNewLink = try fields.bool(.linked) == true
@@ -207,8 +194,8 @@ extension TimelineReader {
         case .open: body(.groupOpen(group))
         case .close: body(.groupClose(group))
         case .attach:
-            // Only an attempt to attach to the IOMMU has a result, and only a failed one has a
-            // line.
+            // Of attempts to attach to the IOMMU only failed ones have a line, and only those have
+            // a result.
             if let result = try fields.result(.result) {
                 body(.iommuAttach(containers.iommu(number), group: group, result: result))
                 return
@@ -225,8 +212,8 @@ extension TimelineReader {
         }
     }
 
-    /// The group had been attached to the IOMMU side before its container was known: the events
-    /// that say so.
+    /// The events of a group that had been attached to the IOMMU side before its container was
+    /// known.
     private mutating func readLink(_ number: UInt32, _ group: UInt32, _ body: (Event.Kind) -> Void)
         throws(TimelineFault)
     {
@@ -301,7 +288,7 @@ extension TimelineReader {
 
     private func readMemory() throws(TimelineFault) -> Event.Kind {
         guard let device = try fields.device(.device) else { throw fields.missing("a device's address") }
-        let by: Origin = try fields.word(.by) == .vfio ? .vfio : .host
+        let by = try fields.word(.by).flatMap { Origin($0) } ?? .host
         switch try fields.word(.action) {
         case .enable: return .memoryDecode(device, enabled: true, by: by)
         case .disable: return .memoryDecode(device, enabled: false, by: by)
@@ -313,14 +300,9 @@ extension TimelineReader {
     }
 
     private func readPower(_ key: TimelineWord) throws(TimelineFault) -> PowerState {
-        switch try fields.word(key) {
-        case .d0: return .d0
-        case .d1: return .d1
-        case .d2: return .d2
-        case .d3hot: return .d3hot
-        case .d3cold: return .d3cold
-        case .unknown: return .unknown
-        default: throw fields.missing("a power state")
+        guard let state = try fields.word(key).flatMap({ PowerState($0) }) else {
+            throw fields.missing("a power state")
         }
+        return state
     }
 }

@@ -1,38 +1,38 @@
 /// Reads a JSON timeline (docs/timeline.md) back into the events that it was written from.
 ///
-/// Give it the file's bytes in chunks of any length with `read`, then call `finish`. A line that
-/// cannot be read becomes a defect of the evidence with its number and column, and reading goes on
-/// with the next: an audit then says that its evidence is incomplete, and does not lose the rest.
-/// Only a file that is no timeline, or one of a newer version, is an error.
+/// Call `read` with the file's bytes in chunks of any length, then `finish`. A line that cannot be
+/// read becomes a defect of the evidence, with its number and column, and reading goes on with the
+/// next one: an audit then reports incomplete evidence, and does not lose the rest. Only a file
+/// that is no timeline, or one of a newer version, is an error.
 ///
 /// What a timeline calls `c3` comes back as `ContainerKey(3)` and `IOMMUKey(3)`. Lines that follow
-/// from others are left out, for MappingGraph and Findings make them anew: findings, containers
-/// that were inferred, and mappings that a snapshot showed to be gone.
+/// from others become no events, because MappingGraph and Findings make them anew: findings,
+/// inferred containers, and mappings that a snapshot showed to be gone.
 public struct TimelineReader {
-    /// The schema that this reader knows: it takes every file of the same major version.
+    /// The schema that this reader knows: it reads every file of the same major version.
     public static let schema = "vfioscope.timeline/1"
     static let schemaName = "vfioscope.timeline/"
     /// Bytes after which a line is given up.
     static let longestLine = 1 << 26
-    /// Bytes that are looked at at once, so that offsets within a line fit 32 bits whatever a
-    /// mapped file holds.
+    /// Bytes that are scanned at once, so that offsets within a line fit 32 bits, however large a
+    /// mapped file is.
     private static let longestChunk = 1 << 30
-    /// Broken lines of which each gets a defect of its own.
+    /// Broken lines that get a defect each; the others are counted.
     static let broken = 100
 
-    /// What the header says; nil until it was read.
+    /// What the header tells; nil until it has been read.
     public private(set) var session: Session?
     /// The header's devices, in its order; they do not come as events.
     public private(set) var devices: [DeviceInfo] = []
-    /// The summary's account, with the reader's own defects after those that it lists; whole after
-    /// `finish`.
+    /// The summary's account, with the reader's own defects after those that it lists; complete
+    /// after `finish`.
     public private(set) var evidence = Evidence()
     /// Lines read, blank ones and broken ones included.
     public private(set) var linesRead: UInt64 = 0
     /// Lines that could not be read.
     public private(set) var brokenLines: UInt64 = 0
 
-    /// Whether `session` is there, without the cost of a look at it.
+    /// Whether `session` is known; cheaper than comparing that with nil.
     private var hasHeader = false
     private var summarySeen = false
     private var defects: [String] = []
@@ -42,7 +42,7 @@ public struct TimelineReader {
     let nested: TimelineFields
     var containers = TimelineContainers()
     var actorText = TimelineActorText()
-    /// BARs as the last line about a device gave them: a target names a BAR, an event a physical
+    /// BARs as the last line about a device had them: a target names a BAR, an event a physical
     /// address.
     var bars: [PCIAddress: InlineArray<7, Bar>] = [:]
 
@@ -52,9 +52,10 @@ public struct TimelineReader {
         nested = TimelineFields(words: words)
     }
 
-    /// Whether `bytes` begin like a timeline: with a JSON object.
+    /// Whether `bytes` begin as a timeline does: with a JSON object.
     public static func looksLikeTimeline(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        bytes.first { $0 != 0x20 && $0 != 0x09 && $0 != 0x0a && $0 != 0x0d } == 0x7b
+        let blanks = [UInt8](" \t\n\r".utf8)
+        return bytes.first { !blanks.contains($0) } == UInt8(ascii: "{")
     }
 
     /// Reads a chunk and calls `body` with each event whose line it completes. O(bytes).
@@ -98,7 +99,7 @@ public struct TimelineReader {
             try readPartial(ordinary, body)
             start = end + 1
         }
-        // What the scanner may look at behind a line is not there for the last ones: they are
+        // The scanner reads some bytes behind a line. The last lines do not have them, so they are
         // copied.
         let roomy = lastNewline(base, from: start, to: bytes.count - TimelineScanner.slack)
         while start < roomy { start = try line(base + start, room: bytes.count - start, ordinary, body) + start + 1 }
@@ -144,10 +145,11 @@ public struct TimelineReader {
             broken("longer than \(Self.longestLine) bytes")
             return
         }
-        // Out of the way of what the line does, and kept for the next one.
+        // Swapped out, so that reading the line may change `self`; swapped back, so that the next
+        // one needs no allocation.
         var whole: [UInt8] = []
         swap(&whole, &partial)
-        whole.append(0x0a)
+        whole.append(UInt8(ascii: "\n"))
         whole.append(contentsOf: repeatElement(0, count: TimelineScanner.slack))
         var failure: TimelineError?
         whole.withUnsafeBufferPointer { bytes in
@@ -166,7 +168,7 @@ public struct TimelineReader {
     }
 
     /// Reads one line, which ends with a line feed and has `TimelineScanner.slack` readable bytes
-    /// behind it; gives the line feed's offset.
+    /// behind it; returns the offset of the line feed.
     private mutating func line(
         _ base: UnsafePointer<UInt8>, room: Int, _ ordinary: (OrdinaryRecord, OrdinaryRecord.Details) -> Void,
         _ body: (Event) -> Void
@@ -269,7 +271,7 @@ private func newline(_ base: UnsafePointer<UInt8>, from start: Int, to end: Int)
         offset &+= 8
     }
     while offset < end {
-        if base[offset] == 0x0a { return offset }
+        if base[offset] == UInt8(ascii: "\n") { return offset }
         offset &+= 1
     }
     return nil
@@ -279,7 +281,7 @@ private func newline(_ base: UnsafePointer<UInt8>, from start: Int, to end: Int)
 private func lastNewline(_ base: UnsafePointer<UInt8>, from start: Int, to end: Int) -> Int {
     var end = end
     while end > start {
-        if base[end &- 1] == 0x0a { return end }
+        if base[end &- 1] == UInt8(ascii: "\n") { return end }
         end &-= 1
     }
     return start

@@ -1,27 +1,27 @@
-/// Values that are neither plain strings nor plain numbers; of arrays and objects the grammar alone
-/// is checked.
+/// Values that are neither strings without escapes nor small numbers. Of arrays and objects only
+/// the grammar is checked.
 extension TimelineScanner {
     /// Scans any value; `depth` arrays and objects are around it.
     @inline(never)
     mutating func otherValue(depth: Int) throws(TimelineFault) -> Value {
         var value = Value()
         value.start = offset
-        switch base[offset] {
-        case 0x22: return try string()
-        case 0x2d, 0x30...0x39: return try number()
-        case 0x74:
+        switch Unicode.Scalar(base[offset]) {
+        case "\"": return try string()
+        case "-", "0"..."9": return try number()
+        case "t":
             try literal("true")
             value.kind = .yes
-        case 0x66:
+        case "f":
             try literal("false")
             value.kind = .no
-        case 0x6e:
+        case "n":
             try literal("null")
             value.kind = .null
-        case 0x5b:
+        case "[":
             try skipArray(depth: depth)
             value.kind = .array
-        case 0x7b:
+        case "{":
             try skipObject(depth: depth)
             value.kind = .object
         default: throw fault("a value")
@@ -40,13 +40,13 @@ extension TimelineScanner {
         }
         offset &+= 1
         skipSpace()
-        if skip(0x5d) { return }
+        if skip(ascii: "]") { return }
         while true {
             skipSpace()
             _ = try otherValue(depth: depth &+ 1)
             skipSpace()
-            if skip(0x5d) { return }
-            guard skip(0x2c) else { throw fault("',' or ']'") }
+            if skip(ascii: "]") { return }
+            guard skip(ascii: ",") else { throw fault("',' or ']'") }
         }
     }
 
@@ -56,17 +56,17 @@ extension TimelineScanner {
         }
         offset &+= 1
         skipSpace()
-        if skip(0x7d) { return }
+        if skip(ascii: "}") { return }
         while true {
             skipSpace()
             _ = try string()
             skipSpace()
-            guard skip(0x3a) else { throw fault("':'") }
+            guard skip(ascii: ":") else { throw fault("':'") }
             skipSpace()
             _ = try otherValue(depth: depth &+ 1)
             skipSpace()
-            if skip(0x7d) { return }
-            guard skip(0x2c) else { throw fault("',' or '}'") }
+            if skip(ascii: "}") { return }
+            guard skip(ascii: ",") else { throw fault("',' or '}'") }
         }
     }
 }

@@ -6,7 +6,7 @@ extension TimelineScanner {
     mutating func shortNumber() -> UInt64? {
         let digits = eight(offset) ^ Self.zeros
         let length = Self.digitCount(digits)
-        guard base[offset] != 0x30 || length == 1 else { return nil }
+        guard base[offset] != UInt8(ascii: "0") || length == 1 else { return nil }
         if length == 8 { return longNumber(Self.eightDigits(digits)) }
         guard length > 0 else { return nil }
         offset &+= length
@@ -25,9 +25,9 @@ extension TimelineScanner {
             behind &+= length
         }
         if length == 8 {
-            while base[behind] &- 0x30 < 10 {
+            while base[behind] &- UInt8(ascii: "0") < 10 {
                 guard behind &- offset < 19 else { return nil }
-                number = number &* 10 &+ UInt64(base[behind] &- 0x30)
+                number = number &* 10 &+ UInt64(base[behind] &- UInt8(ascii: "0"))
                 behind &+= 1
             }
         }
@@ -122,19 +122,19 @@ extension TimelineScanner {
     mutating func number() throws(TimelineFault) -> Value {
         var value = Value()
         value.start = offset
-        let negative = skip(0x2d)
+        let negative = skip(ascii: "-")
         value.kind = negative ? .negative : .unsigned
         let first = offset
         var tooBig = false
-        while base[offset] &- 0x30 < 10 {
+        while base[offset] &- UInt8(ascii: "0") < 10 {
             let (product, overflow) = value.magnitude.multipliedReportingOverflow(by: 10)
-            let (sum, carry) = product.addingReportingOverflow(UInt64(base[offset] &- 0x30))
+            let (sum, carry) = product.addingReportingOverflow(UInt64(base[offset] &- UInt8(ascii: "0")))
             tooBig = tooBig || overflow || carry
             value.magnitude = sum
             offset &+= 1
         }
         guard offset > first else { throw fault("a digit") }
-        if base[first] == 0x30, offset &- first > 1 {
+        if base[first] == UInt8(ascii: "0"), offset &- first > 1 {
             offset = first
             throw fault("a number without zeros in front")
         }
@@ -146,20 +146,20 @@ extension TimelineScanner {
 
     /// Whether what comes next makes a fraction of the digits before it.
     @inline(__always)
-    var isFraction: Bool { base[offset] == 0x2e || base[offset] | 0x20 == 0x65 }
+    var isFraction: Bool { base[offset] == UInt8(ascii: ".") || base[offset] | 0x20 == UInt8(ascii: "e") }
 
     private mutating func fraction() throws(TimelineFault) {
-        if skip(0x2e) { try digits() }
-        if base[offset] | 0x20 == 0x65 {
+        if skip(ascii: ".") { try digits() }
+        if base[offset] | 0x20 == UInt8(ascii: "e") {
             offset += 1
-            if !skip(0x2b) { _ = skip(0x2d) }
+            if !skip(ascii: "+") { _ = skip(ascii: "-") }
             try digits()
         }
     }
 
     private mutating func digits() throws(TimelineFault) {
         let first = offset
-        while base[offset] &- 0x30 < 10 { offset += 1 }
+        while base[offset] &- UInt8(ascii: "0") < 10 { offset += 1 }
         guard offset > first else { throw fault("a digit") }
     }
 }

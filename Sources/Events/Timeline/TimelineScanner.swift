@@ -1,8 +1,8 @@
 /// Walks over the JSON text of one line; checks its grammar, and allocates nothing.
 ///
-/// Offsets count from the line's first byte, so that faults can name a column. The line's own line
-/// feed ends every loop, being neither space, nor digit, nor allowed within a string: so no bound
-/// is looked at. Invariant: `offset` is at the line feed or before it.
+/// Offsets count from the line's first byte, so that faults can name a column. No loop checks a
+/// bound, because the line feed ends each of them: it is neither space, nor digit, nor allowed
+/// within a string. Invariant: `offset` is at the line feed or before it.
 struct TimelineScanner {
     /// What a value is; its text is `start ..< end` of the line (a string's without the quotes).
     struct Value {
@@ -49,16 +49,20 @@ struct TimelineScanner {
     func fault(_ expected: StaticString) -> TimelineFault { TimelineFault(offset: offset, expected: expected) }
 
     /// Whether the line ends here.
-    var isAtEnd: Bool { base[offset] == 0x0a }
+    var isAtEnd: Bool { base[offset] == UInt8(ascii: "\n") }
 
     @inline(__always)
     mutating func skipSpace() {
-        while base[offset] <= 0x20 {
+        while base[offset] <= UInt8(ascii: " ") {
             let byte = base[offset]
-            guard byte == 0x20 || byte == 0x09 || byte == 0x0d else { return }
+            guard byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") || byte == UInt8(ascii: "\r") else { return }
             offset &+= 1
         }
     }
+
+    /// Steps over a character if it comes next.
+    @inline(__always)
+    mutating func skip(ascii character: Unicode.Scalar) -> Bool { skip(UInt8(ascii: character)) }
 
     /// Steps over `byte` if it comes next.
     @inline(__always)
@@ -78,13 +82,13 @@ struct TimelineScanner {
         } else {
             // Words, the last of which may overlap the one before it.
             var difference: UInt64 = 0
-            var at = 0
-            while at < length {
-                let from = min(at, length &- 8)
+            var index = 0
+            while index < length {
+                let from = min(index, length &- 8)
                 difference |=
                     found.loadUnaligned(fromByteOffset: from, as: UInt64.self)
                     ^ expected.loadUnaligned(fromByteOffset: from, as: UInt64.self)
-                at &+= 8
+                index &+= 8
             }
             guard difference == 0 else { return false }
         }
@@ -92,14 +96,15 @@ struct TimelineScanner {
         return true
     }
 
-    /// Steps over the rest of a string and its quote if nothing is escaped in it; gives its end.
+    /// Steps over the rest of a string and its quote if nothing in it is escaped; returns where the
+    /// text ends.
     @inline(__always)
-    mutating func skipPlainText() -> Int? {
+    mutating func skipUnescapedText() -> Int? {
         while true {
             let found = Self.ends(eight(offset))
             if found != 0 {
                 let end = offset &+ found.trailingZeroBitCount / 8
-                guard base[end] == 0x22 else { return nil }
+                guard base[end] == UInt8(ascii: "\"") else { return nil }
                 offset = end &+ 1
                 return end
             }
@@ -109,12 +114,14 @@ struct TimelineScanner {
 
     /// Eight bytes, the first one lowest.
     @inline(__always)
-    func eight(_ at: Int) -> UInt64 { UInt64(littleEndian: UnsafeRawPointer(base + at).loadUnaligned(as: UInt64.self)) }
+    func eight(_ offset: Int) -> UInt64 {
+        UInt64(littleEndian: UnsafeRawPointer(base + offset).loadUnaligned(as: UInt64.self))
+    }
 
     /// Scans a string whose quote comes next.
     @inline(__always)
     mutating func string() throws(TimelineFault) -> Value {
-        guard skip(0x22) else { throw fault("a string") }
+        guard skip(ascii: "\"") else { throw fault("a string") }
         var value = Value()
         value.kind = .string
         value.start = offset
@@ -125,7 +132,7 @@ struct TimelineScanner {
                 continue
             }
             offset &+= found.trailingZeroBitCount / 8
-            if base[offset] == 0x22 {
+            if base[offset] == UInt8(ascii: "\"") {
                 value.end = offset
                 offset &+= 1
                 return value
@@ -135,8 +142,8 @@ struct TimelineScanner {
         }
     }
 
-    /// The top bit of the first byte that is `"`, `\` or below 0x20; bits above that one are not to
-    /// be relied on.
+    /// The top bit of the first byte that is `"`, `\` or below 0x20; the bits above it are
+    /// meaningless.
     @inline(__always)
     private static func ends(_ word: UInt64) -> UInt64 {
         let ones: UInt64 = 0x0101_0101_0101_0101
@@ -145,21 +152,22 @@ struct TimelineScanner {
         return (quote | backslash | control) & ~word & (ones &* 0x80)
     }
 
-    /// Offset behind the escape that comes next; what else ends eight bytes of a string is a fault.
+    /// Offset behind the escape that comes next; a fault if another byte stands there that no
+    /// string may have.
     @inline(never)
     private func behindEscape() throws(TimelineFault) -> Int {
         var scanner = self
         guard !isAtEnd else { throw fault("the end of a string") }
-        guard scanner.skip(0x5c) else { throw fault("no control character within a string") }
-        switch base[scanner.offset] {
-        case 0x22, 0x5c, 0x2f, 0x62, 0x66, 0x6e, 0x72, 0x74: scanner.offset &+= 1
-        case 0x75:
+        guard scanner.skip(ascii: "\\") else { throw fault("no control character within a string") }
+        switch Unicode.Scalar(base[scanner.offset]) {
+        case "\"", "\\", "/", "b", "f", "n", "r", "t": scanner.offset &+= 1
+        case "u":
             scanner.offset &+= 1
             for _ in 0..<4 {
                 guard hexDigitValue(base[scanner.offset]) != nil else { throw scanner.fault("four hex digits") }
                 scanner.offset &+= 1
             }
-        case 0x0a: throw scanner.fault("the rest of an escape")
+        case "\n": throw scanner.fault("the rest of an escape")
         default: throw scanner.fault("an escape of JSON")
         }
         return scanner.offset
@@ -169,8 +177,8 @@ struct TimelineScanner {
     @inline(__always)
     mutating func value() throws(TimelineFault) -> Value {
         let byte = base[offset]
-        if byte == 0x22 { return try string() }
-        if byte &- 0x30 < 10 {
+        if byte == UInt8(ascii: "\"") { return try string() }
+        if byte &- UInt8(ascii: "0") < 10 {
             var value = Value()
             value.start = offset
             if let magnitude = shortNumber(), !isFraction {
@@ -181,8 +189,8 @@ struct TimelineScanner {
             }
             offset = value.start
         }
-        if byte == 0x74, eight(offset) & 0xffff_ffff == 0x6575_7274 { return short(.yes, 4) }
-        if byte == 0x66, eight(offset) & 0xff_ffff_ffff == 0x65_736c_6166 { return short(.no, 5) }
+        if byte == UInt8(ascii: "t"), eight(offset) & 0xffff_ffff == 0x6575_7274 { return short(.yes, 4) }
+        if byte == UInt8(ascii: "f"), eight(offset) & 0xff_ffff_ffff == 0x65_736c_6166 { return short(.no, 5) }
         // A copy, so that this scanner itself stays in registers.
         var copy = self
         let value = try copy.otherValue(depth: 0)

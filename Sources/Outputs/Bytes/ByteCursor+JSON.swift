@@ -7,43 +7,43 @@ extension ByteCursor {
     @inline(__always)
     mutating func put(_ container: ContainerID?) {
         guard let container else { return }
-        put(#","container":"c"#)
+        put(TimelineLiteral.container)
         put(container.number)
-        put(byte: 0x22)
+        put("\"")
     }
 
     /// `,"iova":"0x…","size":n`.
     @inline(__always)
     mutating func put(iova: UInt64, size: SizeText.Digits) {
-        put(#","iova":"0x"#)
+        put(TimelineLiteral.iova)
         put(hex: iova)
-        put(#"","size":"#)
+        put(TimelineLiteral.size)
         put(size)
     }
 
     /// `,"result":0`, and the error's name for a negative one.
     @inline(__always)
     mutating func put(result: Int32) {
-        if _fastPath(result == 0) { put(#","result":0"#) } else { place = Self.unusual(result, at: place) }
+        if _fastPath(result == 0) { put(TimelineLiteral.succeeded) } else { place = Self.unusual(result, at: place) }
     }
 
     @inline(never)
     private static func unusual(_ result: Int32, at place: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
         var cursor = ByteCursor(place)
         cursor.put(#","result":"#)
-        if result < 0 { cursor.put(byte: 0x2d) }
+        if result < 0 { cursor.put("-") }
         cursor.put(result.magnitude)
         if result < 0, let name = Errno.name(0 &- result) {
             cursor.put(#","error":""#)
             cursor.put(name)
-            cursor.put(byte: 0x22)
+            cursor.put("\"")
         }
         return cursor.place
     }
 
     /// The text of a JSON string, without its quotes.
     mutating func put(_ comm: Comm) {
-        guard _fastPath(comm.isPlain) else { return putEscaped(comm) }
+        guard _fastPath(comm.isUnescaped) else { return putEscaped(comm) }
         place.storeBytes(of: comm.low.littleEndian, as: UInt64.self)
         place.storeBytes(of: comm.high.littleEndian, toByteOffset: 8, as: UInt64.self)
         skip(comm.count)
@@ -56,11 +56,13 @@ extension ByteCursor {
 }
 
 extension Comm {
-    /// Whether it is ASCII without a byte that JSON escapes.
-    fileprivate var isPlain: Bool {
+    /// Whether it is printable ASCII without a byte that JSON escapes.
+    fileprivate var isUnescaped: Bool {
         let text = text
         for index in 0..<text.count
-        where !(0x20...0x7e).contains(text.bytes[index]) || text.bytes[index] == 0x22 || text.bytes[index] == 0x5c {
+        where !(0x20...0x7e).contains(text.bytes[index]) || text.bytes[index] == UInt8(ascii: "\"")
+            || text.bytes[index] == UInt8(ascii: "\\")
+        {
             return false
         }
         return true

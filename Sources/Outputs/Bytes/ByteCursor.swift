@@ -1,9 +1,9 @@
-/// Writes into room that a `ByteWriter` has reserved: its place is all there is of it, so it stays
-/// in a register through a whole line.
+/// Writes into room that a `ByteWriter` has reserved. Its place is its only field, so it stays in a
+/// register through a whole line.
 ///
-/// Invariants: whoever asks for the room (`ByteWriter.room`) knows the most that will be written
-/// into it; no store reaches further behind the place than `overhang`, which is reserved besides.
-/// So stores can be wider than what they write, and are not checked one by one.
+/// Invariants: the caller of `ByteWriter.room` knows the most that will be written into the room;
+/// no store reaches further behind the place than `overhang`, which is reserved in addition. So
+/// stores can be wider than what they write, and none of them checks a bound.
 struct ByteCursor: ~Copyable {
     /// Bytes behind its place that a store may touch.
     static let overhang = 256
@@ -43,7 +43,7 @@ struct ByteCursor: ~Copyable {
         place += count
     }
 
-    /// Goes over bytes that are there already.
+    /// Steps over bytes that have been written already.
     @inline(__always)
     mutating func skip(_ count: Int) { place += count }
 
@@ -59,8 +59,8 @@ struct ByteCursor: ~Copyable {
     @inline(__always)
     mutating func put(_ value: UInt32) { put(UInt64(value)) }
 
-    /// Gets and gives the place as a value, like all that is out of line: where its address is
-    /// taken it has to lie in memory.
+    /// Takes and returns the place as a value, as every function out of line does: a place whose
+    /// address is taken would have to lie in memory.
     @inline(never)
     private static func long(_ value: UInt64, at place: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
         var cursor = ByteCursor(place)
@@ -89,7 +89,7 @@ struct ByteCursor: ~Copyable {
     @inline(__always)
     mutating func put(nanoseconds: UInt64) {
         let (top, low) = nanoseconds.quotientAndRemainder(dividingBy: 100_000_000)
-        put(byte: 0x30 &+ UInt8(truncatingIfNeeded: top))
+        put(byte: UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: top))
         put(word: decimalText(low), count: 8)
     }
 

@@ -6,41 +6,42 @@ extension ByteWriter {
     /// Appends `4 KiB`, `1 MiB`, `1.5 GiB`; exact where it is a whole number of the unit, else cut
     /// to one decimal.
     public mutating func append(size bytes: UInt64) {
-        let units: [(UInt64, StaticString)] = [
-            (60, " EiB"), (50, " PiB"), (40, " TiB"), (30, " GiB"), (20, " MiB"), (10, " KiB"),
-        ]
-        for (shift, unit) in units where bytes >> shift > 0 {
-            // An odd number of KiB below 10 MiB is told exactly.
-            if shift == 20, bytes & 0xfffff != 0, bytes & 0x3ff == 0, bytes < 10 << 20 { continue }
-            append(bytes >> shift)
-            let rest = bytes & (1 << shift - 1)
-            if rest != 0 {
-                append(byte: 0x2e)
-                append(((rest >> (shift - 10)) * 10) >> 10)
-            }
-            append(unit)
-            return
+        guard bytes >= 1 << 10 else {
+            append(bytes)
+            return append(" B")
         }
-        append(bytes)
-        append(" B")
+        var shift = (UInt64(63 - bytes.leadingZeroBitCount)) / 10 * 10
+        // A whole number of KiB below 10 MiB stands exactly.
+        if shift == 20, bytes & 0xfffff != 0, bytes & 0x3ff == 0, bytes < 10 << 20 { shift = 10 }
+        append(bytes >> shift)
+        let rest = bytes & (1 << shift - 1)
+        if rest != 0 {
+            append(".")
+            append(((rest >> (shift - 10)) * 10) >> 10)
+        }
+        switch shift {
+        case 10: append(" KiB")
+        case 20: append(" MiB")
+        case 30: append(" GiB")
+        case 40: append(" TiB")
+        case 50: append(" PiB")
+        default: append(" EiB")
+        }
     }
 
     /// Appends `70,123`.
     public mutating func append(grouped value: UInt64) {
         guard value >= 1000 else { return append(value) }
         append(grouped: value / 1000)
-        append(byte: 0x2c)
-        let rest = UInt8(truncatingIfNeeded: value % 1000 / 10)
-        append(byte: 0x30 + rest / 10)
-        append(byte: 0x30 + rest % 10)
-        append(byte: 0x30 + UInt8(truncatingIfNeeded: value % 10))
+        append(",")
+        append(value % 1000, digits: 3)
     }
 
     /// Appends `0x80000000-0x800fffff`, the last byte included; nothing behind the dash for an
     /// empty range.
     public mutating func append(iova: UInt64, size: UInt64) {
         append(hex: iova)
-        append(byte: 0x2d)
+        append("-")
         if size > 0 { append(hex: iova &+ (size &- 1)) }
     }
 
@@ -53,7 +54,7 @@ extension ByteWriter {
             out.append(value)
             out.append(unit)
             guard rest > 0 else { return }
-            out.append(byte: 0x20)
+            out.append(" ")
             out.append(rest)
             out.append(restUnit)
         }
@@ -69,7 +70,7 @@ extension ByteWriter {
             append(seconds)
             let tenth = nanoseconds / 100_000_000 % 10
             if tenth > 0 {
-                append(byte: 0x2e)
+                append(".")
                 append(tenth)
             }
             append(" s")
@@ -83,17 +84,17 @@ extension ByteWriter {
     /// UTF-8 characters as one column each.
     mutating func pad(from mark: Int, to width: Int) {
         var columns = 0
-        for index in mark..<count where base[index] & 0xc0 != 0x80 { columns += 1 }
+        for index in mark..<count where !isContinuation(base[index]) { columns += 1 }
         while columns < width {
-            append(byte: 0x20)
+            append(" ")
             columns += 1
         }
     }
 
-    /// Takes back spaces at the end.
+    /// Removes spaces at the end.
     mutating func trimSpaces() {
         var end = count
-        while end > 0, base[end - 1] == 0x20 { end -= 1 }
+        while end > 0, base[end - 1] == UInt8(ascii: " ") { end -= 1 }
         truncate(to: end)
     }
 
@@ -101,7 +102,7 @@ extension ByteWriter {
     mutating func cut(from mark: Int, to width: Int) {
         var columns = 0
         var end = count
-        for index in mark..<count where base[index] & 0xc0 != 0x80 {
+        for index in mark..<count where !isContinuation(base[index]) {
             if columns == width - 1 { end = index }
             columns += 1
         }
@@ -118,7 +119,7 @@ extension ByteWriter {
             append("BAR")
             append(UInt64(bar))
         }
-        append(byte: 0x2b)
+        append("+")
         append(hex: offset)
     }
 
@@ -126,12 +127,16 @@ extension ByteWriter {
     mutating func append(_ target: Target) {
         if let device = target.device {
             append(device)
-            append(byte: 0x20)
+            append(" ")
             append(bar: target.bar, offset: target.barOffset)
         } else {
             append("unknown device memory")
         }
-        append(byte: 0x20)
+        append(" ")
         append(size: target.size)
     }
 }
+
+/// Whether a byte of UTF-8 goes on with a character.
+@inline(__always)
+private func isContinuation(_ byte: UInt8) -> Bool { byte & 0xc0 == 0x80 }

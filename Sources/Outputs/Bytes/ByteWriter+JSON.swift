@@ -1,5 +1,6 @@
 import Events
 
+/// Text that others wrote, escaped for where it goes: JSON, or people and their terminals.
 extension ByteWriter {
     /// Appends a JSON string: quotes around it, escapes where needed, U+FFFD for each byte that is
     /// not UTF-8.
@@ -22,24 +23,24 @@ extension ByteWriter {
     public mutating func append(json comm: Comm) { append(json: comm.text) }
 
     private mutating func append(json bytes: UnsafeRawBufferPointer, limit: Int) {
-        append(byte: 0x22)
+        append("\"")
         appendRepaired(bytes, limit: limit, escaped: true)
-        append(byte: 0x22)
+        append("\"")
     }
 
     /// Appends text for people: no quotes, control characters and broken UTF-8 as U+FFFD, so that a
     /// process name cannot drive a terminal.
-    public mutating func append<let capacity: Int>(plain text: InlineText<capacity>) {
-        let length = text.count
-        withUnsafeBytes(of: text.bytes) {
+    public mutating func append<let capacity: Int>(text name: InlineText<capacity>) {
+        let length = name.count
+        withUnsafeBytes(of: name.bytes) {
             appendRepaired(UnsafeRawBufferPointer(rebasing: $0[0..<length]), limit: .max, escaped: false)
         }
     }
 
-    public mutating func append(plain comm: Comm) { append(plain: comm.text) }
+    public mutating func append(text comm: Comm) { append(text: comm.text) }
 
-    /// Appends text for people, see `append(plain:)` for `InlineText`.
-    public mutating func append(plain text: String) {
+    /// Appends text for people, see `append(text:)` for `InlineText`.
+    public mutating func append(text: String) {
         var text = text
         text.withUTF8 { appendRepaired(UnsafeRawBufferPointer($0), limit: .max, escaped: false) }
     }
@@ -49,9 +50,9 @@ extension ByteWriter {
         var room = limit
         while index < bytes.count {
             let byte = bytes[index]
-            if byte >= 0x20, byte < 0x7f {
+            if isPrintable(byte) {
                 guard room >= 1 else { return }
-                if escaped, byte == 0x22 || byte == 0x5c { append(byte: 0x5c) }
+                if escaped, byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { append("\\") }
                 append(byte: byte)
                 index &+= 1
                 room &-= 1
@@ -80,18 +81,22 @@ extension ByteWriter {
     private mutating func appendReplacement() { append("\u{fffd}") }
 
     private mutating func appendEscape(_ byte: UInt8) {
-        switch byte {
-        case 0x08: append("\\b")
-        case 0x09: append("\\t")
-        case 0x0a: append("\\n")
-        case 0x0c: append("\\f")
-        case 0x0d: append("\\r")
+        switch Unicode.Scalar(byte) {
+        case "\u{8}": append("\\b")
+        case "\t": append("\\t")
+        case "\n": append("\\n")
+        case "\u{c}": append("\\f")
+        case "\r": append("\\r")
         default:
             append("\\u00")
             append(hex: UInt64(byte), digits: 2)
         }
     }
 }
+
+/// Whether a byte is a character of ASCII that can be seen, or a blank.
+@inline(__always)
+private func isPrintable(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: " ") && byte <= UInt8(ascii: "~") }
 
 /// Length of the UTF-8 sequence that begins at `index`: 2 … 4, or 0 if it is not one (overlong, a
 /// surrogate, too high, cut short).

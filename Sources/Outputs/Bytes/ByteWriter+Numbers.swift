@@ -1,3 +1,4 @@
+/// Numbers, decimal and hex.
 extension ByteWriter {
     /// Appends decimal digits, 20 at most.
     @inline(__always)
@@ -12,7 +13,7 @@ extension ByteWriter {
 
     /// Appends decimal digits behind a minus sign where needed: all of -2⁶³ … 2⁶³-1.
     public mutating func append(_ value: Int64) {
-        if value < 0 { append(byte: 0x2d) }
+        if value < 0 { append("-") }
         append(value.magnitude)
     }
 

@@ -1,38 +1,29 @@
 import Events
 
-/// What is known of a process, as JSON members each behind a comma; what is not known is left out.
+/// What is known of a process, as members of a JSON object; what is not known is left out.
 extension ByteWriter {
-    /// Appends what names the process to people: of findings and of graphs.
+    /// Appends the names that people know the process by: on findings and in graphs.
     mutating func append(names info: ProcessInfo?) {
         guard let info else { return }
-        if !info.vm.isEmpty {
-            append(#","vm":"#)
-            append(json: info.vm)
-        }
-        member(#","vm_uuid":"#, info.vmUUID)
-        member(#","unit":"#, info.cgroup.unit)
-        member(#","container_id":"#, info.cgroup.containerID)
-        member(#","pod":"#, info.cgroup.pod)
+        if !info.vm.isEmpty { member(.vm, info.vm) }
+        member(.vmUUID, unlessEmpty: info.vmUUID)
+        member(.unit, unlessEmpty: info.cgroup.unit)
+        member(.containerID, unlessEmpty: info.cgroup.containerID)
+        member(.pod, unlessEmpty: info.cgroup.pod)
     }
 
     /// Appends everything, as a `process` line has it.
     mutating func append(facts info: ProcessInfo) {
-        if !info.exe.isEmpty {
-            append(#","exe":"#)
-            append(json: info.exe)
-        }
+        if !info.exe.isEmpty { member(.exe, info.exe) }
         append(names: info)
-        member(#","cgroup_path":"#, info.cgroupPath)
-        member(#","command":"#, info.command)
+        member(.cgroupPath, unlessEmpty: info.cgroupPath)
+        member(.command, unlessEmpty: info.command)
         guard let lock = info.memoryLock else { return }
-        append(#","memlock_limit":"#)
-        if let limit = lock.limit { append(limit) } else { append("null") }
-        append(lock.isLifted ? #","ipc_lock":true"# : #","ipc_lock":false"#)
+        member(.memlockLimit, orNull: lock.limit)
+        member(.ipcLock, lock.isLifted)
     }
 
-    private mutating func member(_ key: StaticString, _ value: String) {
-        guard !value.isEmpty else { return }
-        append(key)
-        append(json: value)
+    private mutating func member(_ word: TimelineWord, unlessEmpty value: String) {
+        if !value.isEmpty { member(word, value) }
     }
 }

@@ -11,17 +11,17 @@ struct SecondCache {
         let date = CivilDate(daysSinceEpoch: day)
         self.second = second
         put(UInt64(date.year), 4, at: 0)
-        text[4] = 0x2d
+        text[4] = UInt8(ascii: "-")
         put(UInt64(date.month), 2, at: 5)
-        text[7] = 0x2d
+        text[7] = UInt8(ascii: "-")
         put(UInt64(date.day), 2, at: 8)
-        text[10] = 0x54
+        text[10] = UInt8(ascii: "T")
         put(UInt64(secondOfDay / 3600), 2, at: 11)
-        text[13] = 0x3a
+        text[13] = UInt8(ascii: ":")
         put(UInt64(secondOfDay / 60 % 60), 2, at: 14)
-        text[16] = 0x3a
+        text[16] = UInt8(ascii: ":")
         put(UInt64(secondOfDay % 60), 2, at: 17)
-        text[19] = 0x2e
+        text[19] = UInt8(ascii: ".")
     }
 
     /// Writes the text from one of its bytes on.
@@ -33,7 +33,7 @@ struct SecondCache {
     private mutating func put(_ value: UInt64, _ digits: Int, at position: Int) {
         var rest = value
         for index in stride(from: position + digits - 1, through: position, by: -1) {
-            text[index] = 0x30 + UInt8(rest % 10)
+            text[index] = UInt8(ascii: "0") + UInt8(rest % 10)
             rest /= 10
         }
     }

@@ -20,12 +20,22 @@ public struct ByteWriter: ~Copyable {
     private let sink: Sink
     var secondCache = SecondCache()
 
-    /// Begins empty; `sink` gets the bytes, valid only during the call.
+    /// Begins empty; `sink` is called with the bytes, which are valid only during the call.
     public init(threshold: Int = 1 << 16, sink: @escaping Sink) {
         self.threshold = max(1, threshold)
         self.sink = sink
         capacity = self.threshold + 4096
         base = .allocate(capacity: capacity)
+        count = 0
+        flushed = 0
+    }
+
+    /// Begins empty, with room for `capacity` bytes; has no sink, so it keeps what is written.
+    init(capacity: Int) {
+        threshold = .max
+        sink = { _ in }
+        self.capacity = capacity + ByteCursor.overhang
+        base = .allocate(capacity: self.capacity)
         count = 0
         flushed = 0
     }
@@ -58,7 +68,7 @@ public struct ByteWriter: ~Copyable {
 
     /// Ends a line, and flushes if enough has gathered.
     public mutating func endLine() {
-        append(byte: 0x0a)
+        append(byte: UInt8(ascii: "\n"))
         if count >= threshold { flush() }
     }
 
@@ -89,17 +99,23 @@ public struct ByteWriter: ~Copyable {
         append(start.assumingMemoryBound(to: UInt8.self), bytes.count)
     }
 
+    /// Appends what another writer holds.
+    mutating func append(allOf other: borrowing ByteWriter) { append(other.base, other.count) }
+
     /// Appends text as it is. Labelled, so that a literal is a `StaticString`.
     public mutating func append(string text: String) {
         var text = text
         text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
     }
 
-    /// Takes back what was written behind `mark` (a former `count` of the same line).
+    /// Removes what was written behind `mark` (a former `count` of the same line).
     mutating func truncate(to mark: Int) {
         precondition(mark >= 0 && mark <= count)
         count = mark
     }
+
+    /// Whether the last byte that has not been flushed is this one.
+    func endsWith(_ byte: UInt8) -> Bool { count > 0 && base[count - 1] == byte }
 
     /// Copies the bytes written since `mark` (a former `count` of the same line).
     func bytes(since mark: Int) -> [UInt8] {
@@ -107,17 +123,17 @@ public struct ByteWriter: ~Copyable {
         return Array(UnsafeBufferPointer(start: base + mark, count: count - mark))
     }
 
-    // MARK: Many small pieces after one look at the room
+    // MARK: Many small pieces after one check of the room
 
-    /// A cursor behind what has been written, with room for `extra` bytes. What goes into it counts
-    /// once it is committed.
+    /// A cursor behind what has been written, with room for `extra` bytes. Its bytes count once it
+    /// is committed.
     @inline(__always)
     mutating func room(_ extra: Int) -> ByteCursor {
         reserve(extra &+ ByteCursor.overhang)
         return ByteCursor(base + count)
     }
 
-    /// Takes in what was written since `room`; nothing else may have been appended meanwhile.
+    /// Counts what was written since `room`; nothing else may have been appended meanwhile.
     @inline(__always)
     mutating func commit(_ cursor: consuming ByteCursor) {
         let end = cursor.place - UnsafeMutableRawPointer(base)

@@ -12,105 +12,80 @@ public struct GraphJSON: GraphOutput {
     public func write(
         _ graph: borrowing Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter
     ) {
-        out.append(#"{"schema":""#)
-        out.append(Self.schema)
-        out.append(#"","t":"#)
-        out.append(time)
-        out.append(#","time":""#)
-        out.append(time: Int64(truncatingIfNeeded: time) &+ session.clockOffset)
-        out.append(#"","kernel":"#)
-        out.append(json: session.kernel)
-        out.append(#","boot_id":"#)
-        out.append(json: session.bootID)
-        list(#","containers":["#, graph.containers, &out) { write($0, graph, at: time, &$1) }
-        list(#","processes":["#, graph.namedProcesses(), &out) { write($0, graph, at: time, &$1) }
-        list(
-            #","groups":["#,
-            graph.groups.values.filter { $0.container != nil || $0.openDescriptors > 0 }.sorted {
-                $0.number < $1.number
-            }, &out
-        ) { write($0, &$1) }
-        list(#","devices":["#, graph.devices.values.filter { !$0.isRemoved }.sorted { $0.address < $1.address }, &out) {
-            write($0, graph, &$1)
-        }
-        list(#","findings":["#, findings, &out) { write($0, &$1) }
-        out.append(byte: 0x7d)
-        out.endLine()
+        let groups = graph.groups.values.filter { $0.container != nil || $0.openDescriptors > 0 }
+        let devices = graph.devices.values.filter { !$0.isRemoved }
+        out.append("{")
+        out.member("schema", Self.schema)
+        out.member("t", time)
+        out.key("time")
+        out.append("\"\(time: Int64(truncatingIfNeeded: time) &+ session.clockOffset)\"")
+        out.member("kernel", session.kernel)
+        out.member("boot_id", session.bootID)
+        rows("containers", graph.containers, &out) { write($0, graph, at: time, &$1) }
+        rows("processes", graph.namedProcesses(), &out) { write($0, graph, at: time, &$1) }
+        rows("groups", groups.sorted { $0.number < $1.number }, &out) { write($0, &$1) }
+        rows("devices", devices.sorted { $0.address < $1.address }, &out) { write($0, graph, &$1) }
+        rows("findings", findings, &out) { write($0, &$1) }
+        out.line("}")
         out.flush()
     }
 
-    /// Elements one a line: such a document can be large, and is read by people too.
-    private func list<Elements: Sequence>(
-        _ opening: StaticString, _ elements: Elements, _ out: inout ByteWriter,
+    /// A list whose elements are one a line: such a document can be large, and is read by people
+    /// too.
+    private func rows<Elements: Sequence>(
+        _ name: StaticString, _ elements: Elements, _ out: inout ByteWriter,
         _ body: (Elements.Element, inout ByteWriter) -> Void
     ) {
-        out.append(opening)
-        var isFirst = true
-        for element in elements {
-            if !isFirst { out.append(byte: 0x2c) }
-            isFirst = false
+        out.list(name, elements) { element, out in
             out.endLine()
             body(element, &out)
         }
-        out.append(byte: 0x5d)
     }
 
     private func write(_ container: Container, _ graph: borrowing Graph, at time: UInt64, _ out: inout ByteWriter) {
-        out.append(#"{"container":"c"#)
-        out.append(container.id.number)
-        out.append(#"","provenance":""#)
-        out.append(container.provenance.timelineName)
-        out.append(byte: 0x22)
-        actor(container.opener, graph, &out)
-        out.append(container.closed == nil ? #","closed":false"# : #","closed":true"#)
-        out.append(#","iommu_type":"#)
-        if container.iommu != nil, let type = container.iommuType { out.append(type) } else { out.append("null") }
-        out.append(#","groups":["#)
-        for (index, number) in container.groups.sorted().enumerated() {
-            if index > 0 { out.append(byte: 0x2c) }
-            out.append(number)
-        }
-        out.append(#"],"bytes":"#)
-        out.append(graph.mappedBytes(in: container.id))
         let capacity = graph.mappingCapacity(of: container.id, at: time)
-        out.append(#","capacity":{"mappings":"#)
-        out.append(UInt64(capacity.mappings))
-        out.append(#","limit":"#)
-        out.append(UInt64(capacity.limit))
-        exhaustion(capacity.exhaustedIn, &out)
-        out.append(byte: 0x7d)
+        out.append("{")
+        out.member("container", container.id)
+        out.member("provenance", container.provenance.word)
+        actor(container.opener, graph, &out)
+        out.member("closed", container.closed != nil)
+        out.member("iommu_type", orNull: container.iommu == nil ? nil : container.iommuType)
+        out.list("groups", container.groups.sorted()) { $1.append($0) }
+        out.member("bytes", graph.mappedBytes(in: container.id))
+        out.object("capacity") { out in
+            out.member("mappings", capacity.mappings)
+            out.member("limit", capacity.limit)
+            exhaustion(capacity.exhaustedIn, &out)
+        }
         var maker = MakerText()
-        list(#","mappings":["#, graph.mappings(in: container.id), &out) { write($0, &maker, graph, &$1) }
-        out.append(byte: 0x7d)
+        rows("mappings", graph.mappings(in: container.id), &out) { write($0, &maker, graph, &$1) }
+        out.append("}")
     }
 
     private func write(_ process: Actor, _ graph: borrowing Graph, at time: UInt64, _ out: inout ByteWriter) {
-        out.append(#"{"pid":"#)
-        out.append(process.process.pid)
-        out.append(#","start":"#)
-        out.append(process.process.start)
-        out.append(#","comm":"#)
-        out.append(json: process.comm)
+        out.append("{")
+        out.member("pid", process.process.pid)
+        out.member("start", process.process.start)
+        out.member("comm", process.comm)
         if let info = graph.processInfo(for: process.process) { out.append(facts: info) }
         if let capacity = graph.memoryCapacity(of: process.process, at: time) {
-            out.append(#","capacity":{"pinned_bytes":"#)
-            out.append(capacity.pinnedBytes)
-            out.append(#","limit_bytes":"#)
-            if let limit = capacity.limitBytes { out.append(limit) } else { out.append("null") }
-            exhaustion(capacity.exhaustedIn, &out)
-            out.append(byte: 0x7d)
+            out.object("capacity") { out in
+                out.member("pinned_bytes", capacity.pinnedBytes)
+                out.member("limit_bytes", orNull: capacity.limitBytes)
+                exhaustion(capacity.exhaustedIn, &out)
+            }
         }
-        out.append(byte: 0x7d)
+        out.append("}")
     }
 
-    /// Seconds with one decimal, cut.
+    /// Seconds with one decimal; the rest is cut off.
     private func exhaustion(_ nanoseconds: UInt64?, _ out: inout ByteWriter) {
         guard let nanoseconds else { return }
-        out.append(#","exhausted_in_seconds":"#)
-        out.append(nanoseconds / 1_000_000_000)
-        out.append(byte: 0x2e)
-        out.append(nanoseconds / 100_000_000 % 10)
+        out.key("exhausted_in_seconds")
+        out.append("\(nanoseconds / 1_000_000_000).\(nanoseconds / 100_000_000 % 10)")
     }
+
+    // MARK: Mappings: nearly all of a large document, so literals behind one cursor
 
     /// Who made the mapping that was written last, which is nearly always who made the next one.
     private struct MakerText {
@@ -131,13 +106,14 @@ public struct GraphJSON: GraphOutput {
         line.put(#"","size":"#)
         line.put(mapping.size)
         if mapping.readable { line.put(#","read":true"#) } else { line.put(#","read":false"#) }
-        if mapping.writable {
-            line.put(#","write":true,"provenance":""#)
+        if mapping.writable { line.put(#","write":true"#) } else { line.put(#","write":false"#) }
+        if _fastPath(mapping.provenance == .observed) {
+            line.put(#","provenance":"observed""#)
         } else {
-            line.put(#","write":false,"provenance":""#)
+            line.put(#","provenance":""#)
+            line.put(mapping.provenance.word.text)
+            line.put("\"")
         }
-        line.put(mapping.provenance.timelineName)
-        line.put(byte: 0x22)
         out.commit(line)
         maker.text.withUnsafeBytes { out.append($0) }
         line = out.room(256)
@@ -147,108 +123,77 @@ public struct GraphJSON: GraphOutput {
         out.commit(line)
         if !targets.isEmpty {
             out.append(json: targets)
-            out.append(byte: 0x5d)
+            out.append("]")
         }
-        out.append(byte: 0x7d)
+        out.append("}")
     }
 
+    // MARK: Groups, devices, findings
+
     private func write(_ group: Group, _ out: inout ByteWriter) {
-        out.append(#"{"group":"#)
-        out.append(group.number)
-        out.append(#","container":"#)
-        if let id = group.container { out.append(json: id.description) } else { out.append("null") }
-        out.append(#","provenance":""#)
-        out.append(group.provenance.timelineName)
-        out.append(#""}"#)
+        out.object { out in
+            out.member("group", group.number)
+            out.member("container", orNull: group.container)
+            out.member("provenance", group.provenance.word)
+        }
     }
 
     private func write(_ device: Device, _ graph: borrowing Graph, _ out: inout ByteWriter) {
-        out.append(#"{"device":""#)
-        out.append(device.address)
-        out.append(#"","group":"#)
-        if let group = device.group { out.append(group) } else { out.append("null") }
-        out.append(#","driver":"#)
-        if device.info.driver.isEmpty { out.append("null") } else { out.append(json: device.info.driver) }
-        out.append(device.isOpen ? #","open":true,"provenance":""# : #","open":false,"provenance":""#)
-        out.append(device.provenance.timelineName)
-        out.append(byte: 0x22)
+        out.append("{")
+        out.member("device", device.address)
+        out.member("group", orNull: device.group)
+        out.member("driver", orNull: device.info.driver.isEmpty ? nil : device.info.driver)
+        out.member("open", device.isOpen)
+        out.member("provenance", device.provenance.word)
         if device.isOpen { actor(device.opener, graph, &out) }
-        out.append(device.memoryEnabled ? #","memory":true,"power":""# : #","memory":false,"power":""#)
-        out.append(device.power.timelineName)
-        out.append(device.resetDepth > 0 ? #"","in_reset":true"# : #"","in_reset":false"#)
+        out.member("memory", device.memoryEnabled)
+        out.member("power", device.power.word)
+        out.member("in_reset", device.resetDepth > 0)
         let buffers = graph.buffers(of: device.address)
-        if !buffers.isEmpty {
-            out.append(#","dma_bufs":["#)
-            for (index, buffer) in buffers.enumerated() {
-                out.append(index == 0 ? #"{"inode":"# : #",{"inode":"#)
-                out.append(buffer.inode)
-                out.append(#","size":"#)
-                out.append(buffer.size)
-                out.append(buffer.isRevoked ? #","revoked":true"# : #","revoked":false"#)
-                actor(buffer.exporter, graph, &out)
-                out.append(byte: 0x7d)
-            }
-            out.append(byte: 0x5d)
-        }
+        if !buffers.isEmpty { out.list("dma_bufs", buffers) { write($0, graph, &$1) } }
         let kept = graph.allKeptAreas.filter { $0.device == device.address }
-        if !kept.isEmpty {
-            out.append(#","kept_bars":["#)
-            for (index, area) in kept.enumerated() {
-                out.append(index == 0 ? #"{"bar":"# : #",{"bar":"#)
-                out.append(UInt64(area.bar))
-                out.append(#","bar_offset":"#)
-                out.append(area.barOffset)
-                out.append(#","size":"#)
-                out.append(area.size)
-                actor(area.holder, graph, &out)
-                out.append(byte: 0x7d)
-            }
-            out.append(byte: 0x5d)
-        }
-        out.append(byte: 0x7d)
+        if !kept.isEmpty { out.list("kept_bars", kept) { write($0, graph, &$1) } }
+        out.append("}")
+    }
+
+    private func write(_ buffer: ExportedBuffer, _ graph: borrowing Graph, _ out: inout ByteWriter) {
+        out.append("{")
+        out.member("inode", buffer.inode)
+        out.member("size", buffer.size)
+        out.member("revoked", buffer.isRevoked)
+        actor(buffer.exporter, graph, &out)
+        out.append("}")
+    }
+
+    private func write(_ area: KeptArea, _ graph: borrowing Graph, _ out: inout ByteWriter) {
+        out.append("{")
+        out.member("bar", area.bar)
+        out.member("bar_offset", area.barOffset)
+        out.member("size", area.size)
+        actor(area.holder, graph, &out)
+        out.append("}")
     }
 
     private func write(_ finding: Finding, _ out: inout ByteWriter) {
-        out.append(#"{"id":"f"#)
-        out.append(finding.id)
-        out.append(#"","rule":"#)
-        out.append(json: finding.rule)
-        out.append(#","severity":""#)
-        out.append(finding.severity.timelineName)
-        out.append(byte: 0x22)
-        if let container = finding.container {
-            out.append(#","container":"c"#)
-            out.append(container.number)
-            out.append(byte: 0x22)
+        out.object { out in
+            out.member("id", FindingName(finding.id))
+            out.member("rule", finding.rule)
+            out.member("severity", finding.severity.word)
+            out.member("container", finding.container)
+            out.member("iova", hex: finding.iova)
+            out.member("device", finding.device)
+            out.member("since", finding.since)
+            out.member("message", finding.message)
         }
-        if let iova = finding.iova {
-            out.append(#","iova":""#)
-            out.append(hex: iova)
-            out.append(byte: 0x22)
-        }
-        if let device = finding.device {
-            out.append(#","device":""#)
-            out.append(device)
-            out.append(byte: 0x22)
-        }
-        out.append(#","since":"#)
-        out.append(finding.since)
-        out.append(#","message":"#)
-        out.append(json: finding.message)
-        out.append(byte: 0x7d)
     }
 
-    /// `pid`, `start`, `comm` and, where known, `vm`; nothing when it is not known who.
+    /// `pid`, `start`, `comm` and, where known, `vm`; nothing where the process is not known.
     private func actor(_ actor: Actor?, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         guard let actor, actor != Actor() else { return }
-        out.append(#","pid":"#)
-        out.append(actor.process.pid)
-        out.append(#","start":"#)
-        out.append(actor.process.start)
-        out.append(#","comm":"#)
-        out.append(json: actor.comm)
+        out.member("pid", actor.process.pid)
+        out.member("start", actor.process.start)
+        out.member("comm", actor.comm)
         guard let vm = graph.processInfo(for: actor.process)?.vm, !vm.isEmpty else { return }
-        out.append(#","vm":"#)
-        out.append(json: vm)
+        out.member("vm", vm)
     }
 }

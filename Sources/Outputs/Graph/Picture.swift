@@ -2,8 +2,8 @@ import Events
 import Findings
 import MappingGraph
 
-/// What the graph formats draw: who has which containers, which devices those can reach, and what
-/// is wrong with that. In a fixed order.
+/// The content of the pictures: processes, their containers, the devices that those can reach, and
+/// the open findings about them. In a fixed order.
 struct Picture {
     struct Owner {
         var actor: Actor
@@ -14,7 +14,7 @@ struct Picture {
 
     struct ContainerBox {
         var container: Container
-        /// By position in `owners`; nil for one of which no process is known.
+        /// By position in `owners`; nil for one without a known process.
         var owner: Int?
         /// Bytes that are not device memory.
         var ramBytes: UInt64
@@ -24,7 +24,7 @@ struct Picture {
     }
 
     struct DeviceBox {
-        /// nil for device memory of which the owner is not known.
+        /// nil for device memory whose owner is not known.
         var device: Device?
         /// The present user's name and pid, while it is open.
         var user: (name: String, pid: UInt32)?
@@ -126,10 +126,10 @@ struct Picture {
                     continue
                 }
                 let key = Key(container: peer.container, device: target.device, bar: target.bar)
-                if let at = positions[key] {
-                    edges[at].iova = min(edges[at].iova, target.iova)
-                    edges[at].size &+= target.size
-                    edges[at].ranges += 1
+                if let index = positions[key] {
+                    edges[index].iova = min(edges[index].iova, target.iova)
+                    edges[index].size &+= target.size
+                    edges[index].ranges += 1
                 } else {
                     positions[key] = edges.count
                     edges.append(
@@ -141,8 +141,8 @@ struct Picture {
         }
         for finding in findings where finding.isOfMapping {
             guard let container = finding.container, let bar = finding.bar else { continue }
-            if let at = positions[Key(container: container, device: finding.device, bar: bar)] {
-                edges[at].findings.append(finding)
+            if let index = positions[Key(container: container, device: finding.device, bar: bar)] {
+                edges[index].findings.append(finding)
             }
         }
         edges.sort { ($0.container, $0.device, $0.bar) < ($1.container, $1.device, $1.bar) }
@@ -168,15 +168,12 @@ extension Picture {
             + (findings.isEmpty ? "no open finding" : Self.count(findings.count, "open finding", "open findings"))
     }
 
-    /// What the quantity's text is in `ByteWriter`.
-    static func size(_ bytes: UInt64) -> String {
-        String(decoding: ByteWriter.gather { $0.append(size: bytes) }, as: UTF8.self)
-    }
-
     /// `0x80000000-0x800fffff`, or `3 ranges from 0x80000000`.
     static func place(_ edge: Edge) -> String {
-        guard edge.ranges == 1 else { return "\(edge.ranges) ranges from 0x" + String(edge.iova, radix: 16) }
-        return String(decoding: ByteWriter.gather { $0.append(iova: edge.iova, size: edge.size) }, as: UTF8.self)
+        let text: OutputText =
+            edge.ranges == 1
+            ? "\(iova: edge.iova, size: edge.size)" : "\(edge.ranges) ranges from \(hex: edge.iova)"
+        return text.string
     }
 
     static func barName(_ bar: UInt8) -> String { bar == 6 ? "ROM" : "BAR \(bar)" }
@@ -209,24 +206,5 @@ extension Picture {
         if device.resetDepth > 0 { return "in reset" }
         if !device.memoryEnabled { return "memory decode off" }
         return device.power == .d3cold ? "in D3cold" : "in D3hot"
-    }
-}
-
-extension ByteWriter {
-    /// Appends text for XML and for graphviz's HTML-like labels: markup escaped, control characters
-    /// as U+FFFD.
-    mutating func append(xml text: String) {
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "&": append("&amp;")
-            case "<": append("&lt;")
-            case ">": append("&gt;")
-            case "\"": append("&quot;")
-            case "'": append("&#39;")
-            // Neither control characters nor U+FFFE and U+FFFF are characters of XML 1.0.
-            case "\u{0}"..."\u{1f}", "\u{7f}"..."\u{9f}", "\u{fffe}", "\u{ffff}": append("\u{fffd}")
-            default: for byte in String(scalar).utf8 { append(byte: byte) }
-            }
-        }
     }
 }

@@ -1,8 +1,8 @@
 import Events
 import MappingGraph
 
+/// The processes that have memory pinned, how much of it, and how much they may pin.
 extension Listing {
-    /// Who has memory pinned, and how much it may.
     func writeProcesses(_ graph: borrowing Graph, at time: UInt64, _ out: inout ByteWriter) {
         var isFirst = true
         for actor in graph.namedProcesses() {
@@ -11,44 +11,31 @@ extension Listing {
             }
             if isFirst { out.endLine() }
             isFirst = false
-            out.append("process ")
-            out.append(plain: graph.displayName(for: actor))
-            out.append(" (pid ")
-            out.append(actor.process.pid)
-            out.append(")  ")
-            out.append(size: capacity.pinnedBytes)
-            out.append(" pinned")
             let info = graph.processInfo(for: actor.process)
+            out.append("process \(who(actor, graph))  \(size: capacity.pinnedBytes) pinned")
             if let limit = capacity.limitBytes {
-                out.append(" of ")
-                out.append(size: limit)
-                out.append(" that it may lock")
+                out.append(" of \(size: limit) that it may lock")
             } else if let lock = info?.memoryLock {
                 out.append(lock.isLifted ? ", no limit (CAP_IPC_LOCK)" : ", no limit")
             }
-            exhaustion(capacity.exhaustedIn, &out)
-            if let info {
-                name("unit ", info.cgroup.unit, &out)
-                name("container ", info.cgroup.shortContainerID, &out)
-                name("pod ", info.cgroup.pod, &out)
-                name("VM ", info.vmUUID, &out)
-            }
+            out.append(exhaustion(capacity.exhaustedIn))
+            if let info { names(info, &out) }
             out.endLine()
         }
     }
 
-    private func name(_ what: StaticString, _ value: String, _ out: inout ByteWriter) {
-        guard !value.isEmpty else { return }
-        out.append("  ")
-        out.append(what)
-        out.append(plain: value)
+    private func names(_ info: ProcessInfo, _ out: inout ByteWriter) {
+        if !info.cgroup.unit.isEmpty { out.append("  unit \(text: info.cgroup.unit)") }
+        let container = info.cgroup.shortContainerID
+        if !container.isEmpty { out.append("  container \(text: container)") }
+        if !info.cgroup.pod.isEmpty { out.append("  pod \(text: info.cgroup.pod)") }
+        if !info.vmUUID.isEmpty { out.append("  VM \(text: info.vmUUID)") }
     }
 
-    /// Only where it is soon: a program that starts grows, too.
-    func exhaustion(_ nanoseconds: UInt64?, _ out: inout ByteWriter) {
-        guard let nanoseconds, nanoseconds < 3_600_000_000_000 else { return }
-        out.append(", full in ")
-        out.append(duration: nanoseconds)
-        out.append(" at this rate")
+    /// `, full in 3 min 5 s at this rate`, where that is within an hour: a program that starts
+    /// grows, too.
+    func exhaustion(_ nanoseconds: UInt64?) -> OutputText {
+        guard let nanoseconds, nanoseconds < 3_600_000_000_000 else { return "" }
+        return ", full in \(duration: nanoseconds) at this rate"
     }
 }

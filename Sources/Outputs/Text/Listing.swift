@@ -5,7 +5,7 @@ import MappingGraph
 /// The graph at one moment, as a list for people: containers with their groups, devices and
 /// mappings, the largest first where it is cut.
 public struct Listing: GraphOutput {
-    /// RAM mappings shown of a container; those of device memory are shown whatever their number.
+    /// RAM mappings of a container that are shown; mappings of device memory are all shown.
     static let shown = 16
 
     public init(options: OutputOptions = OutputOptions()) {}
@@ -13,139 +13,104 @@ public struct Listing: GraphOutput {
     public func write(
         _ graph: borrowing Graph, findings: [Finding], at time: UInt64, session: Session, into out: inout ByteWriter
     ) {
-        out.append("Linux ")
-        out.append(plain: session.kernel)
-        out.append(" at ")
-        out.append(time: Int64(truncatingIfNeeded: time) &+ session.clockOffset)
-        out.endLine()
+        let unix = Int64(truncatingIfNeeded: time) &+ session.clockOffset
+        out.line("Linux \(text: session.kernel) at \(time: unix)")
         let containers = graph.containers
-        if containers.isEmpty {
-            out.append("No container is open, and no group is in one.")
-            out.endLine()
-        }
-        // Where everything was read from the kernel at once, saying so of each row says nothing.
+        if containers.isEmpty { out.line("No container is open, and no group is in one.") }
+        // A listing of one snapshot does not repeat on each row that it is from the snapshot.
         let isOneSnapshot = containers.allSatisfy { container in
             container.provenance == .snapshot
                 && graph.mappings(in: container.id).allSatisfy { $0.provenance == .snapshot }
         }
-        for container in containers { write(container, graph, findings, at: time, marked: !isOneSnapshot, &out) }
+        for container in containers {
+            let about = findings.filter { $0.container == container.id }
+            out.endLine()
+            head(container, about, graph, at: time, marked: !isOneSnapshot, &out)
+            devices(of: container, graph, marked: !isOneSnapshot, &out)
+            mappings(of: container, about, graph, marked: !isOneSnapshot, &out)
+        }
         writeProcesses(graph, at: time, &out)
         out.flush()
     }
 
-    private func write(
-        _ container: Container, _ graph: borrowing Graph, _ findings: [Finding], at time: UInt64, marked: Bool,
+    /// `container c1  qemu (pid 17)  3 of 65535 mappings, 1 GiB  !! no-open-device`
+    private func head(
+        _ container: Container, _ findings: [Finding], _ graph: borrowing Graph, at time: UInt64, marked: Bool,
         _ out: inout ByteWriter
     ) {
-        out.endLine()
-        out.append("container ")
-        out.append(string: container.id.description)
-        if let opener = container.opener {
-            out.append("  ")
-            out.append(plain: graph.displayName(for: opener))
-            out.append(" (pid ")
-            out.append(opener.process.pid)
-            out.append(")")
-        } else {
-            out.append("  no descriptor is held")
-        }
-        out.append("  ")
+        let opener: OutputText = container.opener.map { who($0, graph) } ?? "no descriptor is held"
         let capacity = graph.mappingCapacity(of: container.id, at: time)
-        out.append(UInt64(capacity.mappings))
-        out.append(" of ")
-        out.append(UInt64(capacity.limit))
-        out.append(" mappings, ")
-        out.append(size: graph.mappedBytes(in: container.id))
-        exhaustion(capacity.exhaustedIn, &out)
+        out.append("container \(container.id)  \(opener)  \(capacity.mappings) of \(capacity.limit) mappings, ")
+        out.append("\(size: graph.mappedBytes(in: container.id))\(exhaustion(capacity.exhaustedIn))")
         if container.closed != nil { out.append(", closed but alive") }
-        if marked { provenance(container.provenance, &out) }
-        for finding in findings where finding.container == container.id && !finding.isOfMapping {
-            out.append("  !! ")
-            out.append(string: finding.rule)
-        }
+        if marked { out.append(provenance(container.provenance)) }
+        for finding in findings where !finding.isOfMapping { out.append("  !! \(text: finding.rule)") }
         out.endLine()
-        for number in container.groups.sorted() {
-            for device in graph.devices.values.filter({ $0.group == number }).sorted(by: { $0.address < $1.address }) {
-                write(device, graph, marked: marked, &out)
-            }
-        }
+    }
+
+    /// `qemu (pid 17)`
+    func who(_ actor: Actor, _ graph: borrowing Graph) -> OutputText {
+        "\(text: graph.displayName(for: actor)) (pid \(actor.process.pid))"
+    }
+
+    private func mappings(
+        of container: Container, _ findings: [Finding], _ graph: borrowing Graph, marked: Bool, _ out: inout ByteWriter
+    ) {
         var ram = 0
         for mapping in graph.mappings(in: container.id) {
             if mapping.peer == nil {
                 ram += 1
                 if ram > Self.shown { continue }
             }
-            out.append("  ")
-            out.append(iova: mapping.iova, size: mapping.size)
-            out.append("  ")
-            out.append(size: mapping.size)
-            out.append(mapping.readable ? mapping.writable ? "  rw" : "  r-" : mapping.writable ? "  -w" : "  --")
+            let access = TextLines.access(readable: mapping.readable, writable: mapping.writable)
+            out.append("  \(iova: mapping.iova, size: mapping.size)  \(size: mapping.size)\(access)")
             if let peer = mapping.peer.flatMap({ graph.peer($0) }) {
                 for (index, target) in peer.targets.enumerated() {
-                    out.append(index == 0 ? "  → " : ", ")
-                    out.append(target)
+                    out.append("\(index == 0 ? "  → " : ", ")\(target)")
                 }
-                for finding in findings
-                where finding.isOfMapping && finding.container == container.id && finding.iova == mapping.iova {
-                    out.append("  !! ")
-                    out.append(string: finding.rule)
+                for finding in findings where finding.isOfMapping && finding.iova == mapping.iova {
+                    out.append("  !! \(text: finding.rule)")
                 }
             } else {
                 out.append("  RAM")
             }
-            if marked { provenance(mapping.provenance, &out) }
+            if marked { out.append(provenance(mapping.provenance)) }
             out.endLine()
         }
-        if ram > Self.shown {
-            out.append("  … and ")
-            out.append(UInt64(ram - Self.shown))
-            out.append(" more of RAM")
-            out.endLine()
-        }
+        if ram > Self.shown { out.line("  … and \(ram - Self.shown) more of RAM") }
     }
 
-    private func write(_ device: Device, _ graph: borrowing Graph, marked: Bool, _ out: inout ByteWriter) {
-        out.append("  group ")
-        out.append(device.group ?? 0)
-        out.append("  ")
-        out.append(device.address)
-        out.append("  ")
-        if device.info.driver.isEmpty { out.append("no driver") } else { out.append(plain: device.info.driver) }
-        if device.isOpen {
-            out.append("  open")
-            if let opener = device.opener, opener != Actor() {
-                out.append(" by ")
-                out.append(plain: graph.displayName(for: opener))
-                out.append(" (pid ")
-                out.append(opener.process.pid)
-                out.append(")")
+    private func devices(of container: Container, _ graph: borrowing Graph, marked: Bool, _ out: inout ByteWriter) {
+        for number in container.groups.sorted() {
+            let members = graph.devices.values.filter { $0.group == number }
+            for device in members.sorted(by: { $0.address < $1.address }) {
+                write(device, graph, marked: marked, &out)
+                for area in graph.allKeptAreas where area.device == device.address {
+                    out.append("    \(bar: area.bar, offset: area.barOffset)  \(size: area.size)  ")
+                    out.line("kept from the kernel by \(who(area.holder, graph))")
+                }
             }
-            if !device.isReachable { out.append(", not reachable") }
-            if marked { provenance(device.provenance, &out) }
-        } else {
-            out.append("  closed")
-        }
-        out.endLine()
-        for area in graph.allKeptAreas where area.device == device.address {
-            out.append("    ")
-            out.append(bar: area.bar, offset: area.barOffset)
-            out.append("  ")
-            out.append(size: area.size)
-            out.append("  kept from the kernel by ")
-            out.append(plain: graph.displayName(for: area.holder))
-            out.append(" (pid ")
-            out.append(area.holder.process.pid)
-            out.append(")")
-            out.endLine()
         }
     }
 
-    /// How a row is known, unless an event told it.
-    private func provenance(_ provenance: Provenance, _ out: inout ByteWriter) {
+    /// `  group 30  0000:65:00.0  vfio-pci  open by qemu (pid 17), not reachable`
+    private func write(_ device: Device, _ graph: borrowing Graph, marked: Bool, _ out: inout ByteWriter) {
+        let driver: OutputText = device.info.driver.isEmpty ? "no driver" : "\(text: device.info.driver)"
+        out.append("  group \(device.group ?? 0)  \(device.address)  \(driver)  ")
+        guard device.isOpen else { return out.line("closed") }
+        out.append("open")
+        if let opener = device.opener, opener != Actor() { out.append(" by \(who(opener, graph))") }
+        if !device.isReachable { out.append(", not reachable") }
+        if marked { out.append(provenance(device.provenance)) }
+        out.endLine()
+    }
+
+    /// How a row is known, unless by an event.
+    private func provenance(_ provenance: Provenance) -> StaticString {
         switch provenance {
-        case .observed: break
-        case .snapshot: out.append("  (snapshot)")
-        case .inferred: out.append("  (inferred)")
+        case .observed: ""
+        case .snapshot: "  (snapshot)"
+        case .inferred: "  (inferred)"
         }
     }
 }

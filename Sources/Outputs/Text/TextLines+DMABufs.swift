@@ -1,9 +1,11 @@
 import Events
 import MappingGraph
 
+/// Lines about a device's memory as dma-bufs.
 extension TextLines {
-    mutating func write(
-        _ buffer: DMABuf, _ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph, _ out: inout ByteWriter
+    func write(
+        _ buffer: DMABuf, _ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph,
+        _ out: inout ByteWriter
     ) {
         let verb: StaticString =
             switch buffer.action {
@@ -12,24 +14,17 @@ extension TextLines {
             case .restore: "dma-buf back"
             case .release: "dma-buf freed"
             }
-        line(verb, event, graph, &out) { out in
-            if case .device(let address) = applied.affects {
-                out.append(address)
-            } else if let address = buffer.device {
-                out.append(address)
-            }
-            if buffer.action == .export {
-                if let target = graph.resolve(address: buffer.address, size: 1).first, target.device == buffer.device {
-                    out.append(byte: 0x20)
-                    out.append(bar: target.bar, offset: target.barOffset)
-                }
-                out.append("  ")
-                out.append(size: buffer.size)
-                if buffer.isRevoked { out.append("  revoked") }
-            }
-            guard let inode = applied.buffer else { return }
-            out.append("  inode ")
-            out.append(inode)
+        begin(verb, event, graph, &out)
+        if case .device(let address) = applied.affects {
+            out.append(address)
+        } else if let address = buffer.device {
+            out.append(address)
         }
+        if buffer.action == .export {
+            bar(at: buffer.address, of: buffer.device, graph, &out)
+            out.append("  \(size: buffer.size)\(buffer.isRevoked ? "  revoked" : "")")
+        }
+        if let inode = applied.buffer { out.append("  inode \(inode)") }
+        end(&out)
     }
 }

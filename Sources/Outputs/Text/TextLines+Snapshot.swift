@@ -1,11 +1,11 @@
 import Events
 import MappingGraph
 
-/// A snapshot in one line, and one more for each container of which mappings turn out to be gone.
+/// A snapshot in one line, and one more for each container whose mappings turn out to be gone.
 extension TextLines {
     mutating func writeSnapshot(_ event: Event, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         switch event.kind {
-        case .snapshotBegin: found = Found()
+        case .snapshotBegin: found = SnapshotContents()
         case .snapshotContainer(let key, _, _): found.containers.insert(key)
         case .snapshotGroup(let number, _): found.groups.insert(number)
         case .snapshotDevice(let device) where device.openCount > 0:
@@ -13,22 +13,17 @@ extension TextLines {
         case .walkEnd: writeGone(event, graph, &out)
         case .snapshotEnd:
             writeGone(event, graph, &out)
-            let found = self.found
-            line("snapshot", nobodys(event), graph, &out) { out in
-                count(UInt64(found.containers.count), "container", "containers", &out)
-                out.append(", ")
-                count(UInt64(found.groups.count), "group", "groups", &out)
-                out.append(", ")
-                count(UInt64(found.openDevices.count) &+ found.otherDevices, "device open", "devices open", &out)
-                out.append(", ")
-                count(found.mappings, "mapping", "mappings", &out)
-                guard let result = graph.lastSnapshot, result.ended == event.time, result.differences > 0 else {
-                    return
-                }
-                out.append("; of what was known ")
-                count(UInt64(result.differences), "thing was", "things were", &out)
-                out.append(" otherwise")
+            let devices = UInt64(found.openDevices.count) &+ found.otherDevices
+            begin("snapshot", unattributed(event), graph, &out)
+            out.append("\(count(UInt64(found.containers.count), "container", "containers")), ")
+            out.append("\(count(UInt64(found.groups.count), "group", "groups")), ")
+            out.append("\(count(devices, "device open", "devices open")), ")
+            out.append("\(count(found.mappings, "mapping", "mappings"))")
+            if let result = graph.lastSnapshot, result.ended == event.time, result.differences > 0 {
+                let things = count(UInt64(result.differences), "thing was", "things were")
+                out.append("; of what was known \(things) otherwise")
             }
+            end(&out)
         default: return
         }
     }
@@ -37,19 +32,18 @@ extension TextLines {
         let gone = self.gone
         guard gone.count > 0 else { return }
         self.gone = (nil, 0)
-        line("resync", nobodys(event), graph, &out, .warning) { out in
-            container(gone.container, &out)
-            count(gone.count, "mapping was gone: its", "mappings were gone: their", &out)
-            out.append(" removal was not seen")
-        }
+        begin("resync", unattributed(event), graph, &out, .warning)
+        column(gone.container, &out)
+        let mappings = count(gone.count, "mapping was gone: its", "mappings were gone: their")
+        out.append("\(mappings) removal was not seen")
+        end(&out)
     }
 
-    /// The tool looked; the record's own actor is the tool.
-    private func nobodys(_ event: Event) -> Event { Event(time: event.time, kind: event.kind) }
+    /// The event without its actor, which is this tool: it read from the kernel, and changed
+    /// nothing.
+    private func unattributed(_ event: Event) -> Event { Event(time: event.time, kind: event.kind) }
 
-    private func count(_ number: UInt64, _ one: StaticString, _ many: StaticString, _ out: inout ByteWriter) {
-        out.append(grouped: number)
-        out.append(byte: 0x20)
-        out.append(number == 1 ? one : many)
+    private func count(_ number: UInt64, _ one: StaticString, _ many: StaticString) -> OutputText {
+        "\(grouped: number) \(number == 1 ? one : many)"
     }
 }

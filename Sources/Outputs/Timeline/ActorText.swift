@@ -44,17 +44,17 @@ struct ActorText: Sendable {
         (self.actor, self.container) = (actor, container)
         var cursor = ByteCursor(place)
         if actor != Actor() {
-            cursor.put(#","pid":"#)
+            cursor.put(TimelineLiteral.pid)
             cursor.put(actor.process.pid)
-            cursor.put(#","tid":"#)
+            cursor.put(TimelineLiteral.tid)
             cursor.put(actor.tid)
-            cursor.put(#","start":"#)
+            cursor.put(TimelineLiteral.start)
             cursor.put(actor.process.start)
-            cursor.put(#","comm":""#)
+            cursor.put(TimelineLiteral.comm)
             cursor.put(actor.comm)
-            cursor.put(#"","uid":"#)
+            cursor.put(TimelineLiteral.uid)
             cursor.put(actor.uid)
-            cursor.put(#","cgroup":"#)
+            cursor.put(TimelineLiteral.cgroup)
             cursor.put(actor.cgroup)
         }
         actorCount = cursor.place - place

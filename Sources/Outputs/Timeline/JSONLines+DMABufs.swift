@@ -4,26 +4,28 @@ import MappingGraph
 /// `device` lines about the device's memory as dma-bufs.
 extension JSONLines {
     mutating func write(
-        _ buffer: DMABuf, _ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph, _ out: inout ByteWriter
+        _ buffer: DMABuf, _ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph,
+        _ out: inout ByteWriter
     ) {
-        switch buffer.action {
-        case .export: open(.device, #"{"type":"device","action":"dma-buf-export","t":"#, event, &out)
-        case .revoke: open(.device, #"{"type":"device","action":"dma-buf-revoke","t":"#, event, &out)
-        case .restore: open(.device, #"{"type":"device","action":"dma-buf-restore","t":"#, event, &out)
-        case .release: open(.device, #"{"type":"device","action":"dma-buf-release","t":"#, event, &out)
+        let action: TimelineWord =
+            switch buffer.action {
+            case .export: .dmaBufExport
+            case .revoke: .dmaBufRevoke
+            case .restore: .dmaBufRestore
+            case .release: .dmaBufRelease
+            }
+        open(.device, action, event, &out)
+        // The record of a release names no device; the graph knows whose the dma-buf was.
+        if case .device(let address) = applied.affects {
+            out.member(.device, address)
+        } else {
+            out.member(.device, orNull: buffer.device)
         }
-        // A release says no more than which one it is.
-        if case .device(let address) = applied.affects { device(address, &out) } else { device(buffer.device, &out) }
-        if let inode = applied.buffer {
-            out.append(#","inode":"#)
-            out.append(inode)
-        }
+        out.member(.inode, applied.buffer)
         guard buffer.action == .export else { return }
         bar(at: buffer.address, of: buffer.device, graph, &out)
-        out.append(#","size":"#)
-        out.append(buffer.size)
-        out.append(#","ranges":"#)
-        out.append(buffer.ranges)
-        out.append(buffer.isRevoked ? #","revoked":true"# : #","revoked":false"#)
+        out.member(.size, buffer.size)
+        out.member(.ranges, buffer.ranges)
+        out.member(.revoked, buffer.isRevoked)
     }
 }

@@ -1,15 +1,18 @@
 import Events
 import MappingGraph
 
+/// From an event to its lines, and the lines of containers and groups.
 extension JSONLines {
-    public mutating func event(_ event: Event, applied: borrowing Applied, graph: borrowing Graph, into out: inout ByteWriter) {
+    public mutating func event(
+        _ event: Event, applied: borrowing Applied, graph: borrowing Graph, into out: inout ByteWriter
+    ) {
         switch event.kind {
         case .map(let map):
             if applied.newContainer { infer(applied.container, map.iommu, event, graph, &out) }
-            // One whose container is gone by now: name it as it was, for its removal stands under
-            // that name.
+            // A raced map's container may be gone by now: the line has its old name, as the line of
+            // the map's removal has.
             let id = applied.container ?? (applied.raced ? links.lastContainer(of: map.iommu) : nil)
-            // A snapshot repeats what is known: what it does not repeat is gone.
+            // A snapshot repeats the mappings that are known; those it does not repeat are gone.
             let isKnown = map.provenance == .snapshot && applied.known && !applied.replaced
             write(
                 map, at: event.time, by: event.actor, in: id,
@@ -39,16 +42,16 @@ extension JSONLines {
 
     // MARK: Containers and groups
 
-    /// The line of a container that no event has named; its type stands on it where an earlier
-    /// event told it.
+    /// The line of a container that no event has named; its type is on it where an earlier event
+    /// had it.
     private mutating func infer(
         _ id: ContainerID?, _ iommu: IOMMUKey?, _ event: Event, _ graph: borrowing Graph,
         _ out: inout ByteWriter
     ) {
         guard let id else { return }
-        open(.container, #"{"type":"container","action":"open","t":"#, event, &out)
-        container(id, &out)
-        out.append(#","provenance":"inferred""#)
+        open(.container, .open, event, &out)
+        out.member(.container, id)
+        out.member(.provenance, Provenance.inferred.word)
         if let iommu {
             links.infer(id, from: iommu)
             iommuType(id, graph, &out)
@@ -58,15 +61,7 @@ extension JSONLines {
 
     private func iommuType(_ id: ContainerID, _ graph: borrowing Graph, _ out: inout ByteWriter) {
         guard let type = graph.container(id)?.iommuType, type != 0 else { return }
-        out.append(#","iommu_type":"#)
-        out.append(type)
-    }
-
-    func other(_ key: StaticString, _ id: ContainerID?, _ out: inout ByteWriter) {
-        guard let id else { return }
-        out.append(key)
-        out.append(id.number)
-        out.append(byte: 0x22)
+        out.member(.iommuType, type)
     }
 
     /// The other container of a link, if there is one: see docs/timeline.md, "After a loss".
@@ -74,8 +69,8 @@ extension JSONLines {
         guard let id, let found = graph.container(id) else { return }
         iommuType(id, graph, &out)
         let link = links.link(found)
-        other(#","absorbs":"c"#, link.absorbs, &out)
-        other(#","replaces":"c"#, link.replaces, &out)
+        out.member(.absorbs, link.absorbs)
+        out.member(.replaces, link.replaces)
     }
 
     private mutating func writeContainer(
@@ -85,13 +80,13 @@ extension JSONLines {
         let id = applied.container
         switch event.kind {
         case .containerOpen(let key):
-            open(.container, #"{"type":"container","action":"open","t":"#, event, &out)
-            container(id, &out)
-            if let id { other(#","replaces":"c"#, links.open(id, key), &out) }
+            open(.container, .open, event, &out)
+            out.member(.container, id)
+            if let id { out.member(.replaces, links.open(id, key)) }
             close(&out)
         case .containerClose:
-            open(.container, #"{"type":"container","action":"close","t":"#, event, &out)
-            container(id, &out)
+            open(.container, .close, event, &out)
+            out.member(.container, id)
             close(&out)
         case .iommuOpen(let iommu, _, let key):
             if let key {
@@ -100,50 +95,50 @@ extension JSONLines {
                     _ = links.open(id, key)
                 }
             } else if let old = links.reopen(iommu) {
-                open(.container, #"{"type":"container","action":"release","t":"#, event, &out)
-                container(old, &out)
-                out.append(#","provenance":"inferred""#)
+                open(.container, .release, event, &out)
+                out.member(.container, old)
+                out.member(.provenance, Provenance.inferred.word)
                 close(&out)
             }
             if applied.linked { setIOMMU(id, event, graph, &out) }
         case .iommuRelease(let iommu):
             links.release(iommu)
-            open(.container, #"{"type":"container","action":"release","t":"#, event, &out)
-            container(id, &out)
+            open(.container, .release, event, &out)
+            out.member(.container, id)
             close(&out)
         case .iommuAttach(_, let group, let status):
             if applied.linked { setIOMMU(id, event, graph, &out) }
             guard status != 0 else { break }
-            open(.group, #"{"type":"group","action":"attach","t":"#, event, &out)
-            self.group(group, &out)
-            container(id, &out)
+            open(.group, .attach, event, &out)
+            out.member(.group, group)
+            out.member(.container, id)
             result(status, &out)
             close(&out)
         case .groupOpen(let number):
-            open(.group, #"{"type":"group","action":"open","t":"#, event, &out)
-            group(number, &out)
+            open(.group, .open, event, &out)
+            out.member(.group, number)
             close(&out)
         case .groupClose(let number):
-            open(.group, #"{"type":"group","action":"close","t":"#, event, &out)
-            group(number, &out)
+            open(.group, .close, event, &out)
+            out.member(.group, number)
             close(&out)
         case .groupAttach(let number, let key):
             if applied.newContainer, let id {
                 infer(id, nil, event, graph, &out)
                 _ = links.open(id, key)
             }
-            open(.group, #"{"type":"group","action":"attach","t":"#, event, &out)
-            group(number, &out)
-            container(id, &out)
+            open(.group, .attach, event, &out)
+            out.member(.group, number)
+            out.member(.container, id)
             if applied.linked {
-                out.append(#","linked":true"#)
+                out.member(.linked, true)
                 link(id, graph, &out)
             }
             close(&out)
         case .groupDetach(let number, _):
-            open(.group, #"{"type":"group","action":"detach","t":"#, event, &out)
-            group(number, &out)
-            container(id, &out)
+            open(.group, .detach, event, &out)
+            out.member(.group, number)
+            out.member(.container, id)
             close(&out)
         default: return
         }
@@ -153,17 +148,12 @@ extension JSONLines {
     private mutating func setIOMMU(
         _ id: ContainerID?, _ event: Event, _ graph: borrowing Graph, _ out: inout ByteWriter
     ) {
-        open(.container, #"{"type":"container","action":"set-iommu","t":"#, event, &out)
-        container(id, &out)
+        open(.container, .setIOMMU, event, &out)
+        out.member(.container, id)
         if case .iommuAttach(_, let number, _) = event.kind, id.flatMap({ graph.container($0)?.iommuType }) ?? 0 == 0 {
-            group(number, &out)
+            out.member(.group, number)
         }
         link(id, graph, &out)
         close(&out)
-    }
-
-    func group(_ number: UInt32, _ out: inout ByteWriter) {
-        out.append(#","group":"#)
-        out.append(number)
     }
 }

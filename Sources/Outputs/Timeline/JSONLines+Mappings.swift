@@ -1,9 +1,9 @@
 import Events
 import MappingGraph
 
-/// The lines of mappings: nearly all that there are, so each is written behind one cursor.
+/// The lines of mappings: nearly all lines are, so each is written behind one cursor.
 extension JSONLines {
-    /// What the graph knew of a map.
+    /// What the graph knows about a map.
     struct Marks {
         var raced = false
         var replaced = false
@@ -34,36 +34,40 @@ extension JSONLines {
     ) {
         counts[LineType.map.rawValue] &+= 1
         var line = out.room(Self.ordinaryLine)
-        line.put(#"{"type":"map","t":"#)
+        line.put(TimelineLiteral.map)
         stamps.put(time, &line)
         actorText.put(actor, in: container, &line)
         let size = sizes.text(map.size)
         line.put(iova: map.iova, size: size)
         if showVaddr {
-            line.put(#","vaddr":"0x"#)
+            line.put(TimelineLiteral.vaddr)
             line.put(hex: map.vaddr)
-            line.put(byte: 0x22)
+            line.put("\"")
         }
-        if map.readable { line.put(#","read":true"#) } else { line.put(#","read":false"#) }
-        if map.writable { line.put(#","write":true"#) } else { line.put(#","write":false"#) }
+        if map.readable { line.put(TimelineLiteral.readable) } else { line.put(TimelineLiteral.notReadable) }
+        if map.writable { line.put(TimelineLiteral.writable) } else { line.put(TimelineLiteral.notWritable) }
         line.put(result: map.result)
-        line.put(#","ram":"#)
+        line.put(TimelineLiteral.ram)
         if map.deviceBytes == 0 {
             line.put(size)
         } else {
             line.put(map.deviceBytes < map.size ? map.size - map.deviceBytes : 0)
         }
-        line.put(#","targets":["#)
+        line.put(TimelineLiteral.targets)
         if !targets.isEmpty {
             out.commit(line)
             out.append(json: targets)
             line = out.room(Self.ordinaryLine)
         }
-        line.put(#"],"provenance":""#)
-        line.put(map.provenance.timelineName)
-        line.put(byte: 0x22)
+        if _fastPath(map.provenance == .observed) {
+            line.put(TimelineLiteral.observed)
+        } else {
+            line.put(TimelineLiteral.provenance)
+            line.put(map.provenance.word.text)
+            line.put("\"")
+        }
         if map.began != 0 {
-            line.put(#","began":"#)
+            line.put(TimelineLiteral.began)
             stamps.put(alone: map.began, &line)
         }
         if map.moreExtents { line.put(#","more_targets":true"#) }
@@ -79,7 +83,7 @@ extension JSONLines {
 
     private func put(_ backing: Backing, _ line: inout ByteCursor) {
         line.put(#","backing":""#)
-        line.put(backing.kind.timelineName)
+        line.put(backing.kind.word.text)
         line.put(#"","backing_device":"#)
         line.put(backing.device)
         line.put(#","backing_inode":"#)
@@ -96,13 +100,18 @@ extension JSONLines {
     ) {
         counts[LineType.unmap.rawValue] &+= 1
         var line = out.room(Self.ordinaryLine)
-        line.put(#"{"type":"unmap","action":"removed","t":"#)
+        line.put(TimelineLiteral.removal)
         stamps.put(time, &line)
         actorText.put(actor, in: container, &line)
         line.put(iova: iova, size: sizes.text(size))
-        line.put(#","cause":""#)
-        line.put(cause.timelineName)
-        line.put("\"}\n")
+        if _fastPath(cause == .request) {
+            line.put(TimelineLiteral.causeRequest)
+        } else {
+            line.put(TimelineLiteral.cause)
+            line.put(cause.word.text)
+            line.put("\"")
+        }
+        line.put("}\n")
         out.commitLine(line)
     }
 
@@ -113,15 +122,15 @@ extension JSONLines {
     ) {
         counts[LineType.unmap.rawValue] &+= 1
         var line = out.room(Self.ordinaryLine)
-        line.put(#"{"type":"unmap","action":"request","t":"#)
+        line.put(TimelineLiteral.unmapRequest)
         stamps.put(time, &line)
         actorText.put(actor, in: container, &line)
         let size = sizes.text(request.size)
         line.put(iova: request.iova, size: size)
-        line.put(#","flags":"#)
+        line.put(TimelineLiteral.flags)
         line.put(request.flags)
         if let requested = request.requested {
-            line.put(#","requested":"#)
+            line.put(TimelineLiteral.requested)
             if requested == request.size { line.put(size) } else { line.put(requested) }
         }
         line.put(result: request.result)
@@ -129,15 +138,18 @@ extension JSONLines {
         out.commitLine(line)
     }
 
-    /// The mappings that this event of a snapshot showed to be gone: nobody took them away.
-    mutating func writeRemoved(_ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
+    /// The mappings that this event of a snapshot showed to be gone; no process removed them.
+    mutating func writeRemoved(
+        _ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph, _ out: inout ByteWriter
+    ) {
         for mapping in applied.missing {
-            openUnattributed(.unmap, #"{"type":"unmap","action":"removed","t":"#, event, &out)
+            openUnattributed(.unmap, .removed, event, &out)
             var line = out.room(Self.ordinaryLine)
             line.put(applied.container)
             line.put(iova: mapping.iova, size: sizes.text(mapping.size))
-            line.put(#","cause":"resync"}"#)
-            line.put(byte: 0x0a)
+            line.put(TimelineLiteral.cause)
+            line.put(TimelineWord.resync.text)
+            line.put("\"}\n")
             out.commitLine(line)
         }
     }

@@ -1,30 +1,37 @@
 import Events
 import MappingGraph
 
-/// Pieces that every line has.
+/// How a line begins and ends, and pieces that many lines have.
 extension JSONLines {
-    /// More than any line takes that has no texts but the names of a process and of an error.
+    /// More bytes than any line takes that has no texts but the names of a process and of an error.
     static let ordinaryLine = 1024
 
     /// Writes the beginning of a line up to and including who did it; counts it.
-    mutating func open(_ type: LineType, _ opening: StaticString, _ event: Event, _ out: inout ByteWriter) {
-        counts[type.rawValue] &+= 1
-        out.append(opening)
-        var line = out.room(Self.ordinaryLine)
-        stamps.put(event.time, &line)
-        actorText.put(event.actor, &line)
-        out.commit(line)
+    mutating func open(_ type: TimelineLine, _ action: TimelineWord, _ event: Event, _ out: inout ByteWriter) {
+        openUnattributed(type, action, event, &out)
+        actor(event.actor, &out)
     }
 
-    /// The same for what the tool itself found out: nobody did it.
-    mutating func openUnattributed(_ type: LineType, _ opening: StaticString, _ event: Event, _ out: inout ByteWriter) {
+    /// The same for what the tool itself found out, which has no actor.
+    mutating func openUnattributed(
+        _ type: TimelineLine, _ action: TimelineWord, _ event: Event, _ out: inout ByteWriter
+    ) {
+        assert(type.actions.contains(action))
         counts[type.rawValue] &+= 1
-        out.append(opening)
+        begin(type, &out)
+        out.member(.action, action)
         times(event.time, &out)
     }
 
-    /// Writes `t` and `time`; the opening ends with `"t":`.
+    /// Writes `{"type":"…"`.
+    func begin(_ type: TimelineLine, _ out: inout ByteWriter) {
+        out.append("{")
+        out.member(.type, type.word)
+    }
+
+    /// Writes `t` and `time`.
     mutating func times(_ time: UInt64, _ out: inout ByteWriter) {
+        out.key(TimelineWord.t.text)
         var line = out.room(Self.ordinaryLine)
         stamps.put(time, &line)
         out.commit(line)
@@ -37,13 +44,6 @@ extension JSONLines {
         out.commit(line)
     }
 
-    /// `,"container":"c1"`, nothing for nil.
-    func container(_ id: ContainerID?, _ out: inout ByteWriter) {
-        var line = out.room(Self.ordinaryLine)
-        line.put(id)
-        out.commit(line)
-    }
-
     /// `,"result":0`, and the error's name for a negative one.
     func result(_ result: Int32, _ out: inout ByteWriter) {
         var line = out.room(Self.ordinaryLine)
@@ -51,8 +51,5 @@ extension JSONLines {
         out.commit(line)
     }
 
-    func close(_ out: inout ByteWriter) {
-        out.append(byte: 0x7d)
-        out.endLine()
-    }
+    func close(_ out: inout ByteWriter) { out.line("}") }
 }

@@ -1,77 +1,76 @@
 import Events
 import MappingGraph
 
-/// What a snapshot finds. But for holders and mappings, nobody did it: the tool looked.
+/// What a snapshot finds. The tool read it from the kernel, so only what processes hold, and
+/// mappings, have an actor.
 extension JSONLines {
-    mutating func writeSnapshot(_ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph, _ out: inout ByteWriter) {
+    mutating func writeSnapshot(
+        _ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph, _ out: inout ByteWriter
+    ) {
         switch event.kind {
-        case .snapshotBegin: openUnattributed(.gap, #"{"type":"gap","action":"snapshot-begin","t":"#, event, &out)
+        case .snapshotBegin: openUnattributed(.gap, .snapshotBegin, event, &out)
         case .snapshotEnd:
             links.settle(graph)
-            openUnattributed(.gap, #"{"type":"gap","action":"snapshot-end","t":"#, event, &out)
+            openUnattributed(.gap, .snapshotEnd, event, &out)
             if let result = graph.lastSnapshot, result.ended == event.time { write(result, &out) }
         case .snapshotContainer(let key, let iommu, let type):
-            openUnattributed(.container, #"{"type":"container","action":"present","t":"#, event, &out)
-            container(applied.container, &out)
+            openUnattributed(.container, .present, event, &out)
+            out.member(.container, applied.container)
             if let id = applied.container { link(id, key, iommu, type: type, graph, &out) }
-            out.append(#","provenance":"snapshot""#)
+            out.member(.provenance, Provenance.snapshot.word)
         case .snapshotGroup(let number, let key):
             if let id = applied.container, let key { _ = links.open(id, key) }
-            openUnattributed(.group, #"{"type":"group","action":"present","t":"#, event, &out)
-            group(number, &out)
-            if key == nil { out.append(#","container":null"#) } else { container(applied.container, &out) }
+            openUnattributed(.group, .present, event, &out)
+            out.member(.group, number)
+            if key == nil {
+                out.member(.container, orNull: nil as ContainerID?)
+            } else {
+                out.member(.container, applied.container)
+            }
         case .snapshotDevice(let found):
-            openUnattributed(.device, #"{"type":"device","action":"present","t":"#, event, &out)
-            device(found.device, &out)
-            if let number = found.group { group(number, &out) }
-            out.append(#","open_count":"#)
-            out.append(found.openCount)
-            if let enabled = found.memoryEnabled { out.append(enabled ? #","memory":true"# : #","memory":false"#) }
-            out.append(#","power":""#)
-            out.append(found.power.timelineName)
-            out.append(byte: 0x22)
+            openUnattributed(.device, .present, event, &out)
+            out.member(.device, orNull: found.device)
+            out.member(.group, found.group)
+            out.member(.openCount, found.openCount)
+            out.member(.memory, found.memoryEnabled)
+            out.member(.power, found.power.word)
         case .snapshotHolder(let held, let byMapping): write(held, byMapping: byMapping, event, applied, &out)
         case .walkBegin:
-            openUnattributed(.container, #"{"type":"container","action":"walk-begin","t":"#, event, &out)
-            container(applied.container, &out)
+            openUnattributed(.container, .walkBegin, event, &out)
+            out.member(.container, applied.container)
         case .walkEnd(_, let mappings, let consistent):
-            openUnattributed(.container, #"{"type":"container","action":"walk-end","t":"#, event, &out)
-            container(applied.container, &out)
-            out.append(#","mappings":"#)
-            out.append(mappings)
-            if !consistent { out.append(#","unsettled":true"#) }
+            openUnattributed(.container, .walkEnd, event, &out)
+            out.member(.container, applied.container)
+            out.member(.mappings, mappings)
+            if !consistent { out.member(.unsettled, true) }
         default: return
         }
         close(&out)
     }
 
-    /// What it cost: how the kernel's state differed from what the lines before say.
+    /// How the kernel's state differed from what the lines before tell.
     private func write(_ result: SnapshotResult, _ out: inout ByteWriter) {
-        for (key, count) in [
-            (#","mappings":"# as StaticString, result.mappings), (#","added":"#, result.added),
-            (#","removed":"#, result.removed),
-            (#","changed":"#, result.changed), (#","unsettled":"#, result.unsettled),
-        ] {
-            out.append(key)
-            out.append(UInt64(count))
-        }
-        out.append(result.isFirst ? #","first":true"# : #","first":false"#)
-        out.append(result.isAfterLoss ? #","after_loss":true"# : #","after_loss":false"#)
+        out.member(.mappings, result.mappings)
+        out.member(.added, result.added)
+        out.member(.removed, result.removed)
+        out.member(.changed, result.changed)
+        out.member(.unsettled, result.unsettled)
+        out.member(.first, result.isFirst)
+        out.member(.afterLoss, result.isAfterLoss)
     }
 
-    /// `iommu_type` where there is an IOMMU side, and what a reader needs to know of it if it is
-    /// another than the lines so far say.
+    /// `iommu_type` where there is an IOMMU side, and what a reader needs to know of it if the
+    /// lines so far tell of another one.
     private mutating func link(
         _ id: ContainerID, _ key: ContainerKey, _ iommu: IOMMUKey?, type: UInt32, _ graph: borrowing Graph,
         _ out: inout ByteWriter
     ) {
         _ = links.open(id, key)
         guard let iommu else { return }
-        out.append(#","iommu_type":"#)
-        out.append(type)
+        out.member(.iommuType, type)
         guard !links.isLinked(id, to: iommu), let found = graph.container(id) else { return }
-        out.append(#","linked":true"#)
-        other(#","replaces":"c"#, links.link(found).replaces, &out)
+        out.member(.linked, true)
+        out.member(.replaces, links.link(found).replaces)
     }
 
     private mutating func write(
@@ -79,16 +78,16 @@ extension JSONLines {
     ) {
         switch held {
         case .container:
-            open(.container, #"{"type":"container","action":"held","t":"#, event, &out)
-            container(applied.container, &out)
+            open(.container, .held, event, &out)
+            out.member(.container, applied.container)
         case .group(let number):
-            open(.group, #"{"type":"group","action":"held","t":"#, event, &out)
-            group(number, &out)
+            open(.group, .held, event, &out)
+            out.member(.group, number)
         case .device(let address):
-            open(.device, #"{"type":"device","action":"held","t":"#, event, &out)
-            device(address.isOnPCI ? address : nil, &out)
+            open(.device, .held, event, &out)
+            out.member(.device, orNull: address.isOnPCI ? address : nil)
         }
-        out.append(byMapping ? #","by_mapping":true"# : #","by_mapping":false"#)
+        out.member(.byMapping, byMapping)
     }
 }
 

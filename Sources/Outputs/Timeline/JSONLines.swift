@@ -5,23 +5,7 @@ import MappingGraph
 /// The JSON timeline (docs/timeline.md). `TimelineReader` reads it back: events, written, read and
 /// written again give the same bytes.
 public struct JSONLines: EventOutput {
-    /// The types of line that the summary counts, in its order.
-    enum LineType: Int, CaseIterable, Sendable {
-        case container, group, device, map, unmap, memory, process, gap
-
-        var name: StaticString {
-            switch self {
-            case .container: "container"
-            case .group: "group"
-            case .device: "device"
-            case .map: "map"
-            case .unmap: "unmap"
-            case .memory: "memory"
-            case .process: "process"
-            case .gap: "gap"
-            }
-        }
-    }
+    typealias LineType = TimelineLine
 
     let showVaddr: Bool
     var stamps = LineStamps()
@@ -29,11 +13,9 @@ public struct JSONLines: EventOutput {
     var sizes = SizeText()
     private var began: UInt64 = 0
     var links = LinkTracker()
+    /// Lines by type, for the summary.
     var counts = InlineArray<8, UInt64>(repeating: 0)
-    /// Highest severity so far, by `Finding.id`.
-    private var severities: [UInt32: Severity] = [:]
-    /// Those that a policy suppresses, by `Finding.id`: not among `severities`.
-    private var suppressed: Set<UInt32> = []
+    private var ledger = FindingLedger()
 
     public init(options: OutputOptions = OutputOptions()) { showVaddr = options.showVaddr }
 
@@ -42,182 +24,94 @@ public struct JSONLines: EventOutput {
     public mutating func begin(_ session: Session, devices: [DeviceInfo], into out: inout ByteWriter) {
         stamps.clockOffset = session.clockOffset
         began = session.began
-        out.append(#"{"type":"header","schema":""#)
-        out.append(string: TimelineReader.schema)
-        out.append(#"","t":"#)
+        begin(.header, &out)
+        out.member(.schema, TimelineReader.schema)
         times(session.began, &out)
-        for (key, value) in [
-            (#","tool":"# as StaticString, session.toolVersion), (#","kernel":"#, session.kernel),
-            (#","machine":"#, session.machine), (#","boot_id":"#, session.bootID),
-        ] {
-            out.append(key)
-            out.append(json: value)
+        out.member(.tool, session.toolVersion)
+        out.member(.kernel, session.kernel)
+        out.member(.machine, session.machine)
+        out.member(.bootID, session.bootID)
+        out.member(.clockOffset, session.clockOffset)
+        out.member(.mappingLimit, session.mappingLimit)
+        out.member(.remapsInterrupts, session.remapsInterrupts)
+        out.member(.allowsUnsafeInterrupts, session.allowsUnsafeInterrupts)
+        out.list(.hooks, session.hooks) { hook, out in
+            out.object { out in
+                out.member(.name, hook.name)
+                out.member(.function, hook.function)
+                out.member(.how, hook.how)
+            }
         }
-        out.append(#","clock_offset":"#)
-        out.append(session.clockOffset)
-        if let limit = session.mappingLimit {
-            out.append(#","dma_entry_limit":"#)
-            out.append(limit)
-        }
-        if let remaps = session.remapsInterrupts {
-            out.append(remaps ? #","irq_remapping":true"# : #","irq_remapping":false"#)
-        }
-        if let allows = session.allowsUnsafeInterrupts {
-            out.append(allows ? #","unsafe_irqs":true"# : #","unsafe_irqs":false"#)
-        }
-        out.append(#","hooks":["#)
-        for (index, hook) in session.hooks.enumerated() {
-            out.append(index == 0 ? #"{"name":"# : #",{"name":"#)
-            out.append(json: hook.name)
-            out.append(#","function":"#)
-            out.append(json: hook.function)
-            out.append(#","how":"#)
-            out.append(json: hook.how)
-            out.append(byte: 0x7d)
-        }
-        out.append(#"],"devices":["#)
-        for (index, device) in devices.enumerated() {
-            out.append(index == 0 ? #"{"device":""# : #",{"device":""#)
-            out.append(device.device)
-            out.append(byte: 0x22)
-            deviceFields(device, &out)
-            out.append(byte: 0x7d)
-        }
-        out.append(byte: 0x5d)
+        out.list(.devices, devices) { info, out in out.object { device(info, &$0) } }
         close(&out)
     }
 
     public mutating func end(_ evidence: Evidence, graph: borrowing Graph, into out: inout ByteWriter) {
-        out.append(#"{"type":"summary","t":"#)
+        begin(.summary, &out)
         times(evidence.ended, &out)
-        out.append(#","events":{"#)
-        for (index, type) in LineType.allCases.enumerated() {
-            out.append(index == 0 ? "\"" : ",\"")
-            out.append(type.name)
-            out.append("\":")
-            out.append(counts[index])
+        out.object(.events) { out in
+            for type in TimelineLine.counted { out.member(type.word, counts[type.rawValue]) }
         }
-        out.append(#"},"findings":{"#)
-        for (index, severity) in Severity.allCases.enumerated() {
-            out.append(index == 0 ? "\"" : ",\"")
-            out.append(severity.timelineName)
-            out.append("\":")
-            out.append(UInt64(severities.values.count { $0 == severity }))
+        out.object(.findings) { out in
+            for severity in Severity.allCases { out.member(severity.word, ledger.count(of: severity)) }
         }
-        out.append(byte: 0x7d)
-        if !suppressed.isEmpty {
-            out.append(#","suppressed":"#)
-            out.append(UInt64(suppressed.count))
-        }
-        out.append(#","attempted":"#)
-        out.append(evidence.attempted)
-        out.append(#","delivered":"#)
-        out.append(evidence.delivered)
-        out.append(#","lost":"#)
-        out.append(evidence.lost)
-        out.append(evidence.isComplete ? #","complete":true"# : #","complete":false"#)
-        spans(graph.evidenceSpans(began: began, ended: evidence.ended), &out)
-        if !evidence.defects.isEmpty {
-            out.append(#","defects":["#)
-            for (index, defect) in evidence.defects.enumerated() {
-                if index > 0 { out.append(byte: 0x2c) }
-                out.append(json: defect)
+        if ledger.suppressedCount > 0 { out.member(.suppressed, ledger.suppressedCount) }
+        out.member(.attempted, evidence.attempted)
+        out.member(.delivered, evidence.delivered)
+        out.member(.lost, evidence.lost)
+        out.member(.complete, evidence.isComplete)
+        let spans = graph.evidenceSpans(began: began, ended: evidence.ended)
+        out.list(.completeSpans, spans.suffix(Self.mostSpans)) { span, out in
+            out.object { out in
+                out.member(.from, span.from)
+                out.member(.until, span.until)
             }
-            out.append(byte: 0x5d)
         }
+        if !evidence.defects.isEmpty { out.list(.defects, evidence.defects) { $1.append(json: $0) } }
         close(&out)
         out.flush()
     }
 
-    /// The last ones, where there are very many.
-    private func spans(_ spans: [EvidenceSpan], _ out: inout ByteWriter) {
-        out.append(#","complete_spans":["#)
-        for (index, span) in spans.suffix(256).enumerated() {
-            out.append(index == 0 ? #"{"from":"# : #",{"from":"#)
-            out.append(span.from)
-            out.append(#","until":"#)
-            out.append(span.until)
-            out.append(byte: 0x7d)
-        }
-        out.append(byte: 0x5d)
-    }
+    /// How many spans a summary has at most: the last ones.
+    private static let mostSpans = 256
 
     // MARK: Findings
 
     public mutating func finding(
         _ finding: Finding, suppressed reason: String?, graph: borrowing Graph, into out: inout ByteWriter
     ) {
-        if reason == nil {
-            suppressed.remove(finding.id)
-            severities[finding.id] = max(severities[finding.id] ?? .info, finding.severity)
-        } else if severities[finding.id] == nil {
-            suppressed.insert(finding.id)
-        }
-        out.append(#"{"type":"finding","id":"f"#)
-        out.append(finding.id)
-        out.append(#"","rule":"#)
-        out.append(json: finding.rule)
-        out.append(#","severity":""#)
-        out.append(finding.severity.timelineName)
-        out.append(finding.state == .open ? #"","state":"open","t":"# : #"","state":"resolved","t":"#)
+        ledger.record(finding, isSuppressed: reason != nil)
+        begin(.finding, &out)
+        out.member(.id, FindingName(finding.id))
+        out.member(.rule, finding.rule)
+        out.member(.severity, finding.severity.word)
+        out.member(.state, finding.state == .open ? TimelineWord.open : .resolved)
         times(finding.time, &out)
         actor(finding.actor, &out)
         out.append(names: graph.processInfo(for: finding.actor.process))
-        container(finding.container, &out)
-        place(finding, &out)
-        out.append(#","since":"#)
-        out.append(finding.since)
-        out.append(#","until":"#)
-        if let until = finding.until { out.append(until) } else { out.append("null") }
+        out.member(.container, finding.container)
+        out.member(.iova, hex: finding.iova)
+        out.member(.size, finding.size)
+        out.member(.device, finding.device)
+        out.member(.bar, finding.bar)
+        out.member(.barOffset, finding.barOffset)
+        out.member(.reachable, finding.reachable)
+        out.member(.since, finding.since)
+        out.member(.until, orNull: finding.until)
         if let owner = finding.deviceOwner {
-            out.append(#","device_owner":{"pid":"#)
-            out.append(owner.process.pid)
-            out.append(#","start":"#)
-            out.append(owner.process.start)
-            out.append(#","comm":"#)
-            out.append(json: owner.comm)
-            out.append(names: graph.processInfo(for: owner.process))
-            out.append(byte: 0x7d)
+            let names = graph.processInfo(for: owner.process)
+            out.object(.deviceOwner) { out in
+                out.member(.pid, owner.process.pid)
+                out.member(.start, owner.process.start)
+                out.member(.comm, owner.comm)
+                out.append(names: names)
+            }
         }
-        if let occurrences = finding.occurrences {
-            out.append(#","occurrences":"#)
-            out.append(occurrences)
-        }
-        if finding.holdsMSIXTable { out.append(#","msix_table":true"#) }
-        if finding.isAfterGap { out.append(#","after_gap":true"#) }
-        if let reason {
-            out.append(#","suppressed":"#)
-            out.append(json: reason)
-        }
-        out.append(#","message":"#)
-        out.append(json: finding.message)
+        out.member(.occurrences, finding.occurrences)
+        if finding.holdsMSIXTable { out.member(.msixTable, true) }
+        if finding.isAfterGap { out.member(.afterGap, true) }
+        out.member(.suppressed, reason)
+        out.member(.message, finding.message)
         close(&out)
-    }
-
-    /// Where it is: what a finding of its rule does not have is left out.
-    private func place(_ finding: Finding, _ out: inout ByteWriter) {
-        if let iova = finding.iova {
-            out.append(#","iova":""#)
-            out.append(hex: iova)
-            out.append(byte: 0x22)
-        }
-        if let size = finding.size {
-            out.append(#","size":"#)
-            out.append(size)
-        }
-        if let device = finding.device {
-            out.append(#","device":""#)
-            out.append(device)
-            out.append(byte: 0x22)
-        }
-        if let bar = finding.bar {
-            out.append(#","bar":"#)
-            out.append(UInt64(bar))
-        }
-        if let offset = finding.barOffset {
-            out.append(#","bar_offset":"#)
-            out.append(offset)
-        }
-        if let reachable = finding.reachable { out.append(reachable ? #","reachable":true"# : #","reachable":false"#) }
     }
 }

@@ -1,3 +1,5 @@
+import Events
+
 /// Writes `t` and `time` of a line. Lines come in bursts, so their text is kept: within one second
 /// of both clocks all but nanoseconds stay the same.
 struct LineStamps: Sendable {
@@ -53,7 +55,7 @@ struct LineStamps: Sendable {
         var cursor = ByteCursor(begin)
         cursor.put(time)
         digits = cursor.place - begin - 9
-        cursor.put(#","time":""#)
+        cursor.put(TimelineLiteral.time)
         date.put(from: 0, &cursor)
         cursor.put(nanoseconds: time &- unixSecond)
         cursor.put(#"Z""#)

@@ -1,16 +1,16 @@
 import Events
 import MappingGraph
 
-/// What a timeline must say of how containers and their IOMMU sides came together, so that a reader
-/// can rebuild the same graph.
+/// How containers and their IOMMU sides came together, as far as a timeline must tell it for a
+/// reader to rebuild the same graph.
 ///
-/// In an ordinary trace that is nothing: a container opens, is set up, and is released. Where
+/// An ordinary trace tells nothing of it: a container opens, is set up, and is released. Where
 /// records were lost, the graph concludes that a container is gone because its pointer was reused,
 /// or that two are one; this remembers enough of the past to name the other one.
 struct LinkTracker: Sendable {
     struct Link: Sendable, Equatable {
-        /// The container of which this one is the rest: it was known by its descriptor, this one by
-        /// its mappings.
+        /// The container that turned out to be this one: it was known by its descriptor, this one
+        /// by its mappings.
         var absorbs: ContainerID?
         /// The container that had this one's IOMMU side, and lost it unseen.
         var replaces: ContainerID?
@@ -28,8 +28,8 @@ struct LinkTracker: Sendable {
     /// The container that an IOMMU side belonged to last, whether it still does or not. O(1).
     func lastContainer(of iommu: IOMMUKey) -> ContainerID? { sides[iommu]?.container }
 
-    /// An IOMMU side appears whose pointer had another life: returns the container whose it was, if
-    /// that has not been released.
+    /// An IOMMU side appears whose pointer had been another's: returns the container of that one,
+    /// if it has not been released.
     mutating func reopen(_ iommu: IOMMUKey) -> ContainerID? {
         guard let side = sides[iommu], side.isLive else { return nil }
         forget(iommu)
@@ -41,8 +41,8 @@ struct LinkTracker: Sendable {
     /// A container was inferred from its IOMMU side.
     mutating func infer(_ container: ContainerID, from iommu: IOMMUKey) { join(container, iommu) }
 
-    /// A container was opened or named by its key; returns the one that had the key and was not
-    /// closed, if there is one.
+    /// A container was opened or named by its key; returns the one that had the key before and was
+    /// not closed, if there is one.
     mutating func open(_ container: ContainerID, _ key: ContainerKey) -> ContainerID? {
         let old = byKey.updateValue(container, forKey: key)
         guard let old, old != container else { return nil }
@@ -50,18 +50,18 @@ struct LinkTracker: Sendable {
         return old
     }
 
-    /// Forgets the key of a container that is dead: its reuse replaces nothing.
+    /// Forgets the key of a container that is dead: whoever has the key next replaces nothing.
     mutating func retire(_ container: Container) {
         if !container.isAlive, let key = container.key, byKey[key] == container.id { byKey[key] = nil }
     }
 
-    /// Whether the lines so far say that a container has this IOMMU side. O(1).
+    /// Whether, by the lines so far, a container has this IOMMU side. O(1).
     func isLinked(_ container: ContainerID, to iommu: IOMMUKey) -> Bool {
         sides[iommu].map { $0.isLive && $0.container == container } ?? false
     }
 
-    /// Forgets what the graph has no more: a snapshot ended, and what it did not show is gone.
-    /// O(all there ever was).
+    /// Forgets what the graph no longer has: a snapshot ended, and what it did not find is gone.
+    /// O(all IOMMU sides and containers that there have been).
     mutating func settle(_ graph: borrowing Graph) {
         for (iommu, side) in sides where side.isLive && graph.container(side.container)?.iommu != iommu {
             forget(iommu)

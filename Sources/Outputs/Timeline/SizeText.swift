@@ -1,9 +1,9 @@
 /// The digits of the size that was written last: mappings are made and removed in runs of one size,
-/// and a line says it up to twice.
+/// and a line has it up to twice.
 struct SizeText: Sendable {
     /// Decimal digits, 20 at most.
     struct Digits: Sendable {
-        fileprivate(set) var words: InlineArray<3, UInt64> = [0x30, 0, 0]
+        fileprivate(set) var words: InlineArray<3, UInt64> = [UInt64(UInt8(ascii: "0")), 0, 0]
         fileprivate(set) var count = 1
     }
 

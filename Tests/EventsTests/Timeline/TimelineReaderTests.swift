@@ -302,33 +302,3 @@ private func defect(_ line: String) throws -> String? {
         #expect(!TimelineReader.looksLikeTimeline(UnsafeRawBufferPointer(start: nil, count: 0)))
     }
 }
-
-@Suite struct TimelineWordTests {
-    /// `ordinal` reads the enum's tag: it must be the position among all cases.
-    @Test func ordinals() {
-        #expect(MemoryLayout<TimelineWord>.size == 1)
-        for (index, word) in TimelineWord.allCases.enumerated() { #expect(word.ordinal == index) }
-    }
-
-    @Test func everyWordIsFound() {
-        let words = TimelineWords()
-        for word in TimelineWord.allCases {
-            for padding in 0...1 {
-                let length = word.rawValue.utf8.count
-                let bytes = Array(word.rawValue.utf8) + Array(repeating: 0x22, count: 16 + padding)
-                bytes.withUnsafeBufferPointer {
-                    #expect(words.find($0.baseAddress!, length) == word)
-                    let quoted = words.findQuoted($0.baseAddress!)
-                    #expect(quoted?.word == word && quoted?.length == length)
-                }
-            }
-        }
-        for text in ["", "ma", "mapp", "Type", "a-word-of-17-byte"] {
-            let bytes = Array(text.utf8) + [0x22] + Array(repeating: 0, count: 16)
-            bytes.withUnsafeBufferPointer {
-                #expect(words.find($0.baseAddress!, text.utf8.count) == nil)
-                #expect(words.findQuoted($0.baseAddress!) == nil)
-            }
-        }
-    }
-}

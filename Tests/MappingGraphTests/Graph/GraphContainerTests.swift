@@ -25,16 +25,16 @@ import Testing
         graph.apply(1, .containerOpen(c1))
         graph.apply(2, .groupAttach(gpuGroup, c1))
         graph.apply(3, .iommuOpen(i1, type: 1, container: nil))
-        #expect(!graph.apply(4, .iommuAttach(i1, group: gpuGroup, result: -22)).linked)
+        #expect(graph.apply(4, .iommuAttach(i1, group: gpuGroup, result: -22)).linked == false)
         #expect(graph.container(for: i1) == nil)
     }
 
     @Test func aSnapshotNamesTheContainerItself() {
         var graph = Graph()
         let applied = graph.apply(1, .iommuOpen(i1, type: 1, container: c1))
-        #expect(applied.newContainer && applied.linked)
+        #expect(applied.newContainer && applied.linked == true)
         #expect(graph.container(for: c1)?.provenance == .inferred)
-        #expect(!graph.apply(2, .iommuOpen(i1, type: 1, container: c1)).linked)
+        #expect(graph.apply(2, .iommuOpen(i1, type: 1, container: c1)).linked == false)
         #expect(graph.allContainers.count == 1)
     }
 
@@ -42,8 +42,8 @@ import Testing
         var graph = Graph.prepared()
         graph.map(10, i1, 0x1000, to: gpuBar, size: 0x1000)
         let applied = graph.apply(20, .containerOpen(c1))
-        #expect(applied.container == ContainerID(2) && applied.newContainer)
-        #expect(applied.cleared)
+        #expect(applied.container == ContainerID(2) && applied.newContainer == true)
+        #expect(applied.cleared == true)
         #expect(graph.peerMappings.isEmpty)
         #expect(graph.mappingCount(in: ContainerID(1)) == 0)
         #expect(graph.container(for: c1)?.id == ContainerID(2))

@@ -10,7 +10,7 @@ import Testing
         var graph = Graph.prepared()
         let mapped = graph.apply(
             10, .map(Map(iommu: i1, iova: 0x10000, size: 0x4000, readable: true, writable: false)), by: vmB)
-        #expect(mapped.container == id && mapped.peer == nil && mapped.affects == .nothing && !mapped.known)
+        #expect(mapped.container == id && mapped.peer == nil && mapped.affects == .nothing && !mapped.known == true)
         #expect(mapped.targets.isEmpty)
         let mapping = graph.mapping(at: 0x13fff, in: id)!
         #expect(!mapping.writable && graph.actor(at: mapping.owner) == vmB)
@@ -102,7 +102,7 @@ import Testing
         #expect(graph.mappingCount(in: id) == 0 && graph.peerMappings.isEmpty)
         graph.apply(11, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000)))
         // What the kernel takes back of a failed map was never in force.
-        #expect(!graph.unmap(12, i1, 0x10000, cause: .failedMap).known)
+        #expect(graph.unmap(12, i1, 0x10000, cause: .failedMap).known == false)
         #expect(graph.mappingCount(in: id) == 1)
         #expect(graph.orphans.isEmpty)
     }
@@ -129,33 +129,37 @@ import Testing
         let peer = graph.map(10, i1, 0x10000, to: nicBar, size: 0x1000).peer
         let same = graph.apply(11, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000, provenance: .snapshot)))
         #expect(same.known && !same.replaced && graph.mapping(at: 0x10000, in: id)?.peer == peer)
-        #expect(graph.apply(12, .map(Map(iommu: i1, iova: 0x10000, size: 0x3000, provenance: .snapshot))).replaced)
+        #expect(
+            graph.apply(12, .map(Map(iommu: i1, iova: 0x10000, size: 0x3000, provenance: .snapshot))).replaced == true)
         #expect(graph.mapping(at: 0x10000, in: id)?.provenance == .snapshot)
     }
 
     @Test func aMappingRemovedBeforeItsRecordIsNoGhost() {
         var graph = Graph.prepared()
-        #expect(!graph.unmap(20, i1, 0x10000).known)
+        #expect(graph.unmap(20, i1, 0x10000).known == false)
         let late = graph.apply(25, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000, began: 15)))
         #expect(late.raced && late.container == id)
         #expect(graph.mappingCount(in: id) == 0)
         // Consumed: the next one counts, though it began as early.
-        #expect(!graph.apply(30, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000, began: 15))).raced)
+        #expect(graph.apply(30, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000, began: 15))).raced == false)
         #expect(graph.mappingCount(in: id) == 1)
     }
 
     @Test func anOrphanOlderThanTheMapIsLeftAlone() {
         var graph = Graph.prepared()
         graph.unmap(20, i1, 0x10000)
-        #expect(!graph.apply(25, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000, began: 21))).raced)
+        #expect(graph.apply(25, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000, began: 21))).raced == false)
         #expect(
-            graph.apply(26, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000, began: 20))).raced,
+            graph.apply(26, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000, began: 20))).raced == true,
             "began at the removal's own time")
         #expect(graph.mappingCount(in: id) == 1)
         graph.unmap(30, i1, 0x20000)
-        #expect(!graph.apply(31, .map(Map(iommu: i1, iova: 0x20000, size: 0x1000))).raced, "not known when it began")
         #expect(
-            !graph.apply(32, .map(Map(iommu: i2, iova: 0x20000, size: 0x1000, began: 1))).raced, "another container")
+            graph.apply(31, .map(Map(iommu: i1, iova: 0x20000, size: 0x1000))).raced == false, "not known when it began"
+        )
+        #expect(
+            graph.apply(32, .map(Map(iommu: i2, iova: 0x20000, size: 0x1000, began: 1))).raced == false,
+            "another container")
     }
 
     @Test func orphansAreBounded() {

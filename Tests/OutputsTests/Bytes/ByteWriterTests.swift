@@ -106,9 +106,9 @@ import Testing
         #expect(written { $0.append(json: Comm(once.dropFirst().dropLast())) } == once)
     }
 
-    @Test func plainTextCannotDriveATerminal() {
-        #expect(written { $0.append(plain: comm(Array("a\u{1b}[31m\n".utf8))) } == "a\u{fffd}[31m\u{fffd}")
-        #expect(written { $0.append(plain: "\u{9b}31mé") } == "\u{fffd}31mé")
+    @Test func textCannotDriveATerminal() {
+        #expect(written { $0.append(text: comm(Array("a\u{1b}[31m\n".utf8))) } == "a\u{fffd}[31m\u{fffd}")
+        #expect(written { $0.append(text: "\u{9b}31mé") } == "\u{fffd}31mé")
     }
 
     @Test func xml() {

@@ -152,4 +152,18 @@ import Testing
             }
         }
     }
+
+    @Test func keptBars() {
+        let found = OutputsTests.lines(History.keptBar(isLetGo: true).run(TextLines(options: OutputOptions())))
+        #expect(found.contains { $0.contains("BAR kept") && $0.hasSuffix("\(gpu) BAR0+0x100000  512 KiB") })
+        #expect(found.contains { $0.contains("BAR let go") })
+    }
+
+    @Test func whatAPolicySuppressesIsMarkedAndDoesNotCount() {
+        let marked = written(TextLines(), suppressed: ["JIRA-1"])
+        #expect(
+            marked.contains("  -- HIGH stale-mapping f1") && marked.contains("suppressed by the policy: JIRA-1\n")
+                && marked.contains("No findings; "))
+        #expect(written(TextLines(), suppressed: [nil]).contains("  !! HIGH stale-mapping f1"))
+    }
 }

@@ -178,7 +178,7 @@ import Testing
                         if isAlone {
                             kept.put(who, &cursor)
                         } else {
-                            kept.put(RecordedActor(who), in: container, &cursor)
+                            kept.put(who, in: container, &cursor)
                         }
                         out.commit(cursor)
                     })

@@ -14,7 +14,7 @@ struct NaiveLines {
         case .mappingRemoved(let removal):
             members =
                 [#""type":"unmap""#, #""action":"removed""#] + beginning(event, container)
-                + range(removal.iova, removal.size) + [#""cause":"\#(removal.cause.timelineName)""#]
+                + range(removal.iova, removal.size) + [#""cause":"\#(removal.cause.word)""#]
         case .unmapRequest(let request):
             members =
                 [#""type":"unmap""#, #""action":"request""#] + beginning(event, container)
@@ -32,14 +32,14 @@ struct NaiveLines {
         members += [#""read":\#(map.readable)"#, #""write":\#(map.writable)"#] + result(map.result)
         members += [
             #""ram":\#(map.size - min(map.size, map.deviceBytes))"#, #""targets":[]"#,
-            #""provenance":"\#(map.provenance.timelineName)""#,
+            #""provenance":"\#(map.provenance.word)""#,
         ]
         if map.began != 0 { members.append(#""began":\#(map.began)"#) }
         if map.moreExtents { members.append(#""more_targets":true"#) }
         if map.vaddrOnly { members.append(#""vaddr_only":true"#) }
         if let backing = map.backing {
             members += [
-                #""backing":"\#(backing.kind.timelineName)""#, #""backing_device":\#(backing.device)"#,
+                #""backing":"\#(backing.kind.word)""#, #""backing_device":\#(backing.device)"#,
                 #""backing_inode":\#(backing.inode)"#,
                 #""backing_offset":\#(backing.offset)"#,
             ]

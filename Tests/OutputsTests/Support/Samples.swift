@@ -229,4 +229,25 @@ extension History {
         history.evidence = Evidence(attempted: 11, delivered: 11, ended: 5_000_000_000)
         return history
     }
+
+    /// A process keeps two parts of a BAR, of which the second is in no BAR that is known.
+    static func keptBar(isLetGo: Bool) -> History {
+        var history = History()
+        history.session.hooks = []
+        history.devices = [device(gpu, group: 30, bar0: 0x38_0000_0000, size: 1 << 28)]
+        let kept = KeptBar(device: gpu, address: 0x38_0010_0000, size: 1 << 19, isKept: true)
+        history.events = [
+            Event(time: 2_000_000_000, actor: vmA, kind: .keptBar(kept)),
+            Event(
+                time: 2_000_000_001, actor: vmA,
+                kind: .keptBar(KeptBar(device: gpu, address: 0x38_1000_0000, size: 4096, isKept: true))),
+        ]
+        if isLetGo {
+            var over = kept
+            over.isKept = false
+            history.events.append(Event(time: 3_000_000_000, actor: vmA, kind: .keptBar(over)))
+        }
+        history.evidence.ended = 4_000_000_000
+        return history
+    }
 }

@@ -87,7 +87,7 @@ private struct Line {
 private let kinds: [OrdinaryRecord.Kind] = [.map, .removal, .unmapRequest]
 
 /// Plain lines mean what they would mean if they were not read the short way.
-@Suite struct TimelinePlainLineTests {
+@Suite struct TimelineOrdinaryLineTests {
     @Test(arguments: kinds) func sameAsTheGeneralWay(kind: OrdinaryRecord.Kind) throws {
         var random = SystemRandomNumberGenerator()
         for _ in 0..<200 {

@@ -1,0 +1,10 @@
+import Testing
+@testable import Outputs
+
+@Suite struct SVGTests {
+    @Test func wrapping() {
+        #expect(SVG.wrap("one two three", length: 7) == ["one two", "three"])
+        #expect(SVG.wrap("", length: 7) == [])
+        #expect(SVG.wrap("abcdefghij k", length: 5) == ["abcd…", "k"])
+    }
+}
