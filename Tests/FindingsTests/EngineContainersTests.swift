@@ -39,7 +39,7 @@ import Testing
         var it = Host.withRAM("no-open-device")
         for number in UInt64(1)...50 {
             let map = it.graph.apply(
-                Event(time: 100, actor: vmA, kind: .map(Map(iommu: i1, iova: number << 24, size: 0x1000))))
+                Event(time: 100, actor: vmA, kind: .map(MapRequest(iommu: i1, iova: number << 24, size: 0x1000))))
             #expect(map.containerChange == .nothing && !map.isUnusual)
         }
         let removal = it.graph.apply(

@@ -46,7 +46,9 @@ import Testing
         it.at(200, .extent(Extent(iova: 0x2000, address: nicBar, size: 0x1000)))
         it.at(
             200,
-            .map(Map(iommu: i1, iova: 0x1000, size: 0x4000, deviceBytes: 0x3000, extentCount: 2, moreExtents: true)))
+            .map(
+                MapRequest(
+                    iommu: i1, iova: 0x1000, size: 0x4000, deviceBytes: 0x3000, extentCount: 2, moreExtents: true)))
         it.unmap(300)
         it.close(1000)
         it.advance(to: 2000)
@@ -70,7 +72,7 @@ import Testing
     @Test func aReplacedMappingResolves() {
         var it = Host.peerToPeer()
         it.close(1000)
-        it.at(2000, .map(Map(iommu: i1, iova: window, size: size)))
+        it.at(2000, .map(MapRequest(iommu: i1, iova: window, size: size)))
         it.advance(to: 9000)
         #expect(it.reported == ["stale-mapping high open", "stale-mapping high resolved"])
     }

@@ -15,7 +15,9 @@ import Testing
         it.unmapReturns(133, iova: 0x10_0000, size: 0, flags: UnmapRequest.vaddrFlag)
         it.at(
             134,
-            .map(Map(iommu: i1, iova: 0x10_0000, size: 0x10_0000, readable: false, writable: false, vaddrOnly: true)))
+            .map(
+                MapRequest(
+                    iommu: i1, iova: 0x10_0000, size: 0x10_0000, readable: false, writable: false, vaddrOnly: true)))
         #expect(it.reported == [])
     }
 
@@ -45,7 +47,7 @@ import Testing
         it.mapRAM(201, iova: 0x40_0000, result: -22)
         it.mapRAM(202, iova: 0x40_0000, result: -12, by: vmB)
         it.at(210, .iommuOpen(IOMMUKey(0x2000), type: 1, container: c2))
-        it.at(211, .map(Map(iommu: IOMMUKey(0x2000), iova: 0, size: 0x1000, result: -12)))
+        it.at(211, .map(MapRequest(iommu: IOMMUKey(0x2000), iova: 0, size: 0x1000, result: -12)))
         #expect(it.findings.map(\.container) == [ContainerID(1), ContainerID(1), ContainerID(2)])
         it.at(300, .iommuRelease(i1))
         #expect(it.findings.suffix(2).map(\.id) == [1, 2] && it.engine.openFindings.map(\.id) == [3])
@@ -57,13 +59,13 @@ import Testing
         it.mapRAM(200, iova: 0x40_0000, result: -12)
         it.at(300, .iommuOpen(IOMMUKey(0x2000), type: 1, container: c1))
         #expect(it.reported == ["map-failed low open", "map-failed low resolved"])
-        it.at(310, .map(Map(iommu: IOMMUKey(0x2000), iova: 0, size: 0x1000, result: -12)))
+        it.at(310, .map(MapRequest(iommu: IOMMUKey(0x2000), iova: 0, size: 0x1000, result: -12)))
         #expect(it.reported.last == "map-failed low open" && it.findings.last?.id == 2)
     }
 
     @Test func aContainerThatIsNotKnownHasNone() {
         var it = Host.forLints()
-        it.at(200, .map(Map(iommu: IOMMUKey(0x9000), iova: 0, size: 0x1000, result: -12)))
+        it.at(200, .map(MapRequest(iommu: IOMMUKey(0x9000), iova: 0, size: 0x1000, result: -12)))
         #expect(it.reported == [])
     }
 }

@@ -58,7 +58,8 @@ extension Graph {
     ) -> Applied {
         apply(time, .extent(Extent(iova: iova, address: address, size: size)), by: actor)
         return apply(
-            time, .map(Map(iommu: iommu, iova: iova, size: size, result: result, deviceBytes: size, extentCount: 1)),
+            time,
+            .map(MapRequest(iommu: iommu, iova: iova, size: size, result: result, deviceBytes: size, extentCount: 1)),
             by: actor)
     }
 

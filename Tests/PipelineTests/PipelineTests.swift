@@ -132,7 +132,7 @@ struct PipelineTests {
                 """
                 version = 1
                 [[allow]]
-                rule = "stale-mapping"
+                rules = ["stale-mapping"]
                 reason = "known"
                 """.utf8))
         var it = Pipeline(observer: Journal(), policy: policy)

@@ -39,7 +39,7 @@ public struct Event: Sendable {
         case deviceRemove(PCIAddress)
         /// The kernel gave BARs of it other addresses, or the same anew.
         indirect case barsAssigned(DeviceInfo)
-        case map(Map)
+        case map(MapRequest)
         /// One run of device memory of the mapping that its thread is making; its `map` follows.
         case extent(Extent)
         case mappingRemoved(MappingRemoved)

@@ -164,7 +164,7 @@ public struct DMABuf: Sendable {
 }
 
 /// A VFIO_IOMMU_MAP_DMA that returned.
-public struct Map: Sendable {
+public struct MapRequest: Sendable {
     public var iommu: IOMMUKey
     public var iova: UInt64
     public var vaddr: UInt64

@@ -55,8 +55,8 @@ public struct OrdinaryRecord: Sendable {
 
     /// The call, of a map.
     @inlinable
-    public func map(_ details: Details) -> Map {
-        Map(iommu: iommu, iova: iova, vaddr: details.argument, size: size, writable: isWritable, began: began)
+    public func map(_ details: Details) -> MapRequest {
+        MapRequest(iommu: iommu, iova: iova, vaddr: details.argument, size: size, writable: isWritable, began: began)
     }
 
     /// The call, of an unmap request.

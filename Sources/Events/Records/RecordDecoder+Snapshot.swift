@@ -32,7 +32,7 @@ extension RecordDecoder {
                 }
             return .snapshotHolder(held, byMapping: raw.by_mapping != 0)
         default:
-            var map = Map(padded(record, size, vs_map()))
+            var map = MapRequest(padded(record, size, vs_map()))
             map.provenance = .snapshot
             return .map(map)
         }

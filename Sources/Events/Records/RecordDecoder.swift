@@ -37,7 +37,8 @@ public struct RecordDecoder: Sendable {
 
     private mutating func kind(of record: UnsafeRawPointer, _ header: vs_header, _ size: Int) -> Event.Kind? {
         switch vs_type(UInt32(header.type)) {
-        case VS_MAP: return withUnsafeBytes(of: padded(record, size, vs_map())) { .map(Map(at: $0.baseAddress!)) }
+        case VS_MAP:
+            return withUnsafeBytes(of: padded(record, size, vs_map())) { .map(MapRequest(at: $0.baseAddress!)) }
         case VS_REMOVE: return .mappingRemoved(removal(record))
         case VS_UNMAP:
             return withUnsafeBytes(of: padded(record, size, vs_unmap())) {
@@ -232,7 +233,7 @@ extension UnmapRequest {
     }
 }
 
-extension Map {
+extension MapRequest {
     /// Reads a `vs_map` record that is whole.
     @inline(__always)
     init(at record: UnsafeRawPointer) { self.init(record.assumingMemoryBound(to: vs_map.self).pointee) }

@@ -34,7 +34,7 @@ extension TimelineReader {
         guard ram <= size else { throw fields.missing("ram of at most size") }
         let container = try fields.container(.container)
         let result = try fields.result(.result) ?? 0
-        var map = Map(
+        var map = MapRequest(
             iommu: result == 0 ? containers.mapped(container) : containers.iommu(container), iova: iova,
             vaddr: try fields.hex(.vaddr) ?? 0, size: size, readable: try fields.bool(.read) ?? true,
             writable: try fields.bool(.write) ?? true, result: result, deviceBytes: size - ram,

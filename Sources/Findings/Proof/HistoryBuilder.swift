@@ -62,7 +62,9 @@ extension HistoryBuilder where Self: ~Copyable {
         _ time: UInt64, iova: UInt64, size: UInt64 = 0x1000, result: Int32 = 0, readable: Bool = true,
         by actor: Actor = Scene.vmA
     ) {
-        at(time, .map(Map(iommu: Scene.i1, iova: iova, size: size, readable: readable, result: result)), by: actor)
+        at(
+            time, .map(MapRequest(iommu: Scene.i1, iova: iova, size: size, readable: readable, result: result)),
+            by: actor)
     }
 
     /// A mapping is removed; its unmap request has not returned.
@@ -90,7 +92,9 @@ extension HistoryBuilder where Self: ~Copyable {
     public mutating func mapNIC(_ time: UInt64, iova: UInt64 = Scene.window, by actor: Actor = Scene.vmA) {
         let size = Scene.barSize
         at(time, .extent(Extent(iova: iova, address: Scene.nicBar, size: size)), by: actor)
-        at(time, .map(Map(iommu: Scene.i1, iova: iova, size: size, deviceBytes: size, extentCount: 1)), by: actor)
+        at(
+            time, .map(MapRequest(iommu: Scene.i1, iova: iova, size: size, deviceBytes: size, extentCount: 1)),
+            by: actor)
     }
 
     /// The mapping of the card's BAR is removed.

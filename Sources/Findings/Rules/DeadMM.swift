@@ -79,7 +79,7 @@ struct DeadMM: ContainerRule {
                 $0.beginWithRAM()
                 $0.unmapReturns(900, iova: 0, size: 0x40_0000, flags: UnmapRequest.vaddrFlag)
                 $0.at(1000, .processExec)
-                $0.at(1900, .map(Map(iommu: Scene.i1, iova: 0, size: 0x40_0000, vaddrOnly: true)))
+                $0.at(1900, .map(MapRequest(iommu: Scene.i1, iova: 0, size: 0x40_0000, vaddrOnly: true)))
                 $0.advance(to: 3000)
             })
     }

@@ -50,7 +50,7 @@ struct MapFailed: EventRule {
             + "\(errorName(map.result)): \(reason(map, applied, graph))."
     }
 
-    private func reason(_ map: Map, _ applied: borrowing Applied, _ graph: borrowing Graph) -> String {
+    private func reason(_ map: MapRequest, _ applied: borrowing Applied, _ graph: borrowing Graph) -> String {
         if map.vaddrOnly { return "no mapping of exactly this range waits for a user address" }
         switch map.result {
         case -Errno.efault:

@@ -46,7 +46,9 @@ struct OddFlags: EventRule {
             },
             silent: .init("VM A maps a page for reading only.") {
                 $0.beginWithRAM()
-                $0.at(1000, .map(Map(iommu: Scene.i1, iova: 0x40_0000, size: 0x1000, readable: true, writable: false)))
+                $0.at(
+                    1000,
+                    .map(MapRequest(iommu: Scene.i1, iova: 0x40_0000, size: 0x1000, readable: true, writable: false)))
             })
     }
 }

@@ -74,7 +74,7 @@ struct SharedRAM: ContainerRule {
 
     var proof: RuleProof {
         @Sendable func map(_ side: IOMMUKey, offset: UInt64) -> Event.Kind {
-            var map = Map(iommu: side, iova: 0x1000_0000, size: 0x10_0000)
+            var map = MapRequest(iommu: side, iova: 0x1000_0000, size: 0x10_0000)
             map.backing = Backing(kind: .memfd, device: 5, inode: 7, offset: offset)
             return .map(map)
         }

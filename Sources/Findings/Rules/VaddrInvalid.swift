@@ -62,7 +62,8 @@ struct VaddrInvalid: ContainerRule {
             silent: .init("VM B supplies a new one after 59 seconds.") {
                 $0.beginWithRAM()
                 $0.unmapReturns(1000, iova: 0, size: 0x40_0000, flags: UnmapRequest.vaddrFlag)
-                $0.at(60_000, .map(Map(iommu: Scene.i1, iova: 0, size: 0x40_0000, vaddrOnly: true)), by: Scene.vmB)
+                $0.at(
+                    60_000, .map(MapRequest(iommu: Scene.i1, iova: 0, size: 0x40_0000, vaddrOnly: true)), by: Scene.vmB)
                 $0.advance(to: 62_000)
             })
     }

@@ -1,7 +1,7 @@
 import Events
 
 extension Graph {
-    mutating func apply(_ map: Map, _ event: Event) -> Applied {
+    mutating func apply(_ map: MapRequest, _ event: Event) -> Applied {
         var applied = Applied()
         applied.targets = resolveTargets(map, thread: event.actor.tid)
         // A failed map was never in force; a vaddr update changes nothing that the IOMMU sees.
@@ -168,7 +168,7 @@ extension Graph {
 
     /// Where the map leads. Device bytes that no extent reports lead to a target without device,
     /// after the last extent.
-    private mutating func resolveTargets(_ map: Map, thread: UInt32) -> Few<Target> {
+    private mutating func resolveTargets(_ map: MapRequest, thread: UInt32) -> Few<Target> {
         let pending = extents.take(map.extentCount, thread: thread)
         guard map.deviceBytes > 0 || !pending.isEmpty else { return [] }
         rebuildBarTable()
@@ -187,7 +187,7 @@ extension Graph {
 
     // MARK: Peer mappings
 
-    private mutating func addPeer(_ map: Map, to targets: Few<Target>, _ slot: Int, _ event: Event) -> UInt32 {
+    private mutating func addPeer(_ map: MapRequest, to targets: Few<Target>, _ slot: Int, _ event: Event) -> UInt32 {
         let id = nextPeer
         nextPeer += 1
         let container = slots[slot].container.id
@@ -213,7 +213,7 @@ extension Graph {
 
     /// A VMA of VFIO's keeps its device open. That it was not has to be certain: seen, or said by a
     /// snapshot, and nothing lost since.
-    private func wasKnownClosed(_ address: PCIAddress?, during map: Map, _ event: Event) -> Bool {
+    private func wasKnownClosed(_ address: PCIAddress?, during map: MapRequest, _ event: Event) -> Bool {
         guard map.provenance == .observed, !needsSnapshot, let address, let device = devices[address], !device.isOpen
         else { return false }
         guard device.provenance != .inferred || knownSince != nil else { return false }

@@ -29,7 +29,7 @@ extension Graph {
 
     /// A VFIO_DMA_MAP_FLAG_VADDR call: the mapping has a user address again, and is the caller's
     /// (vfio_change_dma_owner).
-    mutating func giveBackVaddr(_ map: Map, _ event: Event, _ applied: inout Applied) {
+    mutating func giveBackVaddr(_ map: MapRequest, _ event: Event, _ applied: inout Applied) {
         guard let id = applied.container else { return }
         let slot = Int(id.number) - 1
         if let mapping = slots[slot].index.find(map.iova) { give(mapping, to: owner(of: event), slot, &applied) }

@@ -53,7 +53,9 @@ extension Graph {
 
     /// A mapping that was found: the event of its making may have been before the start, or lost,
     /// or is still to come.
-    mutating func found(_ map: Map, slot: Int, at time: UInt64, by actor: Actor, _ applied: inout Applied) -> Bool {
+    mutating func found(_ map: MapRequest, slot: Int, at time: UInt64, by actor: Actor, _ applied: inout Applied)
+        -> Bool
+    {
         snapshot?.walked += 1
         if walk?.iommu == map.iommu { passBy(upTo: map.iova) }
         if let old = slots[slot].index.find(map.iova) {
@@ -85,7 +87,7 @@ extension Graph {
 
     /// The event of a mapping that a snapshot had found while it was being made: no event was
     /// missed.
-    mutating func explain(_ map: Map) {
+    mutating func explain(_ map: MapRequest) {
         guard let foundAt = unexplained.removeValue(forKey: FoundMapping(iommu: map.iommu, iova: map.iova)),
             map.began != 0, map.began <= foundAt
         else { return }

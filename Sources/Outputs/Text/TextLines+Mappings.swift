@@ -4,7 +4,8 @@ import MappingGraph
 /// Lines about mappings: nearly all lines are, so they append to the writer piece by piece.
 extension TextLines {
     mutating func write(
-        _ map: Map, _ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph, _ out: inout ByteWriter
+        _ map: MapRequest, _ event: Event, _ applied: borrowing Applied, _ graph: borrowing Graph,
+        _ out: inout ByteWriter
     ) {
         if map.provenance == .snapshot {
             if !applied.raced { found.mappings &+= 1 }

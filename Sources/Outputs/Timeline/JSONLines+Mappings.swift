@@ -28,7 +28,7 @@ extension JSONLines {
 
     @inline(__always)
     mutating func write(
-        _ map: Map, at time: UInt64, by actor: Actor, in container: ContainerID?, to targets: Few<Target>,
+        _ map: MapRequest, at time: UInt64, by actor: Actor, in container: ContainerID?, to targets: Few<Target>,
         _ marks: Marks,
         _ out: inout ByteWriter
     ) {

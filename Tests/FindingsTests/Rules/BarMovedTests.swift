@@ -129,7 +129,7 @@ import Testing
         it.unmap(200)
         it.at(300, .barsAssigned(info(nic, group: nicGroup, bar: elsewhere)), by: host)
         it.at(400, .extent(Extent(iova: window, address: elsewhere, size: size)))
-        it.at(400, .map(Map(iommu: i1, iova: window, size: size, deviceBytes: size, extentCount: 1)))
+        it.at(400, .map(MapRequest(iommu: i1, iova: window, size: size, deviceBytes: size, extentCount: 1)))
         it.advance(to: 9000)
         #expect(it.reported == [])
     }

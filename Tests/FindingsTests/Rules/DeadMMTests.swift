@@ -41,7 +41,9 @@ import Testing
         it.unmapReturns(900, iova: 0, size: 0x40_0000, flags: UnmapRequest.vaddrFlag)
         it.at(1000, .processExec)
         it.advance(to: 5000)
-        it.at(6000, .map(Map(iommu: i1, iova: 0, size: 0x40_0000, readable: false, writable: false, vaddrOnly: true)))
+        it.at(
+            6000,
+            .map(MapRequest(iommu: i1, iova: 0, size: 0x40_0000, readable: false, writable: false, vaddrOnly: true)))
         it.advance(to: 9000)
         #expect(it.reported == [])
         #expect(it.graph.container(ContainerID(1))?.withoutMemory == 0)
@@ -68,7 +70,8 @@ import Testing
         var it = Host.withRAM("dead-mm", "creator-gone", type: 3)
         it.unmapReturns(900, iova: 0, size: 0x40_0000, flags: UnmapRequest.vaddrFlag)
         it.at(
-            1000, .map(Map(iommu: i1, iova: 0, size: 0x40_0000, readable: false, writable: false, vaddrOnly: true)),
+            1000,
+            .map(MapRequest(iommu: i1, iova: 0, size: 0x40_0000, readable: false, writable: false, vaddrOnly: true)),
             by: vmB)
         it.at(1100, .processExit)
         it.advance(to: 9000)
@@ -85,7 +88,7 @@ import Testing
         it.at(1001, .snapshotContainer(c1, iommu: i1, type: 3), by: host)
         it.at(1002, .snapshotGroup(gpuGroup, c1), by: host)
         it.at(1003, .walkBegin(i1), by: host)
-        var map = Map(iommu: i1, iova: 0, size: 0x40_0000, provenance: .snapshot)
+        var map = MapRequest(iommu: i1, iova: 0, size: 0x40_0000, provenance: .snapshot)
         map.isMemoryGone = true
         it.at(1004, .map(map))
         it.at(1005, .walkEnd(i1, mappings: 1, consistent: true), by: host)
@@ -111,17 +114,18 @@ import Testing
             // A process that has exited does nothing more, but a snapshot can find its mappings.
             if kind < 11, it.graph.hasExited(who.process) { continue }
             switch kind {
-            case 0..<4: it.at(10 + step, .map(Map(iommu: side, iova: iova, size: 0x10_0000)), by: who)
+            case 0..<4: it.at(10 + step, .map(MapRequest(iommu: side, iova: iova, size: 0x10_0000)), by: who)
             case 4..<7:
                 it.at(
                     10 + step,
                     .mappingRemoved(MappingRemoved(iommu: side, iova: iova, size: 0x10_0000, cause: .request)), by: who)
-            case 7: it.at(10 + step, .map(Map(iommu: side, iova: iova, size: 0x10_0000, vaddrOnly: true)), by: who)
+            case 7:
+                it.at(10 + step, .map(MapRequest(iommu: side, iova: iova, size: 0x10_0000, vaddrOnly: true)), by: who)
             case 8: it.at(10 + step, .processExec, by: who)
             case 9: if below(8) == 0 { it.at(10 + step, .processExit, by: who) }
             case 10: if below(20) == 0 { it.at(10 + step, .iommuRelease(side)) }
             default:
-                var map = Map(iommu: side, iova: iova, size: 0x10_0000, provenance: .snapshot)
+                var map = MapRequest(iommu: side, iova: iova, size: 0x10_0000, provenance: .snapshot)
                 map.isMemoryGone = it.graph.hasExited(who.process) || below(2) == 0
                 it.at(10 + step, .map(map), by: who)
             }

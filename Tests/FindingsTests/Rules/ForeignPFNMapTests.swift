@@ -41,7 +41,8 @@ import Testing
     @Test func closedWhileItWasMapped() {
         var it = closed()
         it.at(1100, .extent(Extent(iova: window, address: nicBar, size: size)))
-        it.at(1100, .map(Map(iommu: i1, iova: window, size: size, deviceBytes: size, extentCount: 1, began: 999)))
+        it.at(
+            1100, .map(MapRequest(iommu: i1, iova: window, size: size, deviceBytes: size, extentCount: 1, began: 999)))
         it.advance(to: 9000)
         #expect(it.reported == [])
     }
@@ -71,7 +72,8 @@ import Testing
         it.at(
             2501,
             .map(
-                Map(iommu: i1, iova: 0x1000_0000, size: size, deviceBytes: size, extentCount: 1, provenance: .snapshot))
+                MapRequest(
+                    iommu: i1, iova: 0x1000_0000, size: size, deviceBytes: size, extentCount: 1, provenance: .snapshot))
         )
         it.advance(to: 9000)
         #expect(it.reported == [])

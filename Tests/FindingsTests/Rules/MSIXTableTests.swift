@@ -15,7 +15,9 @@ import Testing
         it.at(120, .deviceInfo(info), by: host)
         it.at(130, .extent(Extent(iova: window, address: nicBar + offset, size: size)))
         it.at(
-            130, .map(Map(iommu: i1, iova: window, size: size, writable: writable, deviceBytes: size, extentCount: 1)))
+            130,
+            .map(MapRequest(iommu: i1, iova: window, size: size, writable: writable, deviceBytes: size, extentCount: 1))
+        )
         return it
     }
 

@@ -87,7 +87,9 @@ import Testing
         it.at(1001, .groupAttach(nicGroup, c2))
         it.at(1002, .iommuOpen(other, type: 1, container: nil))
         it.at(1003, .iommuAttach(other, group: nicGroup, result: 0))
-        for number in UInt64(0)..<40 { it.at(1100 + number, .map(Map(iommu: other, iova: number << 16, size: page))) }
+        for number in UInt64(0)..<40 {
+            it.at(1100 + number, .map(MapRequest(iommu: other, iova: number << 16, size: page)))
+        }
         it.advance(to: 3000)
         #expect(it.reported == ["memlock-budget low open"] && it.findings[0].container == ContainerID(2))
         // A mapping of the first container goes, and relieves it.

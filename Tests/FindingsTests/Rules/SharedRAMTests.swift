@@ -9,7 +9,7 @@ import Testing
         _ iova: UInt64, _ kind: Backing.Kind, inode: UInt64 = 7, offset: UInt64 = 0, size: UInt64 = 0x10_0000,
         side: IOMMUKey
     ) -> Event.Kind {
-        var map = Map(iommu: side, iova: iova, size: size)
+        var map = MapRequest(iommu: side, iova: iova, size: size)
         map.backing = Backing(kind: kind, device: 5, inode: inode, offset: offset)
         return .map(map)
     }
@@ -60,7 +60,7 @@ import Testing
         it.at(100, map(0x1000_0000, .memfd, side: i1))
         it.at(101, map(0x5000_0000, .memfd, inode: 8, side: i2), by: vmB)
         it.at(102, map(0x6000_0000, .memfd, offset: 0x10_0000, side: i2), by: vmB)
-        it.at(103, .map(Map(iommu: i2, iova: 0x7000_0000, size: 0x10_0000)), by: vmB)
+        it.at(103, .map(MapRequest(iommu: i2, iova: 0x7000_0000, size: 0x10_0000)), by: vmB)
         // The same process in both.
         it.at(104, map(0x2000_0000, .file, inode: 9, side: i1))
         it.at(105, map(0x8000_0000, .file, inode: 9, side: i2))

@@ -100,7 +100,7 @@ import Testing
         it.at(
             200,
             .map(
-                Map(
+                MapRequest(
                     iommu: i1, iova: 0x1000, size: 0x2000, readable: true, writable: false, deviceBytes: 0x2000,
                     extentCount: 1)))
         it.close(1000)

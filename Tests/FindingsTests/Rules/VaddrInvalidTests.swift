@@ -22,7 +22,8 @@ import Testing
         )
         it.at(
             2000 + minute,
-            .map(Map(iommu: i1, iova: 0, size: 0x40_0000, readable: false, writable: false, vaddrOnly: true)), by: vmB)
+            .map(MapRequest(iommu: i1, iova: 0, size: 0x40_0000, readable: false, writable: false, vaddrOnly: true)),
+            by: vmB)
         #expect(it.reported.last == "vaddr-invalid medium resolved")
     }
 
@@ -30,14 +31,14 @@ import Testing
         var it = Host.withRAM("vaddr-invalid")
         it.mapRAM(8, iova: 0x1000_0000, size: 0x10_0000)
         it.unmapReturns(1000, iova: 0, size: 0x50_0000, flags: 6)
-        it.at(30_000, .map(Map(iommu: i1, iova: 0, size: 0x40_0000, vaddrOnly: true)), by: vmB)
+        it.at(30_000, .map(MapRequest(iommu: i1, iova: 0, size: 0x40_0000, vaddrOnly: true)), by: vmB)
         // The other one is unmapped for good.
         it.remove(40_000, iova: 0x1000_0000, size: 0x10_0000)
         it.mapRAM(41_000, iova: 0x1000_0000, size: 0x10_0000)
         it.advance(to: 10 * minute)
         // What was given back counts in bytes, so unmapping something else leaves the rest.
         #expect(it.graph.container(ContainerID(1))?.vaddrInvalid == 0x10_0000)
-        it.at(11 * minute, .map(Map(iommu: i1, iova: 0x1000_0000, size: 0x10_0000, vaddrOnly: true)), by: vmB)
+        it.at(11 * minute, .map(MapRequest(iommu: i1, iova: 0x1000_0000, size: 0x10_0000, vaddrOnly: true)), by: vmB)
         #expect(it.reported == ["vaddr-invalid medium open", "vaddr-invalid medium resolved"])
     }
 

@@ -12,7 +12,7 @@ struct GraphCapacityTests {
         by actor: Actor = vmA,
         provenance: Provenance = .observed
     ) {
-        graph.apply(time, .map(Map(iommu: iommu, iova: iova, size: size, provenance: provenance)), by: actor)
+        graph.apply(time, .map(MapRequest(iommu: iommu, iova: iova, size: size, provenance: provenance)), by: actor)
     }
 
     private func pinned(_ graph: borrowing Graph, _ actor: Actor) -> UInt64? {
@@ -36,7 +36,8 @@ struct GraphCapacityTests {
         #expect(pinned(graph, vmA) == 8 * page)
         // Half of it is a BAR.
         graph.apply(102, .extent(Extent(iova: 0x9000_0000, address: nicBar, size: page)))
-        graph.apply(102, .map(Map(iommu: i1, iova: 0x9000_0000, size: 2 * page, deviceBytes: page, extentCount: 1)))
+        graph.apply(
+            102, .map(MapRequest(iommu: i1, iova: 0x9000_0000, size: 2 * page, deviceBytes: page, extentCount: 1)))
         #expect(pinned(graph, vmA) == 9 * page)
         graph.unmap(103, i1, 0x9000_0000, 2 * page)
         graph.unmap(104, i1, 0x8000_0000, barSize)

@@ -53,7 +53,7 @@ import Testing
 
     @Test func closingMarksAndNothingElse() {
         var graph = Graph.prepared()
-        graph.apply(10, .map(Map(iommu: i1, iova: 0, size: 4096)))
+        graph.apply(10, .map(MapRequest(iommu: i1, iova: 0, size: 4096)))
         graph.apply(20, .containerClose(c1))
         let container = graph.container(ContainerID(1))
         #expect(container?.closed == 20 && container?.isAlive == true)
@@ -69,7 +69,7 @@ import Testing
 
     @Test func releaseClearsWhatIsLeft() {
         var graph = Graph.prepared()
-        graph.apply(10, .map(Map(iommu: i1, iova: 0, size: 0x3000)))
+        graph.apply(10, .map(MapRequest(iommu: i1, iova: 0, size: 0x3000)))
         let peer = graph.map(11, i1, 0x10000, to: gpuBar, size: 0x1000).peer!
         #expect(graph.mappedBytes(in: ContainerID(1)) == 0x4000)
         let applied = graph.apply(20, .iommuRelease(i1))
@@ -85,20 +85,20 @@ import Testing
 
     @Test func anIOMMUPointerIsReusedByAnotherContainer() {
         var graph = Graph.prepared()
-        graph.apply(10, .map(Map(iommu: i1, iova: 0, size: 4096)))
+        graph.apply(10, .map(MapRequest(iommu: i1, iova: 0, size: 4096)))
         graph.apply(20, .iommuRelease(i1))
         graph.apply(21, .containerOpen(c2))
         graph.apply(22, .groupAttach(nicGroup, c2))
         graph.apply(23, .iommuOpen(i1, type: 1, container: nil))
         graph.apply(24, .iommuAttach(i1, group: nicGroup, result: 0))
-        #expect(graph.apply(25, .map(Map(iommu: i1, iova: 0, size: 4096))).container == ContainerID(2))
+        #expect(graph.apply(25, .map(MapRequest(iommu: i1, iova: 0, size: 4096))).container == ContainerID(2))
         #expect(graph.mappingCount(in: ContainerID(1)) == 0)
         #expect(graph.mappingCount(in: ContainerID(2)) == 1)
     }
 
     @Test func unknownIOMMUsAreInferred() {
         var graph = Graph()
-        let applied = graph.apply(5, .map(Map(iommu: i1, iova: 0x1000, size: 4096)))
+        let applied = graph.apply(5, .map(MapRequest(iommu: i1, iova: 0x1000, size: 4096)))
         #expect(applied.newContainer && applied.linked && applied.container == ContainerID(1))
         #expect(graph.container(ContainerID(1))?.provenance == .inferred)
         #expect(graph.unmap(6, i2, 0).container == ContainerID(2))
@@ -110,7 +110,7 @@ import Testing
     /// in.
     @Test func anInferredContainerTakesItsIdentityLater() {
         var graph = Graph()
-        graph.apply(5, .map(Map(iommu: i1, iova: 0x1000, size: 4096)))
+        graph.apply(5, .map(MapRequest(iommu: i1, iova: 0x1000, size: 4096)))
         graph.apply(6, .iommuAttach(i1, group: nicGroup, result: 0))
         let applied = graph.apply(7, .groupAttach(nicGroup, c1))
         #expect(applied.linked && applied.container == ContainerID(1))

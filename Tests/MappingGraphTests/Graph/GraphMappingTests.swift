@@ -9,7 +9,7 @@ import Testing
     @Test func mapsAndUnmaps() {
         var graph = Graph.prepared()
         let mapped = graph.apply(
-            10, .map(Map(iommu: i1, iova: 0x10000, size: 0x4000, readable: true, writable: false)), by: vmB)
+            10, .map(MapRequest(iommu: i1, iova: 0x10000, size: 0x4000, readable: true, writable: false)), by: vmB)
         #expect(mapped.container == id && mapped.peer == nil && mapped.affects == .nothing && !mapped.known == true)
         #expect(mapped.targets.isEmpty)
         let mapping = graph.mapping(at: 0x13fff, in: id)!
@@ -45,7 +45,7 @@ import Testing
         graph.apply(9, .extent(Extent(iova: 0x12000, address: gpuBar + 0x1000, size: 0x1000)))
         graph.apply(9, .extent(Extent(iova: 0x13000, address: nicBar, size: 0x1000)))
         let applied = graph.apply(
-            10, .map(Map(iommu: i1, iova: 0x10000, size: 0x4000, deviceBytes: 0x3000, extentCount: 3)))
+            10, .map(MapRequest(iommu: i1, iova: 0x10000, size: 0x4000, deviceBytes: 0x3000, extentCount: 3)))
         let peer = graph.peer(applied.peer!)!
         // What is contiguous is one target.
         #expect(
@@ -63,13 +63,14 @@ import Testing
         let first = actor(100, tid: 101), second = actor(100, tid: 102)
         graph.apply(8, .extent(Extent(iova: 0x1000, address: gpuBar, size: 0x1000)), by: first)
         graph.apply(8, .extent(Extent(iova: 0x9000, address: nicBar, size: 0x1000)), by: second)
-        let ram = graph.apply(9, .map(Map(iommu: i1, iova: 0x5000, size: 0x1000)), by: actor(100, tid: 103))
+        let ram = graph.apply(9, .map(MapRequest(iommu: i1, iova: 0x5000, size: 0x1000)), by: actor(100, tid: 103))
         #expect(ram.peer == nil)
         let toNIC = graph.apply(
-            10, .map(Map(iommu: i1, iova: 0x9000, size: 0x1000, deviceBytes: 0x1000, extentCount: 1)), by: second)
+            10, .map(MapRequest(iommu: i1, iova: 0x9000, size: 0x1000, deviceBytes: 0x1000, extentCount: 1)), by: second
+        )
         #expect(toNIC.targets.map(\.device) == [nic])
         let toGPU = graph.apply(
-            11, .map(Map(iommu: i1, iova: 0x1000, size: 0x1000, deviceBytes: 0x1000, extentCount: 1)), by: first)
+            11, .map(MapRequest(iommu: i1, iova: 0x1000, size: 0x1000, deviceBytes: 0x1000, extentCount: 1)), by: first)
         #expect(toGPU.targets.map(\.device) == [gpu])
     }
 
@@ -80,7 +81,7 @@ import Testing
         let mapped = graph.map(9, i1, 0x9000, to: nicBar, size: 0x1000)
         #expect(mapped.targets.map(\.device) == [nic])
         graph.apply(10, .extent(Extent(iova: 0x1000, address: gpuBar, size: 0x1000)))
-        let ram = graph.apply(11, .map(Map(iommu: i1, iova: 0x20000, size: 0x1000)))
+        let ram = graph.apply(11, .map(MapRequest(iommu: i1, iova: 0x20000, size: 0x1000)))
         #expect(ram.peer == nil && ram.targets.isEmpty)
     }
 
@@ -89,7 +90,9 @@ import Testing
         graph.apply(9, .extent(Extent(iova: 0x10000, address: gpuBar, size: 0x1000)))
         let applied = graph.apply(
             10,
-            .map(Map(iommu: i1, iova: 0x10000, size: 0x4000, deviceBytes: 0x3000, extentCount: 1, moreExtents: true)))
+            .map(
+                MapRequest(
+                    iommu: i1, iova: 0x10000, size: 0x4000, deviceBytes: 0x3000, extentCount: 1, moreExtents: true)))
         #expect(graph.peer(applied.peer!)!.targets.map(\.device) == [gpu, nil])
         #expect(applied.targets.map(\.size) == [0x1000, 0x2000])
     }
@@ -100,7 +103,7 @@ import Testing
         #expect(applied.peer == nil && applied.container == id && applied.affects == .nothing)
         #expect(applied.targets.map(\.device) == [nic])
         #expect(graph.mappingCount(in: id) == 0 && graph.peerMappings.isEmpty)
-        graph.apply(11, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000)))
+        graph.apply(11, .map(MapRequest(iommu: i1, iova: 0x10000, size: 0x1000)))
         // What the kernel takes back of a failed map was never in force.
         #expect(graph.unmap(12, i1, 0x10000, cause: .failedMap).known == false)
         #expect(graph.mappingCount(in: id) == 1)
@@ -110,7 +113,8 @@ import Testing
     @Test func aVaddrUpdateChangesNothing() {
         var graph = Graph.prepared()
         let peer = graph.map(10, i1, 0x10000, to: nicBar, size: 0x1000).peer
-        let applied = graph.apply(11, .map(Map(iommu: i1, iova: 0x10000, vaddr: 5, size: 0x1000, vaddrOnly: true)))
+        let applied = graph.apply(
+            11, .map(MapRequest(iommu: i1, iova: 0x10000, vaddr: 5, size: 0x1000, vaddrOnly: true)))
         #expect(!applied.replaced && applied.container == id)
         #expect(graph.mapping(at: 0x10000, in: id)?.peer == peer)
     }
@@ -127,38 +131,40 @@ import Testing
     @Test func aSnapshotOfAKnownMappingChangesNothing() {
         var graph = Graph.prepared()
         let peer = graph.map(10, i1, 0x10000, to: nicBar, size: 0x1000).peer
-        let same = graph.apply(11, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000, provenance: .snapshot)))
+        let same = graph.apply(11, .map(MapRequest(iommu: i1, iova: 0x10000, size: 0x1000, provenance: .snapshot)))
         #expect(same.known && !same.replaced && graph.mapping(at: 0x10000, in: id)?.peer == peer)
         #expect(
-            graph.apply(12, .map(Map(iommu: i1, iova: 0x10000, size: 0x3000, provenance: .snapshot))).replaced == true)
+            graph.apply(12, .map(MapRequest(iommu: i1, iova: 0x10000, size: 0x3000, provenance: .snapshot))).replaced
+                == true)
         #expect(graph.mapping(at: 0x10000, in: id)?.provenance == .snapshot)
     }
 
     @Test func aMappingRemovedBeforeItsRecordIsNoGhost() {
         var graph = Graph.prepared()
         #expect(graph.unmap(20, i1, 0x10000).known == false)
-        let late = graph.apply(25, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000, began: 15)))
+        let late = graph.apply(25, .map(MapRequest(iommu: i1, iova: 0x10000, size: 0x1000, began: 15)))
         #expect(late.raced && late.container == id)
         #expect(graph.mappingCount(in: id) == 0)
         // Consumed: the next one counts, though it began as early.
-        #expect(graph.apply(30, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000, began: 15))).raced == false)
+        #expect(graph.apply(30, .map(MapRequest(iommu: i1, iova: 0x10000, size: 0x1000, began: 15))).raced == false)
         #expect(graph.mappingCount(in: id) == 1)
     }
 
     @Test func anOrphanOlderThanTheMapIsLeftAlone() {
         var graph = Graph.prepared()
         graph.unmap(20, i1, 0x10000)
-        #expect(graph.apply(25, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000, began: 21))).raced == false)
+        #expect(graph.apply(25, .map(MapRequest(iommu: i1, iova: 0x10000, size: 0x1000, began: 21))).raced == false)
         #expect(
-            graph.apply(26, .map(Map(iommu: i1, iova: 0x10000, size: 0x1000, began: 20))).raced == true,
+            graph.apply(26, .map(MapRequest(iommu: i1, iova: 0x10000, size: 0x1000, began: 20))).raced == true,
             "began at the removal's own time")
         #expect(graph.mappingCount(in: id) == 1)
         graph.unmap(30, i1, 0x20000)
         #expect(
-            graph.apply(31, .map(Map(iommu: i1, iova: 0x20000, size: 0x1000))).raced == false, "not known when it began"
+            graph.apply(31, .map(MapRequest(iommu: i1, iova: 0x20000, size: 0x1000))).raced == false,
+            "not known when it began"
         )
         #expect(
-            graph.apply(32, .map(Map(iommu: i2, iova: 0x20000, size: 0x1000, began: 1))).raced == false,
+            graph.apply(32, .map(MapRequest(iommu: i2, iova: 0x20000, size: 0x1000, began: 1))).raced == false,
             "another container")
     }
 

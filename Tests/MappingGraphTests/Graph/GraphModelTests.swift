@@ -32,7 +32,7 @@ import Testing
         let iova = UInt64(random.below(300)) << 12
         func event(_ kind: Event.Kind) -> Event { Event(time: time, actor: who, kind: kind) }
         switch random.below(100) {
-        case 0..<30: return [event(.map(Map(iommu: iommu, iova: iova, size: UInt64(1 + random.below(8)) << 12)))]
+        case 0..<30: return [event(.map(MapRequest(iommu: iommu, iova: iova, size: UInt64(1 + random.below(8)) << 12)))]
         case 30..<50:
             let pages = UInt64(1 + random.below(6))
             // Now and then across the BAR's end.
@@ -41,7 +41,7 @@ import Testing
                 event(.extent(Extent(iova: iova, address: address, size: pages << 12))),
                 event(
                     .map(
-                        Map(
+                        MapRequest(
                             iommu: iommu, iova: iova, size: pages << 12, result: random.chance(10) ? -14 : 0,
                             deviceBytes: pages << 12, extentCount: 1))),
             ]

@@ -34,7 +34,7 @@ import Testing
     @Test func removalsBelongToTheRequestOfTheirThread() {
         var it = graph()
         for number in UInt64(0)..<12 {
-            say(&it, .map(Map(iommu: side, iova: number << 12, size: 0x1000)))
+            say(&it, .map(MapRequest(iommu: side, iova: number << 12, size: 0x1000)))
             say(&it, removal(number << 12), thread: UInt32(100 + number % 6))
         }
         say(&it, removal(1 << 40, .failedMap), thread: 100)
@@ -56,7 +56,7 @@ import Testing
     @Test func abandonedMappingsAreCounted() {
         var it = graph()
         for number in UInt64(0)..<10 {
-            say(&it, .map(Map(iommu: side, iova: number << 12, size: 0x1000)), by: number % 2 == 0 ? 7 : 8)
+            say(&it, .map(MapRequest(iommu: side, iova: number << 12, size: 0x1000)), by: number % 2 == 0 ? 7 : 8)
         }
         #expect(it.container(id)?.abandoned == 0)
         say(&it, .processExit, by: 7)
@@ -68,8 +68,8 @@ import Testing
         say(&it, removal(1 << 12))
         #expect(it.container(id)?.abandoned == 4)
         // Replaced by another's, and one of its own that comes late.
-        say(&it, .map(Map(iommu: side, iova: 2 << 12, size: 0x1000)), by: 8)
-        say(&it, .map(Map(iommu: side, iova: 1 << 30, size: 0x1000)), by: 7)
+        say(&it, .map(MapRequest(iommu: side, iova: 2 << 12, size: 0x1000)), by: 8)
+        say(&it, .map(MapRequest(iommu: side, iova: 1 << 30, size: 0x1000)), by: 7)
         #expect(it.container(id)?.abandoned == 4)
         for number in [4, 6, 8] as [UInt64] { #expect(say(&it, removal(number << 12)).containerChange == .nothing) }
         #expect(say(&it, removal(1 << 30)).containerChange == .state)
@@ -85,7 +85,9 @@ import Testing
         it.mappingLimit = 20
         var news: [Int] = []
         for number in 1...20
-        where say(&it, .map(Map(iommu: side, iova: UInt64(number) << 12, size: 0x1000))).containerChange != .nothing {
+        where say(&it, .map(MapRequest(iommu: side, iova: UInt64(number) << 12, size: 0x1000))).containerChange
+            != .nothing
+        {
             news.append(number)
         }
         #expect(news == [1, 19])
@@ -98,7 +100,9 @@ import Testing
 
     @Test func whatLiesInARange() {
         var it = graph()
-        for iova in [0x1000, 0x5000, UInt64.max - 0xfff] { say(&it, .map(Map(iommu: side, iova: iova, size: 0x1000))) }
+        for iova in [0x1000, 0x5000, UInt64.max - 0xfff] {
+            say(&it, .map(MapRequest(iommu: side, iova: iova, size: 0x1000)))
+        }
         func found(_ first: UInt64, _ last: UInt64) -> UInt64? { it.mapping(overlapping: first, last, in: id)?.iova }
         #expect(
             found(0, 0xfff) == nil && found(0x2000, 0x4fff) == nil && found(0x6000, .max - 0x1000) == nil
@@ -109,7 +113,7 @@ import Testing
 
     @Test func invalidAddressesAreBytesOfWhatIsMapped() {
         var it = graph()
-        for number in UInt64(0)..<4 { say(&it, .map(Map(iommu: side, iova: number << 12, size: 0x1000))) }
+        for number in UInt64(0)..<4 { say(&it, .map(MapRequest(iommu: side, iova: number << 12, size: 0x1000))) }
         func invalid() -> UInt64? { it.container(id)?.vaddrInvalid }
         say(&it, request(0x1000, flags: 4))
         #expect(invalid() == 0x1000)
@@ -117,8 +121,8 @@ import Testing
         #expect(invalid() == 0x1000)
         say(&it, request(0, flags: 6))
         #expect(invalid() == 0x4000)
-        say(&it, .map(Map(iommu: side, iova: 0, size: 0x1000, vaddrOnly: true)))
-        say(&it, .map(Map(iommu: side, iova: 0, size: 0x1000, result: -2, vaddrOnly: true)))
+        say(&it, .map(MapRequest(iommu: side, iova: 0, size: 0x1000, vaddrOnly: true)))
+        say(&it, .map(MapRequest(iommu: side, iova: 0, size: 0x1000, result: -2, vaddrOnly: true)))
         #expect(invalid() == 0x3000)
         say(&it, removal(0))
         say(&it, removal(0x1000))

@@ -75,7 +75,7 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
     /// A map that came between attaching and the snapshot had led to a container without a name.
     @Test func anInferredContainerGetsItsName() {
         var graph = Graph()
-        graph.apply(1, .map(Map(iommu: i1, iova: 0x5000, size: 0x1000)))
+        graph.apply(1, .map(MapRequest(iommu: i1, iova: 0x5000, size: 0x1000)))
         graph.apply(2, .snapshotBegin, by: host)
         let found = graph.apply(3, .snapshotContainer(c1, iommu: i1, type: 3), by: host)
         #expect(found.container == k1 && !found.newContainer && !found.cleared == true)

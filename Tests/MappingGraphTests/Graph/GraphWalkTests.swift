@@ -43,7 +43,7 @@ private let k1 = ContainerID(1)
         graph.endWalk(16, mappings: 3)
         #expect(graph.starts() == [0x1000, 0x3000] && graph.mappedBytes(in: k1) == 0x2000)
         // Made anew at the same place, it is there.
-        graph.apply(18, .map(Map(iommu: i1, iova: 0x2000, size: 0x1000)))
+        graph.apply(18, .map(MapRequest(iommu: i1, iova: 0x2000, size: 0x1000)))
         #expect(graph.starts() == [0x1000, 0x2000, 0x3000])
     }
 
@@ -141,10 +141,10 @@ private let k1 = ContainerID(1)
         var graph = Graph.traced()
         graph.apply(10, .loss(since: 9, lost: 3), by: host)
         graph.beginWalk(20, finding: 0x2000)
-        #expect(graph.apply(23, .map(Map(iommu: i1, iova: 0x1000, size: 0x1000))).replaced == true)
+        #expect(graph.apply(23, .map(MapRequest(iommu: i1, iova: 0x1000, size: 0x1000))).replaced == true)
         // The graph holds it still when it is made anew: its removal was lost.
-        #expect(graph.apply(23, .map(Map(iommu: i1, iova: 0x3000, size: 0x1000))).replaced == true)
-        graph.apply(23, .map(Map(iommu: i1, iova: 0x9000, size: 0x1000)))
+        #expect(graph.apply(23, .map(MapRequest(iommu: i1, iova: 0x3000, size: 0x1000))).replaced == true)
+        graph.apply(23, .map(MapRequest(iommu: i1, iova: 0x9000, size: 0x1000)))
         #expect(graph.apply(24, .walkEnd(i1, mappings: 1, consistent: true), by: host).missing.isEmpty)
         graph.apply(25, .snapshotEnd, by: host)
         #expect(graph.starts() == [0x1000, 0x2000, 0x3000, 0x9000] && graph.mappedBytes(in: k1) == 0x4000)
@@ -181,7 +181,7 @@ private let k1 = ContainerID(1)
         for iova: UInt64 in [0x1000, 0x2000, 0x3000, 0x7000] { graph.find(22, i1, iova) }
         graph.endWalk(23, mappings: 4)
         #expect(graph.contradictions.map(\.added) == [1])
-        graph.apply(30, .map(Map(iommu: i1, iova: 0x7000, size: 0x2000, began: began)))
+        graph.apply(30, .map(MapRequest(iommu: i1, iova: 0x7000, size: 0x2000, began: began)))
         #expect(graph.contradictions.isEmpty == (began <= 22))
         #expect(graph.mappedBytes(in: k1) == 0x5000)
     }
@@ -189,7 +189,7 @@ private let k1 = ContainerID(1)
     @Test(arguments: [true, false]) func aDisturbedOrIncompleteWalkIsNot(consistent: Bool) {
         var graph = Graph.traced()
         graph.beginWalk(20, finding: 0x3000)
-        if consistent { graph.apply(22, .map(Map(iommu: i1, iova: 0x9000, size: 0x1000))) }
+        if consistent { graph.apply(22, .map(MapRequest(iommu: i1, iova: 0x9000, size: 0x1000))) }
         #expect(graph.apply(23, .walkEnd(i1, mappings: 1, consistent: consistent), by: host).missing.isEmpty)
         graph.apply(24, .snapshotEnd, by: host)
         #expect(graph.starts() == [0x1000, 0x2000, 0x3000] + (consistent ? [0x9000] : []))

@@ -15,7 +15,7 @@ extension Graph {
         return apply(
             time,
             .map(
-                Map(
+                MapRequest(
                     iommu: iommu, iova: iova, size: size, deviceBytes: address == nil ? 0 : size,
                     extentCount: address == nil ? 0 : 1,
                     provenance: .snapshot)), by: actor)
@@ -60,7 +60,7 @@ extension Graph {
         var graph = prepared()
         graph.apply(7, .deviceFirstOpen(DeviceUse(device: gpu, group: gpuGroup)))
         graph.apply(8, .deviceOpen(DeviceUse(device: gpu, group: gpuGroup, openCount: 1)))
-        for iova in iovas { graph.apply(9, .map(Map(iommu: i1, iova: iova, size: 0x1000))) }
+        for iova in iovas { graph.apply(9, .map(MapRequest(iommu: i1, iova: iova, size: 0x1000))) }
         return graph
     }
 }

@@ -35,8 +35,8 @@ struct History {
     func final() -> Ending {
         var pipeline = Pipeline(observer: Silence())
         feed(&pipeline)
-        pipeline.finish(evidence)
-        return Ending(pipeline: pipeline)
+        let evidence = pipeline.finish(evidence)
+        return Ending(pipeline: pipeline, evidence: evidence)
     }
 
     private func feed<Observer: ~Copyable>(_ pipeline: inout Pipeline<Observer>) {
@@ -87,6 +87,7 @@ func difference(_ a: [UInt8], _ b: [UInt8]) -> String? {
 /// A pipeline at the end of its history.
 struct Ending: ~Copyable {
     let pipeline: Pipeline<Silence>
+    let evidence: Evidence
     var graph: Graph { _read { yield pipeline.graph } }
     var findings: [Finding] { pipeline.engine.openFindings }
 }

@@ -75,7 +75,7 @@ extension History {
         func map(_ iommu: IOMMUKey, at place: UInt64? = nil, provenance: Provenance? = nil, _ random: inout Random) {
             let who = actor(&random), at = place ?? iova(&random)
             let (bytes, found) = extents(at, who, &random)
-            var it = Map(
+            var it = MapRequest(
                 iommu: iommu, iova: at, vaddr: 0x7000, size: 1 << 20, readable: random.chance(90),
                 writable: random.chance(80),
                 result: random.chance(10) ? -Int32(random.below(140)) : 0, deviceBytes: bytes, extentCount: found,

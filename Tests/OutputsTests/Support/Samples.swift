@@ -51,23 +51,25 @@ extension History {
         say(vmB, .deviceFirstOpen(DeviceUse(device: gpu, group: 30, memoryEnabled: true)))
         say(vmB, .deviceOpen(DeviceUse(device: gpu, group: 30, openCount: 1)))
         say(vmB, .barMmap(BarMmap(device: gpu, vaddr: 0x7f00_0000_0000, size: 1 << 28, address: 0x38_0000_0000)))
-        say(vmA, .map(Map(iommu: ia, iova: 0, vaddr: 0x7e00_0000_0000, size: 1 << 30, began: time)))
+        say(vmA, .map(MapRequest(iommu: ia, iova: 0, vaddr: 0x7e00_0000_0000, size: 1 << 30, began: time)))
         say(vmA, .extent(Extent(iova: 0x80_0000_0000, address: 0x38_0010_0000, size: 1 << 20)))
         say(
             vmA,
-            .map(Map(iommu: ia, iova: 0x80_0000_0000, size: 1 << 20, deviceBytes: 1 << 20, extentCount: 1, began: time))
+            .map(
+                MapRequest(
+                    iommu: ia, iova: 0x80_0000_0000, size: 1 << 20, deviceBytes: 1 << 20, extentCount: 1, began: time))
         )
         say(vmA, .extent(Extent(iova: 0x90_0000_0000, address: 0xfe00_0000, size: 4096)))
         say(vmA, .extent(Extent(iova: 0x90_0000_2000, address: 0x1234_5000, size: 4096)))
         say(
             vmA,
             .map(
-                Map(
+                MapRequest(
                     iommu: ia, iova: 0x90_0000_0000, size: 16384, writable: false, deviceBytes: 12288, extentCount: 2,
                     moreExtents: true)))
-        say(vmA, .map(Map(iommu: ia, iova: .max - 4095, size: 4096, readable: false, result: -17)))
-        say(vmA, .map(Map(iommu: ia, iova: .max - 4095, size: 4096)))
-        say(vmA, .map(Map(iommu: ia, iova: 0, size: 4096, vaddrOnly: true)))
+        say(vmA, .map(MapRequest(iommu: ia, iova: .max - 4095, size: 4096, readable: false, result: -17)))
+        say(vmA, .map(MapRequest(iommu: ia, iova: .max - 4095, size: 4096)))
+        say(vmA, .map(MapRequest(iommu: ia, iova: 0, size: 4096, vaddrOnly: true)))
         say(
             vmB,
             .dmaBuf(
@@ -131,8 +133,8 @@ extension History {
         say(vmA, .snapshotHolder(.device(nic), byMapping: true))
         say(vmA, .snapshotHolder(.device(PCIAddress(packed: .max)), byMapping: false))
         say(vmB, .walkBegin(ia))
-        say(vmA, .map(Map(iommu: ia, iova: 0x5000_0000, size: 8192, provenance: .snapshot)))
-        say(vmA, .map(Map(iommu: ia, iova: .max - 4095, size: 4096, provenance: .snapshot)))
+        say(vmA, .map(MapRequest(iommu: ia, iova: 0x5000_0000, size: 8192, provenance: .snapshot)))
+        say(vmA, .map(MapRequest(iommu: ia, iova: .max - 4095, size: 4096, provenance: .snapshot)))
         say(vmB, .walkEnd(ia, mappings: 2, consistent: true))
         say(vmB, .snapshotEnd)
         history.evidence = Evidence(attempted: 100, delivered: 97, lost: 3, ended: time + 1_000_000_000)
@@ -157,7 +159,7 @@ extension History {
             say(
                 vmA,
                 .map(
-                    Map(
+                    MapRequest(
                         iommu: side, iova: iova, size: size, deviceBytes: peer == nil ? 0 : size,
                         extentCount: peer == nil ? 0 : 1, provenance: .snapshot)))
         }
@@ -211,13 +213,15 @@ extension History {
                 kind: .deviceFirstOpen(DeviceUse(device: gpu, group: 30, memoryEnabled: true))),
             Event(
                 time: 2_001_000_000, actor: vmA,
-                kind: .map(Map(iommu: side, iova: 0, vaddr: 0x7f00_0000_0000, size: 1 << 30, began: 2_000_900_000))),
+                kind: .map(
+                    MapRequest(iommu: side, iova: 0, vaddr: 0x7f00_0000_0000, size: 1 << 30, began: 2_000_900_000))),
             Event(
                 time: 2_002_000_000, actor: vmA,
                 kind: .extent(Extent(iova: 0x8000_0000, address: 0x38_0000_0000, size: 1 << 20))),
             Event(
                 time: 2_003_000_000, actor: vmA,
-                kind: .map(Map(iommu: side, iova: 0x8000_0000, size: 1 << 20, deviceBytes: 1 << 20, extentCount: 1))),
+                kind: .map(
+                    MapRequest(iommu: side, iova: 0x8000_0000, size: 1 << 20, deviceBytes: 1 << 20, extentCount: 1))),
             Event(time: 3_000_000_000, actor: vmA, kind: .deviceLastClose(DeviceUse(device: gpu, group: 30))),
             Event(
                 time: 4_200_000_000, actor: vmA,

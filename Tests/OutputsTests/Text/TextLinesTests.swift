@@ -45,7 +45,7 @@ import Testing
                 .unmapRequest(
                     UnmapRequest(iommu: side, iova: 0x1000, size: 4096, flags: 0, result: 0, requested: 16384))
             ),
-            (vmA, .map(Map(iommu: side, iova: 0x8000, size: 4096))),
+            (vmA, .map(MapRequest(iommu: side, iova: 0x8000, size: 4096))),
             (
                 vmB,
                 .unmapRequest(UnmapRequest(iommu: side, iova: 0x7000, size: 0, flags: 0, result: 0, requested: 8192))
@@ -81,7 +81,7 @@ import Testing
     }
 
     @Test func colourOnlyWhenTold() {
-        let events: [(Actor, Event.Kind)] = [(vmA, .map(Map(iommu: side, iova: 0, size: 4096, result: -12)))]
+        let events: [(Actor, Event.Kind)] = [(vmA, .map(MapRequest(iommu: side, iova: 0, size: 4096, result: -12)))]
         #expect(!lines(of: events)[0].contains("\u{1b}"))
         #expect(lines(of: events, colour: true)[0].contains("\u{1b}[33mmap FAILED"))
     }
@@ -98,7 +98,7 @@ import Testing
             (vmA, .walkBegin(side)),
         ]
         for place in 0..<1234 as Range<UInt64> {
-            events.append((vmB, .map(Map(iommu: side, iova: place << 12, size: 4096, provenance: .snapshot))))
+            events.append((vmB, .map(MapRequest(iommu: side, iova: place << 12, size: 4096, provenance: .snapshot))))
         }
         events += [
             (vmA, .walkEnd(side, mappings: 1234, consistent: true)), (vmA, .snapshotEnd), (vmA, .snapshotBegin),
@@ -119,7 +119,7 @@ import Testing
                 (vmA, .snapshotBegin), (vmA, .snapshotContainer(ContainerKey(5), iommu: side, type: 3)),
                 (vmA, .walkBegin(side)),
             ]
-                + iovas.map { (vmB, .map(Map(iommu: side, iova: $0, size: 4096, provenance: .snapshot))) } + [
+                + iovas.map { (vmB, .map(MapRequest(iommu: side, iova: $0, size: 4096, provenance: .snapshot))) } + [
                     (vmA, .walkEnd(side, mappings: 0, consistent: true)), (vmA, .snapshotEnd),
                 ]
         }

@@ -46,7 +46,7 @@ import Testing
                     result: Int32(truncatingIfNeeded: number(&random)),
                     requested: random.chance(50) ? number(&random) : nil))
         default:
-            var map = Map(
+            var map = MapRequest(
                 iommu: iommu, iova: number(&random), vaddr: number(&random), size: number(&random),
                 readable: random.chance(50),
                 writable: random.chance(50), result: random.chance(50) ? 0 : -Int32(random.below(140)),

@@ -26,7 +26,7 @@ struct NaiveLines {
         return "{" + members.joined(separator: ",") + "}"
     }
 
-    private func members(_ map: Map) -> [String] {
+    private func members(_ map: MapRequest) -> [String] {
         var members = range(map.iova, map.size)
         if showVaddr { members.append(#""vaddr":"0x\#(String(map.vaddr, radix: 16))""#) }
         members += [#""read":\#(map.readable)"#, #""write":\#(map.writable)"#] + result(map.result)

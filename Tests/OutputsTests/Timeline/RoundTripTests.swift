@@ -9,7 +9,7 @@ import Testing
         let first = history.timeline(showVaddr: showVaddr)
         let again = try History(timeline: first)
         #expect(again.session == history.session)
-        #expect(again.evidence == history.evidence)
+        #expect(again.evidence == history.final().evidence)
         let second = again.timeline(showVaddr: showVaddr)
         #expect(difference(first, second) == nil, "\(what)")
     }
