@@ -4,17 +4,17 @@ TOOL := .build/release/vfioscope
 KERNEL ?= all
 SCENARIO ?= all
 SUITE ?=
-swift_flags := -c release -Xswiftc -static-executable --product vfioscope
+swift_flags := -c release -Xswiftc -static-executable
 
 swift_files := Sources Tests Plugins Benchmarks Package.swift
 c_files = $(shell git ls-files '*.c' '*.h' '*.cpp')
-shell_files := .ci/run .ci/install-dependencies $(addprefix Tests/Lab/guest/, commands demo functions init random)
+shell_files := .ci/run .ci/install-dependencies $(addprefix Tests/Lab/guest/, batch commands demo functions init random)
 ruff := .tools/bin/ruff
 
 .PHONY: demo build test unit lab fixtures bench fmt lint dependencies lab-dependencies lint-dependencies clean
 
 build: dependencies
-	swift build $(swift_flags)
+	swift build $(swift_flags) --product vfioscope
 	strip -o $(TOOL).stripped $(TOOL)
 	mv $(TOOL).stripped $(TOOL)
 	@ls -l $(TOOL) | awk '{ printf "%s: %.1f MB, static, the BPF object inside\n", "$(TOOL)", $$5 / 1e6 }'

@@ -44,6 +44,10 @@ let package = Package(
         .executableTarget(
             name: "workbench", dependencies: ["Outputs", "Findings", "MappingGraph", "Events", "CRecords"],
             path: "Benchmarks/Workbench", swiftSettings: settings),
+        // Test-only: the lab traces many scenarios at once, and has each checked as if recorded alone.
+        .executableTarget(
+            name: "cut-recording", dependencies: ["Events", "CRecords"], path: "Tests/Lab/Cutter",
+            swiftSettings: settings),
         // Alone in using Foundation: what the timeline's writer is compared with.
         .executableTarget(
             name: "json-encoder", dependencies: ["Events"], path: "Benchmarks/Encoder", swiftSettings: settings),

@@ -5,12 +5,12 @@ held against it.
 
 import argparse
 import fcntl
-import json
+import multiprocessing
 import os
 import signal
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -18,9 +18,10 @@ sys.dont_write_bytecode = True
 import audit_checks
 import checks
 import clients
-import command_checks
 import fixtures
 import guest
+import guest_checks
+import guests
 import initramfs
 import kernels
 import malformed_checks
@@ -34,6 +35,12 @@ LAB = ROOT / ".lab"
 LEAST_KERNELS = 3  # of the whole matrix; fewer prove too little
 
 
+def built_cutter():
+    """cut-recording as SwiftPM left it, whichever configuration was built last; None if neither was."""
+    built = [ROOT / f".build/{how}/cut-recording" for how in ("release", "debug")]
+    return max((path for path in built if path.exists()), key=lambda path: path.stat().st_mtime, default=None)
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
@@ -41,6 +48,10 @@ def arguments():
     )
     parser.add_argument("--scenario", action="append", help="default: all; may repeat")
     parser.add_argument("--tool", type=Path, default=ROOT / ".build/release/vfioscope", help="the static vfioscope")
+    parser.add_argument("--cutter", type=Path, default=built_cutter(), help="cut-recording, of the same package")
+    parser.add_argument(
+        "--apart", action="store_true", help="give each scenario a run of the tool of its own, as --fixtures does"
+    )
     parser.add_argument("--no-tool", action="store_true", help="workload and oracles only")
     parser.add_argument("--out", type=Path, default=LAB / "out")
     parser.add_argument("--fixtures", type=Path, help="copy each recording to DIR/SERIES/SCENARIO.vfs")
@@ -114,21 +125,23 @@ def chosen_scenarios(options):
     return known if "all" in wanted else [name for name in known if name in wanted]
 
 
+def is_everything(options, scenarios):
+    """Whether this run is to leave nothing out: then it also tries the commands, the random runs and
+    the other machines.
+    """
+    return scenarios == workload.names(HERE) and not (
+        options.exec or options.step or options.fixtures or options.random or options.shrink
+    )
+
+
 def steps_of(options, scenarios, series):
     """The steps of guest/commands that a kernel runs: [] is all of them, None is none."""
     if options.no_tool:
         return None
     if options.step:
         return options.step
-    which = options.commands
-    if which is None:
-        which = "ends" if scenarios == workload.names(HERE) and not options.exec and not options.fixtures else "none"
-    return [] if which == "all" or which == "ends" and series in ends() else None
-
-
-def ends():
-    """The oldest and the newest kernel of the matrix."""
-    return list(kernels.MATRIX)[0], list(kernels.MATRIX)[-1]
+    which = options.commands or ("ends" if is_everything(options, scenarios) else "none")
+    return [] if which == "all" or which == "ends" and series in guests.ends() else None
 
 
 def chosen_runs(options, scenarios):
@@ -139,7 +152,7 @@ def chosen_runs(options, scenarios):
 
 
 def one_at_a_time():
-    """Waits until no other lab runs here: they would share .lab, and two guests on two cores time
+    """Waits until no other lab runs here: they would share .lab, and more guests than cores time
     out.
     """
     LAB.mkdir(exist_ok=True)
@@ -152,87 +165,70 @@ def one_at_a_time():
     return lock
 
 
-def boot(kernel, options, scenarios, steps, directory, runs=(), variant=None):
-    """Boots one kernel with the scenarios; None when no results came back, else what to say about
-    it.
-    """
-    image = LAB / f"initramfs-{directory.name}.cpio"
+def boot(kernel, options, planned):
+    """Boots one guest: a sentence about it, or None when no results came back."""
+    image = LAB / f"initramfs-{planned.directory.name}.cpio"
     tool = None if options.no_tool else options.tool
     try:
-        initramfs.build(
-            image, kernel, HERE, workload.build(HERE, LAB), tool, scenarios, steps, options.exec, options.include, runs
-        )
-        disk = clients.build(LAB) if steps == [] or "clients" in (steps or []) else None
-        seconds, tries = guest.run(kernel, image, directory, options.timeout, disk, variant)
+        initramfs.build(image, kernel, HERE, workload.build(HERE, LAB), planned, tool, options.include)
+        needs_clients = planned.steps is not None and (not planned.steps or "clients" in planned.steps)
+        disk = clients.build(LAB) if needs_clients else None
+        seconds, tries = guest.run(kernel, image, planned.directory, options.timeout, disk, planned.variant)
     finally:
         image.unlink(missing_ok=True)
     if seconds is None:
         return None
-    about = {
-        "series": kernel.series,
-        "release": kernel.release,
-        "package": kernel.package,
-        "seconds": round(seconds, 1),
-        "tries": tries,
-        "tool": bool(tool),
-    }
-    (directory / "boot.json").write_text(json.dumps(about, indent=1) + "\n")
-    what = (
-        (f"{variant}, " if variant else "")
-        + f"{len(scenarios)} scenario{'s' * (len(scenarios) != 1)}"
-        + (f", {len(runs)} random run{'s' * (len(runs) > 1)}" if runs else "")
-        + ("" if steps is None else " and the commands")
-    )
-    return f"Linux {kernel.release} ran {what} in {seconds:.0f} s" + (" at the second try" if tries > 1 else "")
-
-
-def directory_of(options, series):
-    return options.out / (f"{series}-{options.variant}" if options.variant else series)
-
-
-def boot_all(available, options, scenarios, runs):
-    """Boots every kernel, --jobs at a time, those with the most to do first; yields (series, what
-    boot says) as they complete.
-    """
-    steps = {kernel.series: steps_of(options, scenarios, kernel.series) for kernel in available}
-    workload.build(HERE, LAB)
-    pool = ThreadPoolExecutor(max(1, options.jobs))
-    try:
-        futures = {
-            pool.submit(
-                boot,
-                kernel,
-                options,
-                scenarios,
-                steps[kernel.series],
-                directory_of(options, kernel.series),
-                runs,
-                options.variant,
-            ): kernel.series
-            for kernel in sorted(available, key=lambda kernel: steps[kernel.series] is None)
+    planned.save(
+        {
+            "release": kernel.release,
+            "package": kernel.package,
+            "seconds": round(seconds, 1),
+            "tries": tries,
+            "tool": bool(tool),
         }
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        guest.stop_all()
+    )
+    again = " at the second try" if tries > 1 else ""
+    return f"Linux {kernel.release} ran {planned.contents()} in {seconds:.0f} s{again}"
 
 
-def check_variants(tally, options, scenarios, kernel, tool):
-    """The scenarios that need another machine, on the oldest and the newest kernel of a full run.
-    With --recheck, `kernel` is only its series.
+def run_all(planned, available, options, tool):
+    """Boots the guests, --jobs at a time and the longest first, and checks each in a process of its
+    own while others run. Yields each with a sentence about its boot and the checks' report.
     """
-    series = getattr(kernel, "series", kernel)
-    if scenarios != workload.names(HERE) or options.exec or options.step or options.fixtures or series not in ends():
-        return
-    for variant, machine in guest.VARIANTS.items():
-        directory, name = options.out / f"{series}-{variant}", f"{series} {variant}"
-        if options.recheck and not (directory / "boot.json").exists():
-            continue
-        said = "" if options.recheck else boot(kernel, options, machine["scenarios"], None, directory, variant=variant)
-        if tally.check(name, "boots and brings results", said is not None and (directory / "boot.json").exists()):
-            print(f"lab: {said}", flush=True)
-            checks.check_boot(tally, series, directory, machine["scenarios"], tool)
+    by_series = {kernel.series: kernel for kernel in available}
+    workload.build(HERE, LAB)
+    boots = ThreadPoolExecutor(max(1, options.jobs))
+    checkers = ProcessPoolExecutor(max(1, options.jobs), multiprocessing.get_context("spawn"))
+
+    def run(one):
+        report = boot(by_series[one.series], options, one)
+        return report, report and checkers.submit(guest_checks.check, one.directory, tool, options.cutter)
+
+    try:
+        futures = {boots.submit(run, one): one for one in sorted(planned, key=lambda one: -one.seconds)}
+        waiting = {}
+        for future in as_completed(futures):
+            report, checks = future.result()
+            if checks is None:
+                yield futures[future], None, None
+            else:
+                waiting[checks] = futures[future], report
+            for done in [other for other in waiting if other.done()]:
+                yield *waiting.pop(done), done.result()
+        for done in as_completed(waiting):
+            yield *waiting[done], done.result()
+    finally:
+        boots.shutdown(wait=False, cancel_futures=True)
+        guest.stop_all()
+        checkers.shutdown(wait=False, cancel_futures=True)
+
+
+def recheck(options, series, scenarios, tool):
+    """The guests that the last run left in --out, as run_all yields them."""
+    for path in sorted(options.out.glob("*/boot.json")):
+        one = guests.Guest.load(path.parent)
+        if one.series in series and (not one.scenarios or set(one.scenarios) & set(scenarios) or one.variant):
+            yield one, "", guest_checks.check(one.directory, tool, options.cutter)
 
 
 def shrink(options, kernel, tool):
@@ -243,11 +239,11 @@ def shrink(options, kernel, tool):
     def fails_at(runs):
         nonlocal boots
         directory, boots = options.out / f"{kernel.series}-shrink", boots + 1
-        if boot(kernel, options, [], None, directory, runs) is None:
+        if boot(kernel, options, guests.Guest(kernel.series, directory, runs=runs)) is None:
             return [0 if len(runs) == 1 else None] * len(runs)
-        quiet = checks.Tally(silent=True)
+        silent = checks.Tally(silent=True)
         outcomes = [
-            random_checks.check(checks.Check(quiet, run.title), kernel.series, run, directory / "out/random", tool)
+            random_checks.check(checks.Check(silent, run.title), kernel.series, run, directory / "out/random", tool)
             for run in runs
         ]
         return [
@@ -268,6 +264,16 @@ def shrink(options, kernel, tool):
     return 1
 
 
+def check_files(tally, tool, out):
+    """What needs no guest: damaged files, and several files at once. Both use recordings of this
+    run.
+    """
+    recordings = sorted(out.glob("*/out/commands/run-stale.vfs"))
+    if tally.check("malformed", "there is a recording to damage", bool(recordings)):
+        malformed_checks.check(tally, tool, recordings[0], LAB / "malformed")
+        audit_checks.check(tally, tool, sorted(out.glob("*/out/*.vfs")), LAB / "absent.vfs")
+
+
 def main():
     options = arguments()
     if options.list:
@@ -276,63 +282,54 @@ def main():
         return 0
     series, scenarios = chosen_series(options), chosen_scenarios(options)
     runs = chosen_runs(options, scenarios)
-    if not options.no_tool and not options.tool.exists():
-        raise kernels.LabError(f"{options.tool} does not exist: build it, or use --no-tool")
-
-    _lock = None if options.recheck else one_at_a_time()  # held until the process ends
-    tally = checks.Tally()
-    begun = time.monotonic()
-    if options.recheck:
-        available, problems = [name for name in series if (directory_of(options, name) / "boot.json").exists()], []
-    else:
-        available, problems = kernels.prepare_all(LAB, series)
-    for problem in problems:
-        print(f"lab: {problem}")
-    if len(series) == len(kernels.MATRIX):
-        tally.check("matrix", f"at least {LEAST_KERNELS} kernels are to be had", len(available) >= LEAST_KERNELS)
-    elif problems:
-        tally.check("matrix", "every kernel asked for is to be had", False)
-
     tool = None if options.no_tool else options.tool
-    if options.shrink:
-        return shrink(options, available[-1], tool)
-    if not options.recheck:
-        print(f"lab: booting {', '.join(kernel.release for kernel in available)}, {options.jobs} at a time", flush=True)
-    for name, said in (
-        ((name, "") for name in available) if options.recheck else boot_all(available, options, scenarios, runs)
-    ):
-        directory = directory_of(options, name)
-        if said is None:
-            tally.check(name, "boots and brings results", False)
+    if tool and not tool.exists():
+        raise kernels.LabError(f"{tool} does not exist: build it, or use --no-tool")
+
+    begun = time.monotonic()
+    tally, slowest = checks.Tally(), guest_checks.Slowest()
+    if options.recheck:
+        finished = recheck(options, series, scenarios, tool)
+    else:
+        _lock = one_at_a_time()  # held until the process ends
+        available, problems = kernels.prepare_all(LAB, series)
+        for problem in problems:
+            print(f"lab: {problem}")
+        if len(series) == len(kernels.MATRIX):
+            tally.check("matrix", f"at least {LEAST_KERNELS} kernels are available", len(available) >= LEAST_KERNELS)
+        elif problems:
+            tally.check("matrix", "every kernel asked for is available", False)
+        if options.shrink:
+            return shrink(options, available[-1], tool)
+        everything = is_everything(options, scenarios)
+        planned = [
+            one
+            for name in (kernel.series for kernel in available)
+            for one in guests.of_kernel(name, options, scenarios, runs, steps_of(options, scenarios, name), everything)
+        ]
+        if any(one.together for one in planned) and not (options.cutter and options.cutter.exists()):
+            raise kernels.LabError("cut-recording is not built: run make lab, or use --apart")
+        releases = ", ".join(kernel.release for kernel in available)
+        print(f"lab: booting {releases}: {len(planned)} guests, {options.jobs} at a time", flush=True)
+        finished = run_all(planned, available, options, tool)
+    with_commands = False
+    for one, report, result in finished:
+        if not tally.check(one.title, "boots and brings results", result is not None):
             continue
-        if said:
-            print(f"lab: {said}", flush=True)
-        checks.check_boot(tally, name, directory, scenarios, tool)
-        if not options.variant:
-            check_variants(
-                tally,
-                options,
-                scenarios,
-                next(kernel for kernel in available if getattr(kernel, "series", kernel) == name),
-                tool,
-            )
-        for run in runs:
-            random_checks.check(
-                checks.Check(tally, f"{name} random {run.seed}"), name, run, directory / "out/random", tool
-            )
-        whole = bool(tool) and steps_of(options, scenarios, name) == []
-        if whole or tool and (directory / "out/commands").is_dir():
-            command_checks.check_boot(tally, name, directory, tool, whole)
-        if options.exec and not options.recheck:
-            print((directory / "out/exec.stdout").read_text(errors="replace"), end="", flush=True)
-            tally.check(name, "the command succeeds", (directory / "out/exec.status").read_text().strip() == "0")
+        print(result.text, end="", flush=True)
+        if report:
+            print(f"lab: {report}", flush=True)
+        tally.add(result)
+        slowest.add(one, result.seconds)
+        with_commands = with_commands or (one.steps is not None and not options.step)
         if options.fixtures:
-            fixtures.copy(directory, scenarios, options.fixtures / name, runs, whole=scenarios == workload.names(HERE))
-    if tool and not options.step and any(steps_of(options, scenarios, name) is not None for name in series):
-        recordings = sorted(options.out.glob("*/out/commands/run-stale.vfs"))
-        if tally.check("malformed", "there is a recording to damage", bool(recordings)):
-            malformed_checks.check(tally, tool, recordings[0], LAB / "malformed")
-            audit_checks.check(tally, tool, sorted(options.out.glob("*/out/*.vfs")), LAB / "absent.vfs")
+            whole = one.scenarios == workload.names(HERE)
+            fixtures.copy(one.directory, one.scenarios, options.fixtures / one.series, one.runs, whole=whole)
+    if tool and with_commands:
+        files_begun = time.monotonic()
+        check_files(tally, tool, options.out)
+        slowest.add_step("checks of damaged files and of several files", time.monotonic() - files_begun)
+    print(slowest.text(), end="")
     print(f"lab: {time.monotonic() - begun:.0f} s in all")
     print(f"lab: {tally.passed} passed, {tally.failed} failed")
     return 1 if tally.failed else 0

@@ -20,9 +20,10 @@ DISORDER = 100_000_000
 
 
 def check(check, run, tool):
+    """Every check of one scenario's recording; its timeline's lines about the workload's processes."""
     recording = run.path("vfs")
     if not check("there is a recording", recording.exists()):
-        return
+        return []
     try:
         policy = SCENARIOS[run.name].policy and run.path("policy.toml")
         if policy:
@@ -30,7 +31,7 @@ def check(check, run, tool):
         lines = timeline(tool, recording, policy)
     except (ToolFailed, ValueError) as problem:
         check("the recording becomes a timeline", False, problem)
-        return
+        return []
     mine = [line for line in lines if line.get("pid") in run.pids]
     check_frame(check, lines)
     check_maps(check, run, mine)
@@ -53,6 +54,7 @@ def check(check, run, tool):
         audit_status(tool, recording),
         1 if (fails(run.series) if callable(fails) else fails) else 0,
     )
+    return mine
 
 
 def check_frame(check, lines):

@@ -48,7 +48,7 @@ void unmap_more(void)
 	edu_reads(&e, MEMORY + 3 * PAGE, WORD, "device reads the last page of a mapping");
 	dma_unmap(&c, MEMORY, PAGE);
 	edu_reads(&e, MEMORY + 3 * PAGE, WORD,
-		  "device reads the last page, of which nobody asked that it be unmapped");
+		  "device reads the last page, whose unmapping nobody requested");
 	settle();
 	edu_stop(&e);
 	device_release(&edu);
