@@ -11,7 +11,7 @@ c_files = $(shell git ls-files '*.c' '*.h' '*.cpp')
 shell_files := .ci/run .ci/install-dependencies $(addprefix Tests/Lab/guest/, batch commands demo functions init random)
 ruff := .tools/bin/ruff
 
-.PHONY: demo build test unit lab fixtures bench fmt lint dependencies lab-dependencies lint-dependencies clean
+.PHONY: demo build test unit lab cutter fixtures bench fmt lint dependencies lab-dependencies lint-dependencies clean
 
 build: dependencies
 	swift build $(swift_flags) --product vfioscope
@@ -24,11 +24,21 @@ demo: lab-dependencies build
 
 test: unit lab
 
+# Ends with its counts: swift test writes them to a file, and only there with those that failed.
 unit: dependencies
-	swift test
+	@rm -f .build/unit*.xml
+	@swift test --xunit-output .build/unit.xml; status=$$?; \
+	tr ' ' '\n' < .build/unit-swift-testing.xml | \
+	awk -F'"' '/^tests=/ { all += $$2 } /^(errors|failures)=/ { failed += $$2 } \
+		END { printf "unit: %d passed, %d failed\n", all - failed, failed }'; \
+	exit $$status
 
-lab: lab-dependencies build
+lab: lab-dependencies build cutter
 	Tests/Lab/lab.py --kernel $(KERNEL) --scenario $(SCENARIO)
+
+# Test-only: cuts the recording that the lab's scenarios share.
+cutter: dependencies
+	@swift build $(swift_flags) --product cut-recording
 
 fixtures: lab-dependencies build
 	Tests/Lab/lab.py --kernel all --scenario all --fixtures Tests/Fixtures

@@ -44,7 +44,7 @@ let package = Package(
         .executableTarget(
             name: "workbench", dependencies: ["Outputs", "Findings", "MappingGraph", "Events", "CRecords"],
             path: "Benchmarks/Workbench", swiftSettings: settings),
-        // Test-only: the lab traces many scenarios at once, and has each checked as if recorded alone.
+        // Test-only: cuts the recording that the lab's scenarios share into one for each.
         .executableTarget(
             name: "cut-recording", dependencies: ["Events", "CRecords"], path: "Tests/Lab/Cutter",
             swiftSettings: settings),

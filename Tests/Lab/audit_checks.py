@@ -46,7 +46,10 @@ def check(tally, tool, recordings, absent):
     broken = audit(tool, *files[:3], absent, *files[3:])
     before = b"".join(f"{path}\n".encode() + result.stdout for path, result in zip(files[:3], alone))
     tally.check(
-        "audit", "a missing file: the findings of those before it are printed", broken.stdout == before, broken.stdout[-200:]
+        "audit",
+        "a missing file: the findings of those before it are printed",
+        broken.stdout == before,
+        broken.stdout[-200:],
     )
     tally.check(
         "audit",

@@ -90,7 +90,9 @@ def no_privileges(steps):
     check = ends(steps, "no-privileges", 3, "root", "CAP_")
     check("in one line", len(steps.err("no-privileges").splitlines()) == 1, brief(steps.err("no-privileges")))
     check = ends(steps, "no-privileges-doctor", 3)
-    check("mentions root", "root" in steps.text("no-privileges-doctor.out"), brief(steps.text("no-privileges-doctor.out")))
+    check(
+        "mentions root", "root" in steps.text("no-privileges-doctor.out"), brief(steps.text("no-privileges-doctor.out"))
+    )
 
 
 def usage(steps):
@@ -246,7 +248,9 @@ def sigkill(steps):
         brief(messages),
     )
     check.same(
-        "audit --fail-on critical ends with", steps.host("audit", "--fail-on", "critical", "sigkill-tool.vfs").returncode, 4
+        "audit --fail-on critical ends with",
+        steps.host("audit", "--fail-on", "critical", "sigkill-tool.vfs").returncode,
+        4,
     )
     lines = [
         json.loads(line) for line in steps.host("export", "--format", "jsonl", "sigkill-tool.vfs").stdout.splitlines()

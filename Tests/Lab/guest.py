@@ -185,9 +185,7 @@ def run(kernel, initramfs, directory, timeout, disk=None, variant=None, **option
             if (directory / name).exists()
         )
         (directory.parent / f"{directory.name}.failed.log").write_text(log)
-        last = [line for line in log.splitlines() if "Oops" in line or "panic" in line] or log.strip().splitlines()[
-            -2:
-        ]
+        last = [line for line in log.splitlines() if "Oops" in line or "panic" in line] or log.strip().splitlines()[-2:]
         print(
             f"lab: Linux {kernel.release}: try {attempt} brought no results (last words: {' / '.join(last)})",
             flush=True,

@@ -8,7 +8,6 @@ import guest
 import kernels
 import random_runs
 import slices
-import workload
 
 
 @dataclass
@@ -83,9 +82,7 @@ def of_kernel(series, options, scenarios, runs, steps, everything):
         return [made(f"-{options.variant}", scenarios=scenarios, variant=options.variant)]
     found = []
     if scenarios or runs or options.exec or steps is None:
-        found.append(
-            made(scenarios=scenarios, together=shared(scenarios, options), runs=runs, command=options.exec)
-        )
+        found.append(made(scenarios=scenarios, together=shared(scenarios, options), runs=runs, command=options.exec))
     if steps is not None:
         found.append(made("-commands", steps=steps))
     if everything and series in ends():
@@ -94,5 +91,3 @@ def of_kernel(series, options, scenarios, runs, steps, everything):
             for variant, machine in guest.VARIANTS.items()
         ]
     return found
-
-

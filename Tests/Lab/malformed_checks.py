@@ -152,7 +152,9 @@ def check(tally, tool, recording, scratch):
         words=["No space left"],
     )
     with open("/dev/full", "w") as full:
-        one("export to a full stdout", 3, "export", "--format", "jsonl", recording, output=full, words=["No space left"])
+        one(
+            "export to a full stdout", 3, "export", "--format", "jsonl", recording, output=full, words=["No space left"]
+        )
         one("audit to a full stdout", 3, "audit", recording, output=full, words=["No space left"])
     one("export into a missing directory", 3, "export", "--format", "jsonl", "-o", scratch / "no/file", recording)
     one("an unknown format", 2, "export", "--format", "nonsense", recording, words=["nonsense"])
@@ -167,7 +169,9 @@ def judge(tally, what, results):
     crashes = [name for name, result in results if crashed(result)]
     tally.check("malformed", f"{what}: no crash", not crashes, crashes[:5])
     silent = [
-        (name, result.returncode) for name, result in results if result.returncode not in (1, 3, 4) or not messages(result)
+        (name, result.returncode)
+        for name, result in results
+        if result.returncode not in (1, 3, 4) or not messages(result)
     ]
     tally.check("malformed", f"{what}: never accepted as whole", not silent, silent[:5])
 

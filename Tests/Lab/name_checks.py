@@ -14,8 +14,8 @@ DOCKER = {"container_id": ID}
 KUBELET = {"container_id": ID, "pod": POD}
 NAMES = ("vm", "vm_uuid", "unit", "container_id", "pod")
 
-# For each run: the names of its processes by role, in order; the finding that it ends with, and that
-# finding's severity; the names by which the finding calls the two owners.
+# For each run: the names of its processes by role, in order; the finding that it ends with and its
+# severity; the names by which the finding calls the two owners.
 RUNS = {
     "uuid": (
         {

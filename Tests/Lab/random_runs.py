@@ -93,7 +93,7 @@ def shrink(run, fails_at, report):
         size = max(1, -(-len(kept_operations) // pieces))
         chunks = [kept_operations[start : start + size] for start in range(0, len(kept_operations), size)]
         smaller = None
-        # Leave out the later ones first: the cause of a failure tends to come right before it, while
+        # Leave out the later ones first: what causes a failure tends to come right before it, and
         # the objects that it needs are made at the very beginning.
         for begin in range(0, len(chunks), CANDIDATES):
             batch = [

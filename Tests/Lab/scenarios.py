@@ -96,8 +96,8 @@ FIRST_UNMAP = Moment("unmap")
 OTHERS_UNMAP = Finding("unmap-mismatch", None, ("low",), FIRST_UNMAP, FIRST_UNMAP)
 OTHERS_MEMORY = "device reads memory that another process unmapped"
 MEMORY_UNMAP = Moment("unmap", fields={"iova": "0x1000000"})
-# A live update takes a moment, and one that never ends takes longer. By default the rule waits for a
-# minute.
+# A live update takes a moment, and one that never ends takes longer. By default the rule waits for
+# a minute.
 VADDR_POLICY = 'version = 1\n[rules.vaddr-invalid]\ndebounce = "1500ms"\n'
 
 
