@@ -72,9 +72,11 @@ def compare(run_lines, timeline_lines, tool, recording):
             for i, line in enumerate(within)
             if line["type"] == "gap" and line["action"] in ("snapshot-begin", "snapshot-end")
         ]
-        taken = list(
-            zip(marks[::2], marks[1::2])
-        )  # the tool's first, of its own accord, can fall into the first quiet point
+        # The tool takes its first snapshot by itself. On a slow machine that can end in the first quiet
+        # point without having begun there.
+        if marks and within[marks[0]]["action"] == "snapshot-end":
+            marks.pop(0)
+        taken = list(zip(marks[::2], marks[1::2]))
         if point["snapshot"] and not taken:
             outcome.differences.append(
                 (index, "snapshot", f"{len(marks)} marks of a snapshot between t_before and t_after")
