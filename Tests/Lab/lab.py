@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -206,18 +206,18 @@ def run_all(planned, available, options, tool):
         return report, report and checkers.submit(guest_checks.check, one.directory, tool, options.cutter)
 
     try:
-        futures = {boots.submit(run, one): one for one in sorted(planned, key=lambda one: -one.seconds)}
-        waiting = {}
-        for future in as_completed(futures):
-            report, checks = future.result()
-            if checks is None:
-                yield futures[future], None, None
-            else:
-                waiting[checks] = futures[future], report
-            for done in [other for other in waiting if other.done()]:
-                yield *waiting.pop(done), done.result()
-        for done in as_completed(waiting):
-            yield *waiting[done], done.result()
+        booting = {boots.submit(run, one): one for one in sorted(planned, key=lambda one: -one.seconds)}
+        checking = {}
+        while booting or checking:
+            for future in wait([*booting, *checking], return_when=FIRST_COMPLETED).done:
+                if future in checking:
+                    yield *checking.pop(future), future.result()
+                    continue
+                one, (report, checks_of_it) = booting.pop(future), future.result()
+                if checks_of_it:
+                    checking[checks_of_it] = one, report
+                else:
+                    yield one, None, None
     finally:
         boots.shutdown(wait=False, cancel_futures=True)
         guest.stop_all()

@@ -72,8 +72,8 @@ def compare(run_lines, timeline_lines, tool, recording):
             for i, line in enumerate(within)
             if line["type"] == "gap" and line["action"] in ("snapshot-begin", "snapshot-end")
         ]
-        # The tool takes its first snapshot by itself. On a slow machine that can end in the first quiet
-        # point without having begun there.
+        # The tool takes its first snapshot by itself. On a slow machine that can end in the first
+        # quiet point without having begun there.
         if marks and within[marks[0]]["action"] == "snapshot-end":
             marks.pop(0)
         taken = list(zip(marks[::2], marks[1::2]))
