@@ -213,9 +213,9 @@ def run_all(planned, available, options, tool):
                 if future in checking:
                     yield *checking.pop(future), future.result()
                     continue
-                one, (report, checks_of_it) = booting.pop(future), future.result()
-                if checks_of_it:
-                    checking[checks_of_it] = one, report
+                one, (report, submitted) = booting.pop(future), future.result()
+                if submitted:
+                    checking[submitted] = one, report
                 else:
                     yield one, None, None
     finally:
