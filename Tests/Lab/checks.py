@@ -65,9 +65,10 @@ def check_scenarios(tally, one, tool, cutter):
         run = records.load(one.series, name, directory)
         oracle_checks.check(check, run)
         if tool:
-            own = tool_checks.check(check, run, tool)
+            lines = tool_checks.check(check, run, tool)
             if name in together:
-                sliced += slices.event_keys(own)
+                slices.check_slice(check, lines)
+                sliced += slices.event_keys(line for line in lines if line.get("pid") in run.pids)
                 pids |= run.pids
     if together:
         slices.check_whole(Check(tally, f"{one.series} batch"), directory, tool, sliced, pids)

@@ -36,6 +36,8 @@ def cut(check, directory, names, cutter):
     recording = directory / f"{BATCH}.vfs"
     if not check("there is a recording", recording.exists()):
         return
+    for name in names:
+        (directory / f"{name}.vfs").unlink(missing_ok=True)  # of an earlier check
     found = spans(directory, names)
     check.same("each scenario has a span", [name for name, *_ in found], list(names))
     result = subprocess.run(
@@ -64,6 +66,16 @@ def event_keys(lines):
         (line["t"], line["type"], line.get("action"), line["tid"], line.get("iova"), line.get("device"))
         for line in lines
         if line["type"] != "finding" and "tid" in line and (line["type"], line.get("action")) != ("process", "info")
+    )
+
+
+def check_slice(check, lines):
+    """A slice begins with the kernel's state, as a recording of its own does."""
+    snapshots = [line for line in lines if line["type"] == "gap" and line["action"].startswith("snapshot-")]
+    check(
+        "the slice begins with a snapshot, and has no other",
+        [line["action"] for line in snapshots] == ["snapshot-begin", "snapshot-end"] and lines[1] == snapshots[0],
+        (lines[1:2], snapshots[:3]),
     )
 
 

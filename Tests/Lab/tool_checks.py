@@ -20,7 +20,7 @@ DISORDER = 100_000_000
 
 
 def check(check, run, tool):
-    """Every check of one scenario's recording; its timeline's lines about the workload's processes."""
+    """Every check of one scenario's recording. Returns its timeline, [] where there is none."""
     recording = run.path("vfs")
     if not check("there is a recording", recording.exists()):
         return []
@@ -54,7 +54,7 @@ def check(check, run, tool):
         audit_status(tool, recording),
         1 if (fails(run.series) if callable(fails) else fails) else 0,
     )
-    return mine
+    return lines
 
 
 def check_frame(check, lines):
