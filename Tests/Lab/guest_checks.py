@@ -1,4 +1,4 @@
-"""Checks what one guest left, in a process of its own: others boot meanwhile."""
+"""Checks what one guest left, in a process of its own while other guests run."""
 
 import contextlib
 import io

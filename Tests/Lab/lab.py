@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the lab: real kernels, real VFIO, scenarios whose truth is known, and the tool's account
-held against it.
+"""Runs the lab: boots real kernels with real VFIO, runs scenarios whose truth is known, and compares
+the tool's account with it.
 """
 
 import argparse

@@ -41,7 +41,7 @@ static void set_count(const char *count)
 		give_up(path, errno);
 }
 
-/* What the kernel says of its BARs, as in `resource`: the header of a timeline cannot know them. */
+/* Records its BARs as sysfs has them: the header of a timeline comes too early for them. */
 static void tell_bars(struct device *d)
 {
 	char path[96], bars[256] = "";
@@ -111,7 +111,7 @@ void virtual_function(void)
 	 * As the kernel and the specification have it. QEMU 7.2 does switch it off, so DMA is no
 	 * witness here.
 	 */
-	cpu_read("a virtual function whose COMMAND says that its memory is off", bar);
+	cpu_read("a virtual function whose COMMAND has memory off", bar);
 	memory_decode(&vf, 1);
 	bar_free((void *)bar, PAGE);
 	device_release(&vf);
