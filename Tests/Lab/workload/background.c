@@ -37,12 +37,6 @@ static void hold_stale_mapping(int ready)
 	container_close(&c);
 }
 
-/* The same in the foreground: long enough for a tool that has to recover from a loss meanwhile. */
-void stale_long(void)
-{
-	hold_stale_mapping(-1);
-}
-
 /* Starts as a daemon does: in its own session, forked twice, after its ancestors have exited. */
 void stale_daemon(void)
 {
