@@ -51,6 +51,10 @@ let package = Package(
             name: "workbench",
             dependencies: ["Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events", "CRecords"],
             path: "Benchmarks/Workbench", swiftSettings: settings),
+        // Test-only: cuts the recording that the lab's scenarios share into one for each.
+        .executableTarget(
+            name: "cut-recording", dependencies: ["Events", "CRecords"], path: "Tests/Lab/Cutter",
+            swiftSettings: settings),
         // Alone in using Foundation: what the timeline's writer is compared with.
         .executableTarget(
             name: "json-encoder", dependencies: ["Events"], path: "Benchmarks/Encoder", swiftSettings: settings),

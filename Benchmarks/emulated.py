@@ -14,6 +14,7 @@ WORKLOAD = ROOT / "Tests/Lab/workload"
 sys.path.insert(0, str(ROOT / "Tests/Lab"))
 import clients
 import guest
+import guests
 import initramfs
 import kernels
 import workload
@@ -96,9 +97,9 @@ def run(
         kernel,
         ROOT / "Tests/Lab",
         workload.build(ROOT / "Tests/Lab", LAB),
+        guests.Guest(series, directory, command=script),
         pathlib.Path(tool),
-        command=script,
-        extra=extra,
+        extra,
     )
     try:
         seconds, _ = guest.run(kernel, image, directory, timeout, disk, machine=[*COUNTED, "-m", str(memory), *devices])

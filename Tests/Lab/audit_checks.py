@@ -1,5 +1,5 @@
-"""`audit A B …` judges several files at once and speaks as if one after another: the same bytes, in
-order, and the same exit status.
+"""Checks that `audit A B …`, which judges several files at once, prints what it would print for one
+after another: the same bytes, in order, and the worst exit status.
 """
 
 import subprocess
@@ -20,12 +20,12 @@ def check(tally, tool, recordings, absent):
     files = sorted(recordings, key=lambda path: path.stat().st_size, reverse=True)[:4] + sorted(recordings)[:20]
     alone = [audit(tool, path) for path in files]
     together = audit(tool, *files)
-    told = b"".join(f"{path}\n".encode() + result.stdout for path, result in zip(files, alone))
+    expected = b"".join(f"{path}\n".encode() + result.stdout for path, result in zip(files, alone))
     tally.check(
         "audit",
         f"{len(files)} recordings at once: each finding, in order",
-        together.stdout == told,
-        f"{len(together.stdout)} bytes, not {len(told)}",
+        together.stdout == expected,
+        f"{len(together.stdout)} bytes, not {len(expected)}",
     )
     statuses = [result.returncode for result in alone]
     tally.check(
@@ -46,11 +46,14 @@ def check(tally, tool, recordings, absent):
     broken = audit(tool, *files[:3], absent, *files[3:])
     before = b"".join(f"{path}\n".encode() + result.stdout for path, result in zip(files[:3], alone))
     tally.check(
-        "audit", "a file that is not there: those before it are told", broken.stdout == before, broken.stdout[-200:]
+        "audit",
+        "a missing file: the findings of those before it are printed",
+        broken.stdout == before,
+        broken.stdout[-200:],
     )
     tally.check(
         "audit",
-        "a file that is not there: status 3 and its name",
+        "a missing file: status 3 and its name",
         broken.returncode == 3 and absent.name.encode() in broken.stderr,
         broken.stderr,
     )

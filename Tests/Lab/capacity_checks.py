@@ -1,4 +1,4 @@
-"""What the tool says of a process's pinned memory, against what the kernel charges it with (VmLck
+"""Compares what the tool reports of a process's pinned memory with what the kernel charges it (VmLck
 of /proc/self/status).
 """
 

@@ -1,10 +1,13 @@
-"""Runs the checks of a boot and counts them: the workload and its witnesses first, then the tool's
-account.
+"""Runs the checks of a guest's scenarios and counts them: the workload and its witnesses first, then
+the tool's account.
 """
+
+from collections import Counter
 
 import oracle_checks
 import records
 import schema_check
+import slices
 import tool_checks
 
 
@@ -25,6 +28,10 @@ class Tally:
             print(f"{'ok  ' if holds else 'FAIL'} {where}: {what}{detail}", flush=True)
         return holds
 
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+
 
 class Check:
     """A tally bound to one scenario of one kernel."""
@@ -44,23 +51,34 @@ def brief(value):
     return text if len(text) <= 240 else text[:240] + "…"
 
 
-def check_boot(tally, series, directory, scenarios, tool):
-    passed, failed = tally.passed, tally.failed
-    for name in scenarios:
-        check = Check(tally, f"{series} {name}")
-        if not check(
-            "ran to its end",
-            (directory / "out" / f"{name}.oracle").exists() and (directory / "out" / f"{name}.status").exists(),
-        ):
+def check_scenarios(tally, one, tool, cutter):
+    """The scenarios of a guest. Those that shared a recording are checked on their slices of it."""
+    directory = one.directory / "out"
+    together = set(one.together)
+    if together:
+        slices.cut(Check(tally, f"{one.series} batch"), directory, one.together, cutter)
+    sliced, pids = Counter(), set()
+    for name in one.scenarios:
+        check = Check(tally, f"{one.series} {name}")
+        if not check("ran to its end", all((directory / f"{name}.{end}").exists() for end in ("oracle", "status"))):
             continue
-        run = records.load(series, name, directory / "out")
+        run = records.load(one.series, name, directory)
         oracle_checks.check(check, run)
         if tool:
-            tool_checks.check(check, run, tool)
-    if tool and scenarios:
-        schema_check.check(Check(tally, f"{series} schema"), directory, scenarios, tool)
-        states = [(directory / "out" / f"kernel-state.{when}") for when in ("before", "after")]
-        if all(state.exists() for state in states):
-            before, after = (state.read_text().split("\n") for state in states)
-            Check(tally, f"{series} leftovers").same("the tool leaves nothing in the kernel", after, before)
-    print(f"lab: Linux {series}: {tally.passed - passed} passed, {tally.failed - failed} failed", flush=True)
+            lines = tool_checks.check(check, run, tool)
+            if name in together:
+                slices.check_slice(check, lines)
+                sliced += slices.event_keys(line for line in lines if line.get("pid") in run.pids)
+                pids |= run.pids
+    if together:
+        slices.check_whole(Check(tally, f"{one.series} batch"), directory, tool, sliced, pids)
+    if tool and one.scenarios:
+        schema_check.check(Check(tally, f"{one.series} schema"), one.directory, one.scenarios, tool)
+
+
+def check_leftovers(tally, one):
+    """The kernel's state before the first use of the tool and after the last."""
+    states = [one.directory / "out" / f"kernel-state.{when}" for when in ("before", "after")]
+    if all(state.exists() for state in states):
+        before, after = (state.read_text().split("\n") for state in states)
+        Check(tally, f"{one.title} leftovers").same("the tool leaves nothing in the kernel", after, before)

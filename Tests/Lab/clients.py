@@ -52,8 +52,8 @@ def pack(archive, binaries):
 
 
 def links(name):
-    """A path and every symbolic link on the way to the file, as they are: a library under two names
-    is to be one library.
+    """A path and every symbolic link on the way to the file, unresolved, so that a library under two
+    names stays one library.
     """
     path, steps = Path("/"), []
     for part in Path(name).parts[1:]:

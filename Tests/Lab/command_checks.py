@@ -1,4 +1,4 @@
-"""How the commands behaved in a guest: what guest/commands left, judged."""
+"""Judges how the commands behaved in a guest: what guest/commands left."""
 
 import json
 import re
@@ -9,16 +9,16 @@ from steps import Steps, brief, difference, ends, exported, frame
 
 
 def absent(series):
-    """The hooks that a kernel has no function for, or no use, which doctor may call missing:
-    dma-bufs of device memory came with 6.19, and with 6.10 BARs are taken away without a list on
-    which copies are not.
+    """The hooks that doctor may call missing, because a kernel has no function or no use for them.
+    dma-bufs of device memory came with 6.19. Since 6.10 the kernel zaps BARs without a list of their
+    areas, so no copy of one can be absent from it.
     """
     dma_bufs = set() if series == "7.3" else {"dma-buf-export", "dma-buf-move", "dma-buf-release"}
     return dma_bufs if series == "6.1" else {*dma_bufs, "bar-copy"}
 
 
 def judges():
-    """What looks at a boot's steps, with the commands that must have run for it."""
+    """The functions that judge a boot's steps, with the commands that must have run for each."""
     return (
         (["doctor"], doctor),
         (["no-privileges"], no_privileges),
@@ -52,7 +52,6 @@ def judges():
 def check_boot(tally, series, directory, tool, whole):
     """`whole`: every step was to run, so that one which left nothing is a failure."""
     steps = Steps(tally, series, directory, tool)
-    passed, failed = tally.passed, tally.failed
     for names, judge in judges():
         ran = all(steps.ran(name) for name in names)
         if whole:
@@ -60,7 +59,6 @@ def check_boot(tally, series, directory, tool, whole):
         if ran:
             judge(steps)
     no_crash(steps)
-    print(f"lab: Linux {series}, commands: {tally.passed - passed} passed, {tally.failed - failed} failed", flush=True)
 
 
 def no_crash(steps):
@@ -78,11 +76,11 @@ def doctor(steps):
         hooks = re.findall(r"^ +(\S+) +(missing\S*|\S+) +\S", steps.text(f"{name}.out").partition("hooks:")[2], re.M)
         check("lists hooks", len(hooks) > 30, len(hooks))
         missing = {hook for hook, how in hooks if how.startswith("missing")}
-        check("no hook is missing but what this kernel has not", missing == absent(steps.series), missing)
+        check("only hooks that this kernel lacks are missing", missing == absent(steps.series), missing)
     attached = re.search(r"attached and detached (\d+) of (\d+) hooks", steps.text("doctor-attach.out"))
     expected = len(absent(steps.series))
     steps.check("doctor-attach")(
-        "attaches every hook there is",
+        "attaches every available hook",
         attached and int(attached[2]) - int(attached[1]) == expected,
         attached and attached[0],
     )
@@ -92,7 +90,9 @@ def no_privileges(steps):
     check = ends(steps, "no-privileges", 3, "root", "CAP_")
     check("in one line", len(steps.err("no-privileges").splitlines()) == 1, brief(steps.err("no-privileges")))
     check = ends(steps, "no-privileges-doctor", 3)
-    check("says root", "root" in steps.text("no-privileges-doctor.out"), brief(steps.text("no-privileges-doctor.out")))
+    check(
+        "mentions root", "root" in steps.text("no-privileges-doctor.out"), brief(steps.text("no-privileges-doctor.out"))
+    )
 
 
 def usage(steps):
@@ -163,7 +163,7 @@ def policy(steps):
         path = steps.path(f"audit-{name}.toml")
         path.write_text(f"version = 1\n{text}\n")
         check.same(
-            f"audit with policy “{name}” gives",
+            f"audit with policy “{name}” ends with",
             steps.host("audit", "--policy", path, "run-stale.vfs").returncode,
             status,
         )
@@ -214,11 +214,11 @@ def filters(steps):
     def about_device(line):
         return line.get("device") == device or any(target["device"] == device for target in line.get("targets", []))
 
-    # A finding is a process's when its mapping or the device is.
+    # A finding belongs to a process that has the mapping or the device.
     matches = {
         "filter-pid": lambda line: line["type"] == "finding" or line.get("pid") == pid,
         "filter-device": about_device,
-        # What a device does is its container's: edu is all that c1 has.
+        # A device's events belong to its container: c1 has edu alone.
         "filter-container": lambda line: (
             line["container"] == "c1" if "container" in line else line.get("device") == edu
         ),
@@ -236,24 +236,29 @@ def filters(steps):
 def sigkill(steps):
     check = ends(steps, "sigkill-tool", 128 + 9)
     result = steps.host("audit", "sigkill-tool.vfs")
-    said = result.stderr.decode(errors="replace")
+    messages = result.stderr.decode(errors="replace")
     check(
         "audit finds what was recorded",
         result.returncode == 1 and b"stale-mapping" in result.stdout,
         (result.returncode, result.stdout[-200:]),
     )
-    check("audit says that it was cut short", re.search("cut short|no end block", said) is not None, brief(said))
+    check(
+        "audit reports that it was cut short",
+        re.search("cut short|no end block", messages) is not None,
+        brief(messages),
+    )
     check.same(
-        "audit --fail-on critical gives", steps.host("audit", "--fail-on", "critical", "sigkill-tool.vfs").returncode, 4
+        "audit --fail-on critical ends with",
+        steps.host("audit", "--fail-on", "critical", "sigkill-tool.vfs").returncode,
+        4,
     )
     lines = [
         json.loads(line) for line in steps.host("export", "--format", "jsonl", "sigkill-tool.vfs").stdout.splitlines()
     ]
     check("its summary is not complete", lines[-1]["type"] == "summary" and lines[-1]["complete"] is False, lines[-1])
-    # The workload ended two seconds before the tool did: more than the second that a SIGKILL may
-    # cost.
+    # The workload ended two seconds before the tool did; a SIGKILL may cost one second.
     ended = [line for line in lines if line["type"] == "container" and line["action"] == "release"]
-    check("all that happened is in it", len(ended) == 1, len(ended))
+    check("the workload's last event is in it", len(ended) == 1, len(ended))
 
 
 def disk_full(steps):
@@ -274,7 +279,7 @@ def unwritable(steps):
 
 
 def clients(steps):
-    """Real programs do nothing that is wrong, and the graph is what they did."""
+    """Real programs cause no finding, and the graph shows what they did."""
     ids = {"edu": ("0x1234", "0x11e8"), "ivshmem": ("0x1af4", "0x1110"), "e1000e": ("0x8086", "0x10d3")}
     for name, devices, command in (
         ("client-qemu", ("edu", "ivshmem"), "qemu-system-x86"),
@@ -328,7 +333,7 @@ def late_modules(steps):
     )
     ends(steps, "not-loaded", 3, "modprobe")
     check = ends(steps, "not-loaded-doctor", 3)
-    check("doctor says modprobe", "modprobe" in steps.text("not-loaded-doctor.out"))
+    check("doctor advises modprobe", "modprobe" in steps.text("not-loaded-doctor.out"))
     # Traced from the moment it could be.
     check = ends(steps, "late-modules", 0)
     lines = exported(steps, check, "late-modules.vfs", 0)
@@ -338,12 +343,12 @@ def late_modules(steps):
     hooks = dict(re.findall(rb"^hook=(\S+) \S+ (\S+)", steps.path("late-modules.vfs").read_bytes(), re.M))
     missing = {name.decode() for name, how in hooks.items() if how.startswith(b"missing")}
     check("the recording's session has the hooks attached later", hooks and missing == absent(steps.series), missing)
-    check.same("audit gives", steps.host("audit", "late-modules.vfs").returncode, 1)
-    # VFIO is used before the tool can attach: what it did not see it must not call clean.
+    check.same("audit ends with", steps.host("audit", "late-modules.vfs").returncode, 1)
+    # VFIO is used before the tool can attach: it must not call clean what it has not seen.
     check = steps.check("late-modules-at-once")
     result = steps.host("audit", "late-modules-at-once.vfs")
     check(
-        "audit finds it, or says that evidence is missing",
+        "audit finds it, or reports that evidence is missing",
         result.returncode in (1, 4),
         (result.returncode, brief(result.stdout.decode())),
     )

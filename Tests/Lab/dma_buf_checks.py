@@ -1,5 +1,5 @@
-"""What the tool says of dma-bufs, against what the exporter was told and a probe of the kernel's
-own on the function that revokes.
+"""Compares the tool's dma-buf lines with the results of the exporter's calls, and with a kprobe on the
+kernel function that revokes.
 """
 
 SLACK = 50_000_000
@@ -8,8 +8,8 @@ SLACK = 50_000_000
 def check(check, run, mine):
     offered = run.lines("dma-buf")[0]["offered"]
     check.same("the kernel offers dma-bufs of device memory", offered, run.series == "7.3")
-    told = [line for line in mine if line["type"] == "device" and line["action"].startswith("dma-buf-")]
-    exports = [line for line in told if line["action"] == "dma-buf-export"]
+    lines = [line for line in mine if line["type"] == "device" and line["action"].startswith("dma-buf-")]
+    exports = [line for line in lines if line["action"] == "dma-buf-export"]
     check.same(
         "exports are the oracle's",
         [
@@ -22,15 +22,15 @@ def check(check, run, mine):
         ],
     )
     check("each has an inode of its own", len({line["inode"] for line in exports}) == len(exports), exports)
-    # The last one is let go after its device, which took it back for good.
+    # The last one is released after its device, which revoked it for good.
     check.same(
         "releases are the oracle's",
-        [line.get("inode") for line in told if line["action"] == "dma-buf-release"],
+        [line.get("inode") for line in lines if line["action"] == "dma-buf-release"],
         [line["inode"] for line in exports[:-1]] + [None] * bool(exports),
     )
     moves = [
         (line["action"] == "dma-buf-revoke", line["t"])
-        for line in told
+        for line in lines
         if line["action"] in ("dma-buf-revoke", "dma-buf-restore")
     ]
     seen = [(bool(line["revoked"]), line["t"]) for line in run.lines("dma-buf-move") if exported(run, line["t"])]
@@ -43,8 +43,8 @@ def check(check, run, mine):
 
 
 def exported(run, t):
-    """Whether the device had given something out. Its last close empties its list as it ends: a
-    move that comes with it finds it, one that follows does not.
+    """Whether the device had an export at `t`. Its last close empties the list as it ends: a move
+    that comes with the close still finds the export, a later one does not.
     """
     begins, ends = run.lines("dma-buf-export", ret=0), run.lines("dma-buf-release")
     if not any(begin["t_after"] <= t <= end["t_before"] for begin, end in zip(begins, ends)):

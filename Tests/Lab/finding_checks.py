@@ -1,11 +1,11 @@
-"""The tool's findings against what the scenario must show."""
+"""Compares the tool's findings with those that the scenario must show."""
 
 from collections import defaultdict
 
 from scenarios import of_series
 
-# A finding begins when the kernel does the deed, which is within the call that the oracle timed, or
-# just after.
+# A finding begins when the kernel acts, which is within the call that the oracle timed, or just
+# after.
 SLACK = 50_000_000
 
 
@@ -26,9 +26,9 @@ def describe(history):
 
 def check(check, run, lines, expected):
     found = histories(lines)
-    for rule in expected.told:
+    for rule in expected.reported:
         check(
-            f"{rule} is told",
+            f"{rule} is reported",
             any(line["type"] == "finding" and line["rule"] == rule and line["severity"] == "info" for line in lines),
         )
     for wanted in of_series(expected.findings, run.series):

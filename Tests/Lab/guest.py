@@ -1,4 +1,4 @@
-"""Boots one guest under QEMU's software emulation and brings its results back."""
+"""Boots one guest under QEMU's software emulation and fetches its results."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ import time
 RESULTS_BYTES = 1 << 30  # sparse
 
 VARIANTS = {
-    # A machine that does not remap interrupts: what VFIO does then.
+    # A machine that does not remap interrupts, where VFIO refuses groups by default.
     "no-intremap": {"iommu": "intel-iommu,intremap=off,caching-mode=on", "scenarios": ["unsafe-interrupts"]},
 }
 
@@ -55,8 +55,7 @@ def command(kernel, initramfs, results, console, disk=None, variant=None, machin
             "-device",
             f"{device},bus=port{number}",
         ]
-    # A card with a virtual function, whose driver in the guest does nothing but switch that on and
-    # off.
+    # A card with a virtual function; its driver in the guest only switches that on and off.
     line += [
         "-device",
         "pcie-root-port,id=port5,chassis=5,slot=5",
@@ -96,8 +95,8 @@ def command(kernel, initramfs, results, console, disk=None, variant=None, machin
 
 
 def shared_group():
-    """Functions behind one conventional bridge, which the IOMMU cannot tell apart: one group. BAR 0
-    of each display is 4 MiB of RAM.
+    """Functions behind one conventional bridge, which form one group because the IOMMU cannot
+    distinguish them. BAR 0 of each display is 4 MiB of RAM.
     """
     line = [
         "-device",
@@ -111,8 +110,8 @@ def shared_group():
 
 
 def boot(kernel, initramfs, directory, timeout, show=None, disk=None, variant=None, **options):
-    """One try: the seconds it took, or None when no results came back. `show` is called with what
-    the console says, as it says it.
+    """One try: the seconds it took, or None when no results came back. `show` is called with the
+    console's output as it arrives.
     """
     results, console = directory / "results.tar", directory / "console.log"
     console.unlink(missing_ok=True)
@@ -180,15 +179,13 @@ def run(kernel, initramfs, directory, timeout, disk=None, variant=None, **option
             return seconds, attempt
         if stopping.is_set():
             break
-        said = "".join(
+        log = "".join(
             (directory / name).read_text(errors="replace")
             for name in ("qemu.log", "console.log")
             if (directory / name).exists()
         )
-        (directory.parent / f"{directory.name}.failed.log").write_text(said)
-        last = [line for line in said.splitlines() if "Oops" in line or "panic" in line] or said.strip().splitlines()[
-            -2:
-        ]
+        (directory.parent / f"{directory.name}.failed.log").write_text(log)
+        last = [line for line in log.splitlines() if "Oops" in line or "panic" in line] or log.strip().splitlines()[-2:]
         print(
             f"lab: Linux {kernel.release}: try {attempt} brought no results (last words: {' / '.join(last)})",
             flush=True,

@@ -42,10 +42,8 @@ class Cpio:
         path.write_bytes(b"".join(self.parts))
 
 
-def build(path, kernel, here, workload, tool=None, scenarios=(), steps=None, command=None, extra=(), random_runs=()):
-    """Everything a guest needs, below one path. `steps` are those of guest/commands to run: [] is
-    all of them, None is none.
-    """
+def build(path, kernel, here, workload, planned, tool=None, extra=()):
+    """Everything that a planned guest needs, below one path."""
     archive = Cpio()
     for name in ("proc", "sys", "dev", "out", "tmp"):
         archive.directory(name)
@@ -64,15 +62,17 @@ def build(path, kernel, here, workload, tool=None, scenarios=(), steps=None, com
         archive.file(f"modules/{kind}", "".join(f"{file.name}\n" for file in files).encode())
         for file in files:
             archive.file(f"modules/{file.name}", file.read_bytes())
-    for name in ("functions", "commands", "random", "demo"):
+    for name in ("functions", "batch", "commands", "random", "demo"):
         archive.file(f"lab/{name}", (here / "guest" / name).read_bytes(), 0o755)
-    archive.file("lab/scenarios", "\n".join(scenarios).encode() + b"\n")
-    if random_runs:
-        archive.file("lab/random-runs", "".join(f"{run.line()}\n" for run in random_runs).encode())
-    if steps is not None:
-        archive.file("lab/steps", "\n".join(steps).encode() + b"\n")
-    if command:
-        archive.file("lab/exec", command.encode() + b"\n")
+    for name, lines in (
+        ("apart", planned.apart),
+        ("together", planned.together),
+        ("random-runs", [run.line() for run in planned.runs]),
+        ("steps", planned.steps),
+        ("exec", [planned.command] if planned.command else []),
+    ):
+        if lines or name in ("apart", "steps") and lines is not None:
+            archive.file(f"lab/{name}", "".join(f"{line}\n" for line in lines).encode())
     for file in extra:
         archive.file(f"extra/{file.name}", file.read_bytes(), file.stat().st_mode & 0o777)
     archive.write(path)

@@ -42,7 +42,7 @@ LATE = ["e1000e", "pci-pf-stub"]
 
 
 class LabError(Exception):
-    """Something the user has to know, in one sentence."""
+    """The lab cannot run: why, in one sentence for the user."""
 
 
 @dataclass
@@ -95,8 +95,8 @@ class PrivateApt:
     def update(self):
         """Reads the package lists again if they are older than a few hours or for other suites.
 
-        A suite that cannot be reached is no error here: a kernel that is missing for it is reported
-        by name.
+        A suite that cannot be reached is no error here; a kernel that is then missing is reported by
+        name.
         """
         stamp, wanted = self.root / "updated", "".join(self.sources())
         fresh = stamp.exists() and time.time() - stamp.stat().st_mtime < LISTS_SECONDS and stamp.read_text() == wanted
@@ -174,7 +174,7 @@ def prepare(apt, lab, series):
             try:
                 found = unpack(apt, lab, release, packages)
             except subprocess.CalledProcessError as failure:  # in the lists, but no longer on the mirror
-                print(f"lab: Linux {release} cannot be had: {' '.join(failure.stderr.split())}", flush=True)
+                print(f"lab: Linux {release} is not available: {' '.join(failure.stderr.split())}", flush=True)
                 continue
             if found is None:
                 continue
@@ -191,7 +191,7 @@ def prepare(apt, lab, series):
 
 
 def prepare_all(lab, wanted):
-    """The kernels that could be had, and a sentence for each that could not."""
+    """The kernels that are available, and a sentence for each that is not."""
     apt = PrivateApt(lab / "apt")
     apt.update()
     kernels, problems = [], []

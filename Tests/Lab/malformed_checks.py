@@ -1,5 +1,5 @@
-"""What the tool says to files that are not what they should be: a message, an exit status of 3 or
-4, never a crash.
+"""Checks how the tool treats files that are damaged, forged or of another kind: with a message and an
+exit status of 3 or 4, never with a crash.
 
 No guest takes part; the files are made from one recording of the last run.
 """
@@ -28,7 +28,9 @@ def command(tool, *arguments, output=subprocess.PIPE, stdin=None):
 
 
 def crashed(result):
-    """By a signal, by an exit status that is none of the tool's, or in words."""
+    """Whether it ended by a signal, with an exit status that the tool does not use, or with the words
+    of a crash.
+    """
     return (
         result.returncode < 0
         or result.returncode > 4
@@ -36,8 +38,8 @@ def crashed(result):
     )
 
 
-def said(result):
-    """What stderr says, if it says it in whole lines."""
+def messages(result):
+    """The lines of stderr; none unless it ends with a whole line and has no empty one."""
     lines = result.stderr.splitlines()
     return lines if lines and result.stderr.endswith("\n") and all(lines) else []
 
@@ -46,15 +48,15 @@ def check(tally, tool, recording, scratch):
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
 
-    def one(what, status, *arguments, says=(), **options):
+    def one(what, status, *arguments, words=(), **options):
         result = command(tool, *arguments, **options)
         statuses = status if isinstance(status, tuple) else (status,)
-        lines = said(result)
+        lines = messages(result)
         holds = (
             result.returncode in statuses
             and not crashed(result)
             and bool(lines)
-            and all(word in result.stderr for word in says)
+            and all(word in result.stderr for word in words)
         )
         tally.check(
             "malformed",
@@ -72,29 +74,29 @@ def check(tally, tool, recording, scratch):
     text = command(tool, "export", "--format", "jsonl", recording).stdout.splitlines(keepends=True)
     for verb in ("audit", "export"):
         form = ("--format", "jsonl") if verb == "export" else ()
-        one(f"{verb}: a file that is not there", 3, verb, *form, scratch / "absent", says=["absent"])
-        one(f"{verb}: an empty file", 3, verb, *form, file("empty", b""), says=["empty"])
-        one(f"{verb}: /dev/null", 3, verb, *form, "/dev/null", says=["/dev/null"])
-        one(f"{verb}: empty stdin", 3, verb, *form, "-", says=["stdin"])
-        one(f"{verb}: a directory", 3, verb, *form, scratch, says=[str(scratch)])
-        one(f"{verb}: prose", 3, verb, *form, file("prose", b"Call me Ishmael.\n" * 100), says=["prose"])
-        one(f"{verb}: an ELF", 3, verb, *form, "/bin/busybox", says=["/bin/busybox"])
+        one(f"{verb}: a missing file", 3, verb, *form, scratch / "absent", words=["absent"])
+        one(f"{verb}: an empty file", 3, verb, *form, file("empty", b""), words=["empty"])
+        one(f"{verb}: /dev/null", 3, verb, *form, "/dev/null", words=["/dev/null"])
+        one(f"{verb}: empty stdin", 3, verb, *form, "-", words=["stdin"])
+        one(f"{verb}: a directory", 3, verb, *form, scratch, words=[str(scratch)])
+        one(f"{verb}: prose", 3, verb, *form, file("prose", b"Call me Ishmael.\n" * 100), words=["prose"])
+        one(f"{verb}: an ELF", 3, verb, *form, "/bin/busybox", words=["/bin/busybox"])
         one(
             f"{verb}: other JSON",
             3,
             verb,
             *form,
             file("other.json", b'{"name":"x","version":1}\n'),
-            says=["other.json"],
+            words=["other.json"],
         )
-        one(f"{verb}: zeros", 3, verb, *form, file("zeros", bytes(65536)), says=["zeros"])
+        one(f"{verb}: zeros", 3, verb, *form, file("zeros", bytes(65536)), words=["zeros"])
         one(
             f"{verb}: a recording of a later version",
             3,
             verb,
             *form,
             file("later.vfs", whole[:8] + b"\x02\0\0\0" + whole[12:]),
-            says=["version"],
+            words=["version"],
         )
         one(f"{verb}: only the file header of a recording", (3, 4), verb, *form, file("header.vfs", whole[:16]))
         one(f"{verb}: half a file header", (3, 4), verb, *form, file("half.vfs", whole[:9]))
@@ -115,7 +117,7 @@ def check(tally, tool, recording, scratch):
             verb,
             *form,
             file("later.jsonl", "".join(later).encode()),
-            says=["timeline/2"],
+            words=["timeline/2"],
         )
         one(
             f"{verb}: a timeline without its summary",
@@ -147,27 +149,31 @@ def check(tally, tool, recording, scratch):
         "-o",
         "/dev/full",
         recording,
-        says=["No space left"],
+        words=["No space left"],
     )
     with open("/dev/full", "w") as full:
-        one("export to a full stdout", 3, "export", "--format", "jsonl", recording, output=full, says=["No space left"])
-        one("audit to a full stdout", 3, "audit", recording, output=full, says=["No space left"])
-    one("export to where there is no directory", 3, "export", "--format", "jsonl", "-o", scratch / "no/file", recording)
-    one("a format that is not there", 2, "export", "--format", "nonsense", recording, says=["nonsense"])
+        one(
+            "export to a full stdout", 3, "export", "--format", "jsonl", recording, output=full, words=["No space left"]
+        )
+        one("audit to a full stdout", 3, "audit", recording, output=full, words=["No space left"])
+    one("export into a missing directory", 3, "export", "--format", "jsonl", "-o", scratch / "no/file", recording)
+    one("an unknown format", 2, "export", "--format", "nonsense", recording, words=["nonsense"])
     check_damage(tally, tool, whole, file)
     check_timeline_damage(tally, tool, "".join(text).encode(), file)
 
 
 def judge(tally, what, results):
-    """Each of many damaged files: read with a word about it (1 or 4), or refused (3); never a
-    crash, never silence.
+    """Each of many damaged files must be read with a warning (1 or 4) or refused (3), never cause a
+    crash, and never pass in silence.
     """
     crashes = [name for name, result in results if crashed(result)]
     tally.check("malformed", f"{what}: no crash", not crashes, crashes[:5])
     silent = [
-        (name, result.returncode) for name, result in results if result.returncode not in (1, 3, 4) or not said(result)
+        (name, result.returncode)
+        for name, result in results
+        if result.returncode not in (1, 3, 4) or not messages(result)
     ]
-    tally.check("malformed", f"{what}: never taken for whole", not silent, silent[:5])
+    tally.check("malformed", f"{what}: never accepted as whole", not silent, silent[:5])
 
 
 def check_damage(tally, tool, whole, file):
@@ -190,8 +196,8 @@ def check_damage(tally, tool, whole, file):
 
 
 def judge_checksummed(tally, tool, whole, file, chance):
-    """Damage below a checksum that is right: what only a careful decoder survives. It need not be
-    noticed.
+    """Damage beneath a correct checksum, which only a careful decoder survives. The tool need not
+    notice it.
     """
     crashes = []
     first = whole.index(BLOCK, whole.index(BLOCK) + 1)  # the second block: records

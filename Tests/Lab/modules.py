@@ -1,4 +1,4 @@
-"""Picks kernel modules out of an unpacked package: plain .ko files, and the order in which to
+"""Extracts kernel modules from an unpacked package as plain .ko files, and finds the order in which to
 insert them.
 
 The packages carry no modules.dep (depmod writes it on installation), so the dependencies are read

@@ -1,4 +1,4 @@
-"""Whether processes are known by the names that they were given, and who counts as one owner."""
+"""Checks that the tool knows processes by their names, and which processes count as one owner."""
 
 import json
 import subprocess
@@ -14,8 +14,8 @@ DOCKER = {"container_id": ID}
 KUBELET = {"container_id": ID, "pod": POD}
 NAMES = ("vm", "vm_uuid", "unit", "container_id", "pod")
 
-# Of each run: what its processes are known by, in the order of roles; the finding that it ends
-# with, and what that calls the two owners.
+# For each run: the names of its processes by role, in order; the finding that it ends with and its
+# severity; the names by which the finding calls the two owners.
 RUNS = {
     "uuid": (
         {
@@ -82,8 +82,8 @@ def names(steps):
             for line in lines
             if line["type"] == "finding" and line["rule"] in ("isolation-break", "cross-container")
         ]
-        said = {(line["rule"], line["severity"]) for line in found}
-        check.same("who has the device counts as", said, {(rule, severity)})
+        judged = {(line["rule"], line["severity"]) for line in found}
+        check.same("the device's change of hands is judged", judged, {(rule, severity)})
         if found:
             check(
                 "the finding names both owners",
@@ -100,7 +100,7 @@ def names(steps):
             known = [
                 {key: process[key] for key in NAMES if key in process} for process in json.loads(graph)["processes"]
             ]
-            # Of a process that has become another program, the latter is known.
+            # A process that runs another program now is known by that.
             wanted = list(roles.values())[-1:] if label == "reexec" else list(roles.values())
             check(
                 "the graph's processes have their names",
@@ -109,7 +109,7 @@ def names(steps):
             )
             valid(check, "the graph is valid by the schema", "validate_graph.py", graph)
         secrets = ("letmein", "hunter2")
-        check("no secret is told", not any(secret in steps.text(f"{name}.jsonl") for secret in secrets))
+        check("no secret is in the timeline", not any(secret in steps.text(f"{name}.jsonl") for secret in secrets))
         live = steps.path(f"{name}.jsonl").read_bytes()
         valid(check, "the timeline is valid by the schema", "validate_timeline.py", live)
         for source in (f"{name}.vfs", f"{name}.jsonl"):

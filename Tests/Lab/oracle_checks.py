@@ -1,4 +1,6 @@
-"""Without the tool: did the scenario do what it says, and do the tracepoints agree with the ioctls?"""
+"""Checks a scenario without the tool: did it do what it should, and do the tracepoints agree with the
+ioctls?
+"""
 
 from records import traced_bytes
 from scenarios import CPU_READS, REFUSALS, SCENARIOS, of_series
@@ -30,10 +32,10 @@ def check(check, run):
             line["word"],
         )
     for line in run.lines("can-update"):
-        check.same(f"{line['name']} is there", line["there"], run.series != "5.10")
+        check.same(f"{line['name']} is available", line["there"], run.series != "5.10")
     for line in run.lines("locked-memory"):
-        # Of 64 KiB, in the present mm: what another program had mapped is pinned, and counted
-        # nowhere.
+        # 64 KiB are mapped. Only the present mm's count is visible: what the previous program had
+        # mapped stays pinned, and is counted nowhere.
         check.same(f"locked memory, {line['when']}", line["kib"], 0 if line["when"] == "after exec" else 64)
     for line in run.lines("vaddr-take") + run.lines("vaddr-give"):
         check.same(f"{line['op']} succeeds", line["ret"], 0)
@@ -57,8 +59,8 @@ def check_returns(check, run, expected):
         done = line["failed"] == 0 if line["op"] == "map-many" else line["unmapped"] == line["count"] * 4096
         check(f"{line['op']}: {line['count']} times", done, line)
     for line in run.lines("reset"):
-        # Some kernels do not get the link of an emulated card up in time: -ENOTTY, said here and
-        # checked nowhere else.
+        # Some kernels do not get the link of an emulated card up in time (-ENOTTY): that is printed
+        # here, and checked nowhere.
         print(
             f"     {check.where}: {line['how']} reset of {line['device']}: {line['ret']} in "
             f"{(line['t_after'] - line['t_before']) // 1_000_000} ms"

@@ -1,8 +1,8 @@
-"""Four accounts of one state: the workload's own (O), a replay of the timeline's events (E), a
-snapshot's lines (S), the tool's graph (G).
+"""Builds four accounts of one state: the workload's own (O), a replay of the timeline's events (E), a
+snapshot's lines (S) and the tool's graph (G).
 
-A state is the containers, each as its groups and its mappings, and the devices that are open.
-Containers have no names in it: two accounts are compared as bags of containers.
+A state is the containers, each with its groups and mappings, and the open devices. Containers have
+no names in it: two accounts are compared as multisets of containers.
 """
 
 import json
@@ -56,7 +56,7 @@ def oracle(line):
 
 
 class Replay:
-    """E: the shortest code that can read events; what a snapshot found does not count."""
+    """E: the shortest code that replays events. It ignores what a snapshot found."""
 
     SNAPSHOT = {"present", "held", "walk-begin", "walk-end"}
 
@@ -92,7 +92,7 @@ class Replay:
             self.mappings[container].pop(int(line["iova"], 16), None)
 
     def rebase(self, lines):
-        """Begins anew from a snapshot: after a loss, or so that one difference is told once."""
+        """Starts again from a snapshot: after a loss, or so that a difference is reported once."""
         self.__init__()
         for line in lines:
             kind, action = line["type"], line.get("action")
@@ -140,8 +140,8 @@ def graph(tool, recording, moment):
 
 
 def differences(first, second):
-    """What each has that the other has not, in words."""
-    said = [
+    """What each account has and the other lacks, in words."""
+    found = [
         f"{device} open {'only in the oracle' if device in first.open else 'not in the oracle'}"
         for device in sorted(first.open ^ second.open)
     ]
@@ -150,23 +150,23 @@ def differences(first, second):
         # The other account's container of the same groups, else the one with most in common.
         near = sorted(others, key=lambda other: (other[0] == groups, len(other[1] & mappings)))
         if not near:
-            said.append(f"container with groups {sorted(groups)} and {len(mappings)} mappings missing")
+            found.append(f"container with groups {sorted(groups)} and {len(mappings)} mappings missing")
             continue
         other = near[-1]
         others -= Counter([other])
         if other[0] != groups:
-            said.append(f"groups {sorted(other[0])}, not {sorted(groups)}")
-        said += [f"missing {told(m)}" for m in sorted(mappings - other[1], key=str)] + [
-            f"too many {told(m)}" for m in sorted(other[1] - mappings, key=str)
+            found.append(f"groups {sorted(other[0])}, not {sorted(groups)}")
+        found += [f"missing {describe(m)}" for m in sorted(mappings - other[1], key=str)] + [
+            f"too many {describe(m)}" for m in sorted(other[1] - mappings, key=str)
         ]
-    said += [
+    found += [
         f"container with groups {sorted(groups)} and {len(mappings)} mappings too many"
         for groups, mappings in others.elements()
     ]
-    return said
+    return found
 
 
-def told(m):
+def describe(m):
     targets = "".join(
         f", {device} BAR {bar}+{offset} at {at and hex(at)} ({size})" for device, bar, offset, at, size in m[5]
     )

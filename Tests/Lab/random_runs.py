@@ -1,6 +1,4 @@
-"""Runs of the random workload: which, how they are repeated, and how one that fails is made
-smaller.
-"""
+"""Chooses the runs of the random workload, names them for repetition, and shrinks one that fails."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,7 +64,7 @@ def kept():
 
 
 def asked(options):
-    """The runs that the command line asks for: [] when it says nothing of them."""
+    """The runs that the command line asks for; [] without --random."""
     seconds = int(options.random_minutes * 60)
     return [
         RandomRun(
@@ -81,9 +79,9 @@ def asked(options):
     ]
 
 
-def shrink(run, fails_at, say):
-    """The smallest run still failing, by delta debugging: `fails_at(runs)` gives for each the index
-    of the quiet point (or operation) at which it fails, or None, in one boot.
+def shrink(run, fails_at, report):
+    """The smallest run that still fails, by delta debugging. `fails_at(runs)` boots once and returns,
+    for each run, the index of the quiet point (or operation) at which it fails, or None.
     """
     at = fails_at([run])[0]
     if at is None:
@@ -95,8 +93,8 @@ def shrink(run, fails_at, say):
         size = max(1, -(-len(kept_operations) // pieces))
         chunks = [kept_operations[start : start + size] for start in range(0, len(kept_operations), size)]
         smaller = None
-        # The later ones first: what a failure rests on tends to come right before it, but what it
-        # needs to exist comes first of all.
+        # Leave out the later ones first: what causes a failure tends to come right before it, and
+        # the objects that it needs are made at the very beginning.
         for begin in range(0, len(chunks), CANDIDATES):
             batch = [
                 [index for index in kept_operations if index not in set(chunk)]
@@ -117,5 +115,5 @@ def shrink(run, fails_at, say):
             break
         else:
             pieces = min(len(kept_operations), pieces * 2)
-        say(f"{len(kept_operations)} operations: {ranges(kept_operations)}")
+        report(f"{len(kept_operations)} operations: {ranges(kept_operations)}")
     return replace(run, skip=tuple(set(range(run.operations)) - set(kept_operations)), name="shrunk")

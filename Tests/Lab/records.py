@@ -1,4 +1,4 @@
-"""What a scenario left behind: the oracle's lines, the tracepoints' lines, and the tool's timeline."""
+"""Reads what a scenario left: the oracle's lines, the tracepoints' lines, and the tool's timeline."""
 
 import json
 import re
@@ -75,8 +75,8 @@ def load(series, name, directory):
 def trace_window(oracle, line):
     """When the trace's events of an oracle line may be stamped, both ends inclusive.
 
-    Never beyond half way to the process's neighbouring lines: on a fast machine its next call comes
-    sooner than the slack ends.
+    The window never reaches beyond half way to the process's neighbouring lines: on a fast machine
+    its next call comes before the slack ends.
     """
     own = [other for other in oracle if other["pid"] == line["pid"] and "t_before" in other and "t_after" in other]
     before = max((other["t_after"] for other in own if other["t_after"] <= line["t_before"]), default=0)
@@ -88,16 +88,15 @@ def trace_window(oracle, line):
 
 
 def traced_bytes(run, event, line):
-    """Bytes that the tracepoints saw go through the IOMMU within one oracle line: its process, its
-    time, its IOVAs.
+    """Bytes that the tracepoints report for one oracle line: for its process, its time and its IOVAs.
 
-    That leaves out the 8 KiB that kernels up to 6.12 map for a moment on VFIO_SET_IOMMU
+    That excludes the 8 KiB that kernels up to 6.12 map for a moment on VFIO_SET_IOMMU
     (vfio_test_domain_fgsp).
     """
     begin, end = trace_window(run.oracle, line)
     first, size = int(line.get("iova", "0x0"), 16), line.get("size", 0) * line.get("count", 1)
     if size:
-        size = max(size, line.get("unmapped", 0))  # type1 can remove more than it was asked for
+        size = max(size, line.get("unmapped", 0))  # type1 can remove more than was requested
     last = first + size - 1 if size else 1 << 64  # no size: VFIO_DMA_UNMAP_FLAG_ALL and unmap-many
     return sum(
         s.size
@@ -128,9 +127,7 @@ class ToolFailed(Exception):
 
 
 def timeline(tool, recording, policy=None):
-    """The recording as the tool tells it, by a policy file if there is one: a list of timeline
-    lines.
-    """
+    """The timeline of a recording, judged by a policy file if there is one: a list of its lines."""
     command = [str(tool), "export", str(recording), "--format", "jsonl", "-o", "-"]
     if policy:
         command = [str(tool), "audit", "--policy", str(policy), "--format", "jsonl", str(recording)]
@@ -138,7 +135,7 @@ def timeline(tool, recording, policy=None):
     if result.returncode == 2:  # a tool that writes to standard output by default
         result = subprocess.run(command[:-2], capture_output=True, text=True)
     if result.returncode not in (0, 1, 4):
-        raise ToolFailed(f"export gives {result.returncode}: {' '.join(result.stderr.split())[:300]}")
+        raise ToolFailed(f"export ends with {result.returncode}: {' '.join(result.stderr.split())[:300]}")
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 

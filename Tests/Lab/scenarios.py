@@ -1,5 +1,5 @@
-"""What each scenario must show: the findings, the verdict, and what the workload itself must have
-seen.
+"""States what each scenario must show: the findings, the verdict, and what the workload itself must
+observe.
 """
 
 from dataclasses import dataclass, field
@@ -34,14 +34,14 @@ class Finding:
     since: Moment
     until: Moment
     reachable: bool = None  # None: not checked
-    msix_table: bool = None  # None: it must not say so
+    msix_table: bool = None  # None: the finding must not mention a table
 
 
 @dataclass
 class Expectation:
     findings: object = ()  # those that have to be there; a function of the kernel's series, or a list
     allowed: tuple = ()  # rules that may show as well, if they are resolved in the end
-    told: tuple = ()  # rules that must show at info
+    reported: tuple = ()  # rules that must be reported with severity info
     fails_audit: object = (
         False  # a finding at or above high; a bool, or a function of the kernel's series. None: judged elsewhere
     )
@@ -62,7 +62,7 @@ def stale(since=IVSHMEM_RELEASE, until=STALE_UNMAP):
 
 
 def of_series(wanted, series):
-    """What is expected of a kernel, where that differs from one to the other."""
+    """What is expected of a kernel, where that differs between kernels."""
     return wanted(series) if callable(wanted) else list(wanted)
 
 
@@ -84,7 +84,7 @@ def unmap_all_returns(series):
 
 
 def only_5_10(*there):
-    """What holds up to 5.19, of which 5.10 is the one here: no process unmaps another's."""
+    """What holds up to 5.19, here for 5.10 alone: no process unmaps another's mappings."""
     return lambda series: list(there) if series == "5.10" else []
 
 
@@ -96,8 +96,8 @@ FIRST_UNMAP = Moment("unmap")
 OTHERS_UNMAP = Finding("unmap-mismatch", None, ("low",), FIRST_UNMAP, FIRST_UNMAP)
 OTHERS_MEMORY = "device reads memory that another process unmapped"
 MEMORY_UNMAP = Moment("unmap", fields={"iova": "0x1000000"})
-# A live update takes a moment, forgetting to end one takes longer; by itself the rule waits for a
-# minute.
+# A live update takes a moment, and one that never ends takes longer. By default the rule waits for
+# a minute.
 VADDR_POLICY = 'version = 1\n[rules.vaddr-invalid]\ndebounce = "1500ms"\n'
 
 
@@ -158,7 +158,7 @@ SCENARIOS = {
         ],
         dma_fails=("device reads the mapping while the target's memory is off",),
     ),
-    # Found just where the child's read succeeds: kept_bar_checks.
+    # A finding exactly where the child's read succeeds: kept_bar_checks.
     "child-keeps-bar": Expectation(allowed=("child-keeps-bar",), fails_audit=None),
     "child-lets-bar-go": Expectation(),
     "moved-bar": Expectation(allowed=("child-keeps-bar",), fails_audit=None),
@@ -268,7 +268,7 @@ SCENARIOS = {
     "unmap-more": Expectation(
         [Finding("unmap-mismatch", None, ("low",), FIRST_UNMAP, FIRST_UNMAP)],
         unmaps=(4 * 4096, 4096),
-        dma_fails=("device reads the last page, of which nobody asked that it be unmapped",),
+        dma_fails=("device reads the last page, whose unmapping nobody requested",),
     ),
     "unmap-other": Expectation(
         only_5_10(OTHERS_UNMAP),
@@ -310,7 +310,7 @@ SCENARIOS = {
             if series == "5.10"
             else []
         ),
-        told=("split-group",),
+        reported=("split-group",),
         fails_audit=lambda series: series == "5.10",
     ),
     # Nobody has the display after the rescan, and the mapping leads to it as before.
@@ -345,19 +345,19 @@ SCENARIOS = {
 }
 
 
-# What the memory is, by the scenario's name, as the map lines must tell.
+# What backs the memory of a scenario, as its map lines must report.
 BACKINGS = {"shared-memfd": "memfd", "shared-anonymous": "anonymous", "shared-not": "memfd"}
 
-# What a CPU's read of a BAR meets. D3hot: the zap came with 5.19.
+# How a CPU's read of a BAR ends. D3hot: the kernel zaps the mapping since 5.19.
 CPU_READS = {
     "memory off": lambda series: "sigbus",
-    # What befalls it is what the finding must agree with.
+    # The finding must agree with whatever happens: kept_bar_checks.
     "child, memory off": lambda series: None,
     "moved, memory off": lambda series: None,
     "D3hot": lambda series: "ok" if series == "5.10" else "sigbus",
 }
 
-# What a call gets that the scenario tells as `refused`.
+# What a call returns that the scenario records as `refused`.
 REFUSALS = {
     "split-group": -22,  # a device of a group that has a host driver in it, up to 5.18
     "unsafe-interrupts": -1,

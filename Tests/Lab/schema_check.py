@@ -11,9 +11,7 @@ MOST_BYTES = 200_000  # of a recording: the validator takes some hundred lines a
 
 
 def python():
-    """An interpreter that has jsonschema: this one, or Debian's own, whose package the dependencies
-    name.
-    """
+    """An interpreter with jsonschema: this one, or Debian's, for which the dependencies install it."""
     for candidate in (sys.executable, "/usr/bin/python3"):
         if subprocess.run([candidate, "-c", "import jsonschema"], capture_output=True).returncode == 0:
             return candidate
@@ -43,11 +41,11 @@ def check(check, directory, scenarios, tool):
                 [tool, "export", *arguments, "-o", files[-1], recording], check=False, stderr=subprocess.DEVNULL
             )
         result = subprocess.run([interpreter, VALIDATORS / validator, *files], capture_output=True, text=True)
-        said = (result.stdout + result.stderr).strip()
+        report = (result.stdout + result.stderr).strip()
         check(
-            f"{len(files)} {what} are valid by the schema ({said.splitlines()[-1] if said else ''})",
+            f"{len(files)} {what} are valid by the schema ({report.splitlines()[-1] if report else ''})",
             result.returncode == 0,
-            said[-500:],
+            report[-500:],
         )
         for file in files:
             file.unlink(missing_ok=True)

@@ -1,5 +1,5 @@
-"""Snapshots of the kernel's state: of a host never traced, at a late start, after losses, of a full
-container, of what nobody shows.
+"""Checks snapshots of the kernel's state: of a host that was never traced, at a late start, after
+losses, of a full container, and of objects that no descriptor leads to.
 """
 
 import json
@@ -9,8 +9,8 @@ from steps import brief, difference, ends, frame
 
 
 def loss(steps):
-    """What was lost is made good from the kernel's state: the verdict stands, unless the gate
-    insists on complete evidence.
+    """After a loss the tool reads the kernel's state, so the verdict stands; unless the gate requires
+    complete evidence.
     """
     check = ends(steps, "loss", 0, "lost", "state after each loss was read")
     lines = steps.timeline("loss.jsonl")
@@ -20,7 +20,7 @@ def loss(steps):
     check.same("the gaps add up to what was lost", sum(gap["lost"] for gap in gaps), summary.get("lost"))
     check("each gap has its time", all(gap["since"] <= gap["until"] for gap in gaps), gaps[:1])
     ends_of = [line for line in lines if line["type"] == "gap" and line["action"] == "snapshot-end"]
-    # One during which more was lost says nothing.
+    # A snapshot during which more was lost does not count.
     check(
         "the first snapshot precedes the losses, others follow",
         len(ends_of) > 1 and ends_of[0].get("first") and all(s.get("after_loss", True) for s in ends_of[1:]),
@@ -32,13 +32,13 @@ def loss(steps):
         (ends_of[-1:], gaps[-1:]),
     )
     for name in ("loss.vfs", "loss.jsonl"):
-        check.same(f"audit of {name} gives", steps.host("audit", name).returncode, 0)
+        check.same(f"audit of {name} ends with", steps.host("audit", name).returncode, 0)
         check.same(
-            f"audit of {name} with --require-complete gives",
+            f"audit of {name} with --require-complete ends with",
             steps.host("audit", "--require-complete", name).returncode,
             4,
         )
-    # Nothing is left open when the workload has cleaned up, whatever was lost on the way.
+    # Nothing is open when the workload has cleaned up, whatever was lost before.
     result = steps.host("export", "--format", "json", "loss.vfs")
     graph = json.loads(result.stdout or b"{}")
     check(
@@ -60,7 +60,7 @@ def loss_stale(steps):
         if line["type"] == "finding" and line["rule"] == "stale-mapping" and line["state"] == "open"
     ]
     check(
-        "the finding says that it comes after a gap",
+        "the finding is marked as one after a gap",
         opened and all(line.get("after_gap") for line in opened),
         opened[:1],
     )
@@ -92,7 +92,7 @@ def late_start(steps):
         [("open", ivshmem), ("resolved", ivshmem)],
     )
     check("since the release", findings and abs(findings[0]["since"] - release) < 100_000_000, (findings[:1], release))
-    check.same("audit gives", steps.host("audit", "late-start.out").returncode, 1)
+    check.same("audit ends with", steps.host("audit", "late-start.out").returncode, 1)
 
 
 def full(steps):
@@ -168,8 +168,8 @@ def hidden(steps):
 
 
 def kept_bar(steps):
-    """A child has its parent's BAR where the kernel does not take it away, if its read says so; and
-    is told alike live and from the recording.
+    """A child keeps its parent's BAR where the kernel does not take it away, which the child's read
+    shows. The live timeline and that of the recording report it alike.
     """
     check = ends(steps, "kept-bar", 0)
     check.same("the workload ends well", steps.status("kept-bar-workload"), 0)
@@ -201,7 +201,7 @@ def kept_bar(steps):
 
 
 def exec_kept(steps):
-    """Memory was mapped, and its address space left by execve or exit, before there was a tool."""
+    """Memory was mapped, and its address space left by execve or exit, before the tool started."""
     for how in ("exec", "exit"):
         check = ends(steps, f"{how}-kept", 0)
         check.same("the workload ends well", steps.status(f"{how}-kept-workload"), 0)
@@ -211,7 +211,7 @@ def exec_kept(steps):
         frame(check, lines)
         gone = {(line["iova"], line["size"]) for line in lines if line["type"] == "map" and line.get("mm_gone")}
         check.same(
-            "the snapshot's maps say that their address space is gone",
+            "the snapshot's maps report that their address space is gone",
             gone,
             {(line["iova"], line["size"]) for line in maps},
         )
@@ -228,15 +228,15 @@ def exec_kept(steps):
 def snapshot_idle(steps):
     check = ends(steps, "snapshot-idle", 0)
     check(
-        "says that no container is open",
+        "reports that no container is open",
         "No container" in steps.text("snapshot-idle.out"),
         brief(steps.text("snapshot-idle.out")),
     )
 
 
 def snapshot(steps):
-    """The workload was stopped with a mapping of closed ivshmem's BAR in force, its VMA gone: what
-    the oracle had said by then is the truth.
+    """The workload was stopped with a mapping of closed ivshmem's BAR in force and its VMA gone. The
+    oracle's lines up to then are the truth.
     """
     oracle = [json.loads(line) for line in steps.text("snapshot-workload.stopped").splitlines()]
     pid = int(steps.text("snapshot-workload.pid") or 0)

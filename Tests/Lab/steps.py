@@ -1,4 +1,4 @@
-"""What guest/commands left of its steps, and how a step's files are read."""
+"""Reads what the steps of guest/commands left."""
 
 import json
 import re
@@ -45,12 +45,14 @@ class Steps:
         return subprocess.run([str(self.tool), *paths], stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
 
 
-def ends(steps, name, status, *says):
-    """A command's exit status, and what stderr has to say."""
+def ends(steps, name, status, *patterns):
+    """Checks a command's exit status, and that stderr matches each pattern: words of the tool's
+    messages, which change when those do.
+    """
     check = steps.check(name)
     check(f"status {status}", steps.status(name) == status, f"{steps.status(name)}: {brief(steps.err(name))}")
-    for word in says:
-        check(f"stderr says “{word}”", re.search(word, steps.err(name)) is not None, brief(steps.err(name)))
+    for pattern in patterns:
+        check(f"stderr has “{pattern}”", re.search(pattern, steps.err(name)) is not None, brief(steps.err(name)))
     return check
 
 
@@ -72,7 +74,7 @@ def difference(seen, expected):
 
 
 def frame(check, lines):
-    """A timeline begins with its header and ends with its summary; which is returned, or {}."""
+    """Checks that a timeline begins with a header and ends with a summary; returns that, or {}."""
     if not check(
         "the timeline has a header and a summary",
         len(lines) > 1 and lines[0]["type"] == "header" and lines[-1]["type"] == "summary",
@@ -88,6 +90,6 @@ def exported(steps, check, name, status):
     """The lines of a recording's timeline."""
     result = steps.host("export", "--format", "jsonl", name)
     lines = [json.loads(line) for line in result.stdout.splitlines()]
-    check(f"export gives {status}", result.returncode == status, (result.returncode, brief(result.stderr.decode())))
+    check(f"export ends with {status}", result.returncode == status, (result.returncode, brief(result.stderr.decode())))
     frame(check, lines)
     return lines

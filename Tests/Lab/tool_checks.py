@@ -1,4 +1,4 @@
-"""With the tool: its timeline held against the oracle and the tracepoints, its findings against the
+"""Compares the tool's timeline with the oracle and the tracepoints, and its findings with the
 expectation.
 """
 
@@ -11,18 +11,19 @@ import kept_bar_checks
 from records import ToolFailed, audit_status, oracle_maps, oracle_unmapped, timeline, traced_bytes
 from scenarios import BACKINGS, SCENARIOS
 
-# How late the tool's time stamp of a release may be: on old kernels it happens after close(2) has
-# returned.
+# How late the time stamp of a release may be, nanoseconds: on old kernels the release happens
+# after close(2) has returned.
 SLACK = 50_000_000
-# How far apart events of two CPUs can reach the ring out of order: what the tool itself reckons
-# with.
+# How far out of order events of two CPUs can reach the ring, nanoseconds: what the tool itself
+# allows for.
 DISORDER = 100_000_000
 
 
 def check(check, run, tool):
+    """Every check of one scenario's recording. Returns its timeline, [] where there is none."""
     recording = run.path("vfs")
     if not check("there is a recording", recording.exists()):
-        return
+        return []
     try:
         policy = SCENARIOS[run.name].policy and run.path("policy.toml")
         if policy:
@@ -30,7 +31,7 @@ def check(check, run, tool):
         lines = timeline(tool, recording, policy)
     except (ToolFailed, ValueError) as problem:
         check("the recording becomes a timeline", False, problem)
-        return
+        return []
     mine = [line for line in lines if line.get("pid") in run.pids]
     check_frame(check, lines)
     check_maps(check, run, mine)
@@ -53,6 +54,7 @@ def check(check, run, tool):
         audit_status(tool, recording),
         1 if (fails(run.series) if callable(fails) else fails) else 0,
     )
+    return lines
 
 
 def check_frame(check, lines):
@@ -72,7 +74,7 @@ def check_frame(check, lines):
             if line["t"] < last.get(line["tid"], 0):
                 late.append(line)
             last[line["tid"]] = line["t"]
-    check("nor within a thread, by however little", not late, f"{len(late)} lines, {late[:1]}")
+    check("within a thread it never runs backwards", not late, f"{len(late)} lines, {late[:1]}")
 
 
 def check_maps(check, run, mine):
@@ -152,7 +154,7 @@ def check_unmaps(check, run, mine):
         if line["type"] == "unmap" and line["action"] == "request"
     )
     asked = Counter((line["pid"], line["iova"], line["size"]) for line in run.lines("unmap"))
-    check("unmap requests ask for what the oracle's do", not asked - requests, list((asked - requests).items())[:2])
+    check("unmap requests are the oracle's", not asked - requests, list((asked - requests).items())[:2])
     teardown = sum(line["bytes"] for line in run.lines("killed") + run.lines("teardown"))
     check.same("bytes removed by teardown", sum(r["size"] for r in removed if r["cause"] == "teardown"), teardown)
 
@@ -182,16 +184,16 @@ def check_objects(check, run, lines, mine):
 
 
 def check_backing(check, run, mine):
-    """Shared memory is told by its file, nothing else by any."""
+    """Shared memory is reported with its file, other memory with none."""
     backed = [line for line in mine if line["type"] == "map" and "backing" in line]
     kind = BACKINGS.get(run.name)
     if not kind:
-        live = run.name.startswith("live-update")  # its memory is a file, for the next program to have
+        live = run.name.startswith("live-update")  # its memory is a file, so that the next program gets it
         check.same(
             "no other memory is shared", {line["backing"] for line in backed} - ({"memfd"} if live else set()), set()
         )
         return
-    check.same("the memory of both maps is told", [line["backing"] for line in backed], [kind, kind])
+    check.same("the backing of both maps is reported", [line["backing"] for line in backed], [kind, kind])
     inodes = {line["backing_inode"] for line in backed}
     files = {line["inode"] for line in run.lines("memory-file")}
     check("by the inodes of its files", inodes == files if files else len(inodes) == 1, (inodes, files))
@@ -199,8 +201,8 @@ def check_backing(check, run, mine):
 
 
 def check_bars(check, run, lines):
-    """A driver that comes or goes moves no BAR: what its event says of them is what sysfs said at
-    the start, or when the device came. What a rescan assigns is the oracle's.
+    """A driver that comes or goes moves no BAR: its event has the BARs that sysfs had at the start, or
+    when the device was added. Those that a rescan assigns are in the oracle.
     """
     known = {device["device"]: device["bars"] for device in [*lines[0]["devices"], *run.lines("bars")]}
     wrong = [
@@ -237,7 +239,7 @@ def check_bars(check, run, lines):
 
 def check_memory(check, run, lines):
     def between(line, action, device):
-        # No slack: the next call can begin at once, and both clocks are CLOCK_BOOTTIME.
+        # No slack: the next call can begin at once, and both times are of CLOCK_BOOTTIME.
         return [
             m
             for m in lines
@@ -267,7 +269,7 @@ def check_memory(check, run, lines):
             and m["t"] <= line["t"]
         ]
         check.same(
-            f"the power state of {line['device']} is what its register says",
+            f"the power state of {line['device']} is that of its register",
             (states or ["D0"])[-1],
             ("D0", "D1", "D2", "D3hot")[line["state"]],
         )

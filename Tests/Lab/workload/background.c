@@ -12,7 +12,8 @@
 #define SIZE 0x200000ull
 
 /*
- * Makes a mapping stale, says so on `ready`, holds it for longer than any debounce, and cleans up.
+ * Makes a mapping stale, reports that on `ready`, holds it for longer than any debounce, and cleans
+ * up.
  */
 static void hold_stale_mapping(int ready)
 {
@@ -26,7 +27,7 @@ static void hold_stale_mapping(int ready)
 	bar_free(bar, SIZE);
 	device_release(&ivshmem);
 	if (ready >= 0)
-		say(ready);
+		notify(ready);
 	settle();
 	settle();
 	dma_unmap(&c, WINDOW, SIZE);
@@ -36,10 +37,7 @@ static void hold_stale_mapping(int ready)
 	container_close(&c);
 }
 
-/*
- * As a daemon starts: a session of its own, forked twice, its ancestors gone before it does
- * anything.
- */
+/* Starts as a daemon does: in its own session, forked twice, after its ancestors have exited. */
 void stale_daemon(void)
 {
 	int gone[2];
@@ -58,7 +56,7 @@ void stale_daemon(void)
 	}
 }
 
-/* The command's process ends the moment the mapping is stale; the child that holds it lives on. */
+/* The command's process ends as soon as the mapping is stale; the child that holds it lives on. */
 void stale_left_behind(void)
 {
 	int ready[2];
@@ -71,5 +69,5 @@ void stale_left_behind(void)
 		return;
 	}
 	close(ready[1]);
-	hear(ready[0]);
+	await(ready[0]);
 }

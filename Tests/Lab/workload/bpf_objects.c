@@ -1,4 +1,4 @@
-/* What is left in the kernel of BPF: programs, maps and links, counted by their ids. */
+/* Counts the BPF objects in the kernel by their ids: programs, maps and links. */
 #include "scenarios.h"
 
 #include <linux/bpf.h>

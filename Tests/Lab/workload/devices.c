@@ -207,8 +207,8 @@ uint64_t bar_address(struct device *d, unsigned bar, const char *when)
 	return start;
 }
 
-/* Writes "1", or `text`, to a file of sysfs that belongs to a device, and says so. */
-static void tell(const char *op, struct device *d, const char *path, const char *text)
+/* Writes "1", or `text`, to a sysfs file of a device, and records that in the oracle. */
+static void write_sysfs(const char *op, struct device *d, const char *path, const char *text)
 {
 	uint64_t before = boot_ns();
 	int result = write_file(path, text);
@@ -223,7 +223,7 @@ void device_remove(struct device *d)
 	char path[96];
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/remove", d->bdf);
-	tell("remove", d, path, "1");
+	write_sysfs("remove", d, path, "1");
 }
 
 void device_enable(struct device *d)
@@ -231,12 +231,12 @@ void device_enable(struct device *d)
 	char path[96];
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/enable", d->bdf);
-	tell("enable", d, path, "1");
+	write_sysfs("enable", d, path, "1");
 }
 
 void bus_rescan(void)
 {
-	tell("rescan", NULL, "/sys/bus/pci/rescan", "1");
+	write_sysfs("rescan", NULL, "/sys/bus/pci/rescan", "1");
 }
 
 void device_eject(struct device *d)
@@ -259,7 +259,7 @@ void device_eject(struct device *d)
 			continue;
 		closedir(directory);
 		snprintf(path, sizeof(path), "/sys/bus/pci/slots/%.32s/power", entry->d_name);
-		tell("eject", d, path, "0");
+		write_sysfs("eject", d, path, "0");
 		return;
 	}
 	give_up("no slot to eject from", ENODEV);

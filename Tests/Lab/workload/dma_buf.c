@@ -1,6 +1,6 @@
 /*
  * dma-bufs of device memory (Linux 6.19 and later): exported, revoked while the device cannot
- * answer, given back, and forgotten once.
+ * answer, restored, and once not restored.
  */
 #include "devices.h"
 #include "oracle.h"
@@ -18,7 +18,7 @@
 #define SIZE 0x10000ull
 #define TRACE "/sys/kernel/tracing/instances/lab/"
 
-/* Of a header newer than the one here. */
+/* From a newer header than the build machine has. */
 #define FEATURE_DMA_BUF 11
 struct dma_buf_feature {
 	struct vfio_device_feature head;
@@ -70,10 +70,7 @@ static int write_to(const char *path, const char *text)
 	return result;
 }
 
-/*
- * A second witness: the kernel's own probe on the function that revokes, in the trace that the
- * guest keeps.
- */
+/* A second witness: a kprobe on the function that revokes, in the trace that the guest keeps. */
 static void witness_begin(void)
 {
 	if (write_to("/sys/kernel/tracing/kprobe_events",
@@ -82,7 +79,7 @@ static void witness_begin(void)
 		give_up("kprobe_events", errno);
 }
 
-/* What it saw becomes the oracle's: the trace cannot show an event that is not there any more. */
+/* Copies the kprobe's events to the oracle: the trace cannot print them once the kprobe is gone. */
 static void witness_end(void)
 {
 	FILE *trace = fopen(TRACE "trace", "r");
@@ -108,8 +105,8 @@ static void witness_end(void)
 }
 
 /*
- * The device falls asleep, and what wakes it is not its user: the kernel gives its memory back, and
- * not its dma-bufs.
+ * The device falls asleep and is woken by another than its user: the kernel restores its memory,
+ * but not its dma-bufs.
  */
 static void sleep_and_be_woken(struct device *d)
 {

@@ -1,3 +1,4 @@
+/* Drives QEMU's `edu` device. */
 #include "edu.h"
 #include "oracle.h"
 
@@ -47,7 +48,7 @@ void edu_stop(struct engine *e)
 uint32_t edu_peek(struct engine *e, uint64_t iova)
 {
 	e->ram[0] = 0x0badf00d;
-	/* so that a read that fails does not show an older one's word */
+	/* so that a failed read does not show the word of an earlier one */
 	transfer(e, EDU_RAM, DMA_BUFFER, 0);
 	transfer(e, iova, DMA_BUFFER, 0);
 	transfer(e, DMA_BUFFER, EDU_RAM, TO_BUS);

@@ -4,10 +4,7 @@
 
 #include "vfio.h"
 
-/*
- * A container that edu is in, edu's registers, and one page of RAM at EDU_RAM that DMA can be seen
- * in.
- */
+/* A container with edu, edu's registers, and one page of RAM at EDU_RAM in which DMA shows. */
 struct engine {
 	struct container *container;
 	volatile uint32_t *registers;
@@ -20,13 +17,13 @@ struct engine {
 struct engine edu_start(struct container *c);
 void edu_stop(struct engine *e); /* unmaps the page, and edu's registers */
 
-/* Has edu read or write one word at an IOVA, by way of the RAM page. Each takes about 200 ms. */
+/* Makes edu read or write one word at an IOVA, through the RAM page. Each takes about 200 ms. */
 uint32_t edu_peek(struct engine *e, uint64_t iova);
 void edu_poke(struct engine *e, uint64_t iova, uint32_t word);
 
 /*
- * The same as a statement in the oracle: edu read `expected` there, or wrote `word` and `seen`
- * shows it.
+ * The same, recorded in the oracle: whether edu read `expected` there, or wrote `word` so that
+ * `seen` shows it.
  */
 void edu_reads(struct engine *e, uint64_t iova, uint32_t expected, const char *meaning);
 void edu_wrote(uint64_t iova, uint32_t word, uint32_t seen, const char *meaning);

@@ -1,6 +1,6 @@
 /*
- * A program that keeps VFIO's files open and runs another: with its mappings forgotten, or handed
- * on by a live update.
+ * A program that keeps VFIO's files open and runs another, which forgets its mappings or takes them
+ * over in a live update.
  */
 #define _GNU_SOURCE
 #include "edu.h"
@@ -61,7 +61,7 @@ static void run_next(struct container *c, const char *name)
 	give_up("execl", errno);
 }
 
-/* In the next program: what it has got, and when. */
+/* In the next program: what it inherited, and when. */
 static struct container inherited(void)
 {
 	struct container c = { .name = "c1", .fd = CONTAINER_FD };
@@ -90,7 +90,7 @@ static struct container map_private(void)
 	return c;
 }
 
-/* The memory is in no address space any more, and the device reads it. */
+/* The memory is no longer in any address space, and the device still reads it. */
 void exec_keeps(void)
 {
 	struct container c = map_private();
@@ -131,7 +131,7 @@ void exec_kept_next(void)
 	end(&c);
 }
 
-/* Mapped by a child that has exited before the tool comes. */
+/* Mapped by a child that exits before the tool starts. */
 void exit_kept(void)
 {
 	struct container c = container_with("c1", &edu);
@@ -192,7 +192,9 @@ void live_update(void)
 	run_next(&c, "live-update-next");
 }
 
-/* Gives the same memory back, from where it lies now; a kernel that cannot has it mapped anew. */
+/*
+ * Returns the same memory at its present addresses; where the kernel cannot do that, maps it anew.
+ */
 void live_update_next(void)
 {
 	struct container c = inherited();
@@ -218,7 +220,7 @@ void live_update_next(void)
 	end(&c);
 }
 
-/* Nobody gives them back for as long as it takes; the device does not mind. */
+/* Nobody returns the addresses for a long time; the device's DMA goes on. */
 void live_update_forgotten(void)
 {
 	struct container c = take_away();

@@ -1,4 +1,4 @@
-/* A device that is somebody else's by now, while an old mapping of its BAR is in force. */
+/* A device that has a new owner while an old mapping of its BAR is still in force. */
 #include "devices.h"
 #include "edu.h"
 #include "oracle.h"
@@ -24,8 +24,8 @@
 #define FROM_VICTIM 61
 
 /*
- * The new owner: opens the device in its own container, keeps a secret in it, and looks at what
- * becomes of it.
+ * The new owner: opens the device in its own container, keeps a secret in it, and checks the secret
+ * later.
  */
 void given_away_victim(void)
 {
@@ -34,12 +34,12 @@ void given_away_victim(void)
 	volatile uint32_t *bar = bar_new(&ivshmem, IVSHMEM_BAR, 0, SIZE);
 
 	bar[4] = SECRET;
-	say(FROM_VICTIM);
-	hear(TO_VICTIM);
+	notify(FROM_VICTIM);
+	await(TO_VICTIM);
 	edu_wrote(WINDOW + 16, FORGED, bar[4],
 		  "the old container's device overwrote the new owner's memory");
-	say(FROM_VICTIM);
-	hear(TO_VICTIM);
+	notify(FROM_VICTIM);
+	await(TO_VICTIM);
 	bar_free((void *)bar, SIZE);
 	device_release(&ivshmem);
 	group_close(&ivshmem);
@@ -86,15 +86,15 @@ void given_away(void)
 
 	pid_t victim = start_victim(&to, &from);
 
-	hear(from);
+	await(from);
 	edu_reads(&e, WINDOW + 16, SECRET,
 		  "the old container's device read the new owner's secret");
 	edu_poke(&e, WINDOW + 16, FORGED);
-	say(to);
-	hear(from);
+	notify(to);
+	await(from);
 	settle();
 	dma_unmap(&c, WINDOW, SIZE);
-	say(to);
+	notify(to);
 	waitpid(victim, &status, 0);
 	oracle("exited", "\"child\":%d,\"status\":%d", victim, status);
 	edu_stop(&e);

@@ -1,6 +1,6 @@
 /*
- * What no descriptor of a task shows: a device held by a BAR mapping alone, and one whose
- * descriptors are all on their way through a socket.
+ * Devices that no descriptor of a task leads to: one held by a BAR mapping alone, and one whose
+ * descriptors are all in flight in a socket.
  */
 #include "oracle.h"
 #include "scenarios.h"
@@ -26,7 +26,7 @@ static struct container begin(void)
 	return c;
 }
 
-/* Everything ends with the process. */
+/* Everything is released when the process exits. */
 static void end(const char *how)
 {
 	oracle("stopped", "\"where\":\"%s\",\"t_after\":%lu", how, boot_ns());

@@ -1,6 +1,6 @@
 /*
- * A machine that does not remap interrupts: VFIO refuses a group until the administrator says that
- * it may be unsafe.
+ * A machine that does not remap interrupts: VFIO refuses a group until the administrator allows
+ * unsafe interrupts.
  */
 #include "oracle.h"
 #include "scenarios.h"
@@ -27,10 +27,7 @@ static void allow(const char *text)
 		give_up(PARAMETER, -result);
 }
 
-/*
- * Whether the kernel said at boot that it remaps interrupts: each line of the interrupt controller
- * is named after it.
- */
+/* Whether the kernel remaps interrupts, which the names of interrupt controllers show. */
 static void remapping(void)
 {
 	char line[512];

@@ -1,4 +1,4 @@
-/* A BAR in the page table of a process from which the kernel does not take it away, or does. */
+/* A BAR in the page table of a process, where the kernel takes it away or fails to. */
 #define _GNU_SOURCE
 #include "oracle.h"
 #include "pipes.h"
@@ -15,7 +15,7 @@
 #define SIZE 0x80000ull
 #define WORD 0x5eed000bu
 
-/* What the two processes tell each other through. */
+/* The pipes through which the two processes wait for each other. */
 static int to_child[2], to_parent[2];
 
 static pid_t fork_told(const char *role)
@@ -35,14 +35,14 @@ static pid_t fork_told(const char *role)
 
 static void turn(void)
 {
-	say(to_child[1]);
-	hear(to_parent[0]);
+	notify(to_child[1]);
+	await(to_parent[0]);
 }
 
 static void wait_for_turn(void)
 {
-	say(to_parent[1]);
-	hear(to_child[0]);
+	notify(to_parent[1]);
+	await(to_child[0]);
 }
 
 static void join(pid_t child)
@@ -50,7 +50,7 @@ static void join(pid_t child)
 	uint64_t begun = boot_ns();
 	int status;
 
-	say(to_child[1]);
+	notify(to_child[1]);
 	waitpid(child, &status, 0);
 	oracle_call("join", begun, status, "\"child\":%d", child);
 }
@@ -71,7 +71,7 @@ static void end(struct container *c)
 	container_close(c);
 }
 
-/* A forked child has the BAR of its parent, through memory off and on, until it unmaps it. */
+/* A forked child keeps its parent's BAR while memory goes off and on, until it unmaps it. */
 void child_keeps_bar(void)
 {
 	struct container c;
@@ -87,7 +87,7 @@ void child_keeps_bar(void)
 		wait_for_turn();
 		_exit(0);
 	}
-	hear(to_parent[0]);
+	await(to_parent[0]);
 	settle();
 	settle();
 	memory_decode(&ivshmem, 0);
@@ -106,8 +106,8 @@ void child_keeps_bar(void)
 }
 
 /*
- * What leaves nothing behind: a parent alone, a child that has unmapped it and one that never had
- * it, and a child with a mapping of its own.
+ * Cases in which nothing is kept: a parent alone, a child that has unmapped the BAR, one that never
+ * had it, and one with its own mapping.
  */
 void child_lets_bar_go(void)
 {
@@ -131,7 +131,7 @@ void child_lets_bar_go(void)
 		wait_for_turn();
 		_exit(0);
 	}
-	hear(to_parent[0]);
+	await(to_parent[0]);
 	settle();
 	memory_decode(&ivshmem, 0);
 	cpu_read("memory off", bar + 4);
@@ -148,7 +148,7 @@ void child_lets_bar_go(void)
 		wait_for_turn();
 		_exit(0);
 	}
-	hear(to_parent[0]);
+	await(to_parent[0]);
 	settle();
 	memory_decode(&ivshmem, 0);
 	cpu_read("memory off", bar + 4);
@@ -160,8 +160,8 @@ void child_lets_bar_go(void)
 }
 
 /*
- * The same without a tool, up to where the child could read it: it stays so until the parent goes
- * on.
+ * The same without a tool, up to where the child could read the BAR; it stops there until the
+ * parent goes on.
  */
 void held_by_child(void)
 {
@@ -175,7 +175,7 @@ void held_by_child(void)
 		wait_for_turn();
 		_exit(0);
 	}
-	hear(to_parent[0]);
+	await(to_parent[0]);
 	memory_decode(&ivshmem, 0);
 	turn();
 	memory_decode(&ivshmem, 1);

@@ -1,6 +1,6 @@
 /*
- * Programs that stop themselves (SIGSTOP) where a step of guest/commands wants to begin something;
- * it lets them go on (SIGCONT).
+ * Programs that stop themselves (SIGSTOP) where a step of guest/commands starts the tool; the step
+ * resumes them (SIGCONT).
  */
 #include "edu.h"
 #include "oracle.h"
@@ -21,7 +21,7 @@ static void stop_here(const char *where)
 	raise(SIGSTOP);
 }
 
-/* Everything is made before the tool starts; only the release of the device is seen. */
+/* Everything is set up before the tool starts, which sees only the release of the device. */
 void late_stale(void)
 {
 	struct container c = container_with("c1", &edu);

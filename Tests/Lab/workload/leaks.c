@@ -1,6 +1,6 @@
 /*
- * Mappings that nobody looks after: no device open, no descriptor of the container, their maker
- * gone; and requests that look like mistakes.
+ * Neglected mappings: no device open, no descriptor of the container, their creator gone; and
+ * requests that look like mistakes.
  */
 #include "edu.h"
 #include "oracle.h"
@@ -18,14 +18,14 @@
 #define WINDOW_SIZE 0x200000ull
 #define WORD 0x5eed0007u
 
-/* What goes with its container: the kernel removes it when the last group leaves. */
+/* Ends with the container: the kernel removes the mapping when the last group leaves. */
 static void tear_down(struct device *d, uint64_t bytes)
 {
 	group_close(d);
 	oracle("teardown", "\"bytes\":%lu,\"t_after\":%lu", bytes, boot_ns());
 }
 
-/* The device is closed, the program runs on, and its memory stays pinned and mapped for nothing. */
+/* The device is closed and the program runs on: its memory stays pinned and mapped to no use. */
 void no_open_device(void)
 {
 	struct container c = container_with("c1", &edu);
@@ -87,7 +87,7 @@ void creator_gone(void)
 	container_close(&c);
 }
 
-/* A BAR mapped by way of sysfs: type1 takes it, and VFIO knows nothing of it. */
+/* A BAR mapped through sysfs: type1 accepts it, and VFIO does not know of it. */
 void foreign_pfnmap(void)
 {
 	struct container c = container_with("c1", &edu);

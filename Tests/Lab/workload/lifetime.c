@@ -1,4 +1,4 @@
-/* What keeps a device open, and what an exit takes away. */
+/* What keeps a device open, and what an exit releases. */
 #include "edu.h"
 #include "oracle.h"
 #include "scenarios.h"
@@ -31,7 +31,7 @@ static void mapped_child(int ready)
 		pause();
 }
 
-/* SIGKILL takes everything: nothing may be left, and the groups are free again. */
+/* SIGKILL: nothing may be left, and the groups must be free again. */
 void sigkill(void)
 {
 	int pipes[2], status;
@@ -66,8 +66,8 @@ void sigkill(void)
 }
 
 /*
- * A duplicate, then a BAR mapping alone, keeps the device open; only the last of them going is a
- * release.
+ * A duplicate, then a BAR mapping alone, keeps the device open; only the end of the last one
+ * releases it.
  */
 void dup_outlives(void)
 {
@@ -102,7 +102,7 @@ void dup_outlives(void)
 	settle();
 	edu_reads(&e, WINDOW + 16, WORD, "device read the old mapping after release");
 
-	/* The container by way of a duplicate: closing the original is no end of it. */
+	/* A duplicate of the container: closing the original does not end it. */
 	copy = fcntl(c.fd, F_DUPFD_CLOEXEC, 0);
 	oracle("dup", "\"what\":\"container\",\"container\":\"c1\",\"ret\":%d,\"t_after\":%lu",
 	       copy < 0 ? -errno : 0, boot_ns());

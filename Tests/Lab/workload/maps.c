@@ -144,7 +144,9 @@ void failing_maps(void)
 	dma_map(&c, gone, BASE + 0x100000, PAGE);
 	munmap(hole, PAGE);
 
-	/* The first half can be mapped, then there is nothing: what was mapped has to go again. */
+	/*
+	 * Only the first half has memory behind it: the kernel must undo that part of the mapping.
+	 */
 	char *torn = ram_new(64 * PAGE);
 
 	munmap(torn + 32 * PAGE, 32 * PAGE);

@@ -47,8 +47,8 @@ static void drop_ipc_lock(void)
 }
 
 /*
- * The limit is lowered when the device is open already: what the tool read of it before holds no
- * more.
+ * Lowers the limit when the device is already open: the value that the tool read before is
+ * outdated.
  */
 void memlock_budget(void)
 {
@@ -56,7 +56,10 @@ void memlock_budget(void)
 	char *ram = ram_new(2 * LIMIT);
 	uint64_t size = 0;
 
-	/* The tool looks at /proc a moment after the event: let it see what will hold no more. */
+	/*
+	 * The tool reads /proc shortly after the event: let it read the value that will be
+	 * outdated.
+	 */
 	usleep(500000);
 	drop_ipc_lock();
 	while (dma_map(&c, ram + size, MEMORY + size, CHUNK) == 0 && size < 2 * LIMIT - CHUNK)

@@ -1,6 +1,6 @@
 /*
  * Mapped memory and type1's two ioctls. Remembers what lies at which address, so that the oracle
- * can say what a mapping covers without asking the kernel.
+ * knows what a mapping covers without asking the kernel.
  */
 #define _GNU_SOURCE
 #include "vfio.h"

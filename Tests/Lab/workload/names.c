@@ -1,7 +1,4 @@
-/*
- * Who a process is: by what its command line and its control group say. The step `names` gives
- * both.
- */
+/* Who a process is, by its command line and its control group. The step `names` chooses both. */
 #include "edu.h"
 #include "oracle.h"
 #include "pipes.h"
@@ -22,7 +19,7 @@
 #define TO_HEIR 60
 #define FROM_HEIR 61
 
-/* What /proc says of this process, read by itself. */
+/* Records what /proc reports of this process. */
 static void who_am_i(const char *role)
 {
 	char group[1024] = "", command[1024] = "";
@@ -86,16 +83,16 @@ void names_heir(void)
 	who_am_i("heir");
 	struct container c = container_with("heir", &ivshmem);
 
-	say(FROM_HEIR);
-	hear(TO_HEIR);
+	notify(FROM_HEIR);
+	await(TO_HEIR);
 	device_release(&ivshmem);
 	group_close(&ivshmem);
 	container_close(&c);
 }
 
 /*
- * $HEIR: the heir's arguments, parted by blanks; $HEIR_CGROUP: where it is moved to before it
- * begins.
+ * $HEIR: the heir's arguments, separated by blanks; $HEIR_CGROUP: where it is moved before it
+ * starts.
  */
 static pid_t start_heir(int *to, int *from)
 {
@@ -127,8 +124,8 @@ static pid_t start_heir(int *to, int *from)
 }
 
 /*
- * Another process opens the device that a mapping leads to: of one principal or of two, as their
- * names say.
+ * Another process opens the device that a mapping leads to. Their names decide whether both belong
+ * to one owner.
  */
 void names(void)
 {
@@ -138,10 +135,10 @@ void names(void)
 	struct container c = leave_mapping();
 	pid_t heir = start_heir(&to, &from);
 
-	hear(from);
+	await(from);
 	settle();
 	dma_unmap(&c, WINDOW, SIZE);
-	say(to);
+	notify(to);
 	waitpid(heir, &status, 0);
 	device_release(&edu);
 	group_close(&edu);
@@ -154,7 +151,7 @@ void names_reexec(void)
 	who_am_i("before");
 	struct container first = container_open("first");
 
-	/* The tool looks at /proc a moment after the event: let it see this program. */
+	/* The tool reads /proc shortly after the event: let it find this program. */
 	usleep(500000);
 	container_close(&first);
 	struct container c = leave_mapping();

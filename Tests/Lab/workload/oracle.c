@@ -1,3 +1,4 @@
+/* Writes the oracle's lines. */
 #include "oracle.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /*
- * What the kernel answered, as NDJSON: one line a step, written in one write(2) so that processes
- * can share the file.
+ * The oracle: what the kernel returned, as NDJSON. Each step is one line, written in one write(2)
+ * so that processes can share the file.
  */
 #ifndef LAB_ORACLE_H
 #define LAB_ORACLE_H
@@ -27,10 +27,10 @@ void oracle(const char *op, const char *fields, ...) __attribute__((format(print
 void oracle_call(const char *op, uint64_t begun, long result, const char *fields, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* A line that is made elsewhere, its end included: however long, it is one write(2). */
+/* A whole line that the caller has made, its line feed included; one write(2), however long. */
 void oracle_text(const char *text, size_t length);
 
-/* The scenario cannot go on: says why in the oracle and exits with status 1. */
+/* Ends a scenario that cannot go on: records why in the oracle and exits with status 1. */
 void give_up(const char *what, int error) __attribute__((noreturn));
 
 /* Sleeps long enough for a finding with a 500 ms debounce to open (or for one not to). */

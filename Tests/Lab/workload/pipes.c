@@ -1,16 +1,17 @@
+/* Processes that wait for each other through pipes. */
 #include "pipes.h"
 #include "oracle.h"
 
 #include <errno.h>
 #include <unistd.h>
 
-void say(int fd)
+void notify(int fd)
 {
 	if (write(fd, "x", 1) != 1)
 		give_up("write to pipe", errno);
 }
 
-void hear(int fd)
+void await(int fd)
 {
 	char byte;
 

@@ -2,8 +2,8 @@
 #ifndef LAB_PIPES_H
 #define LAB_PIPES_H
 
-/* One byte into a pipe, and out of one; both give up when the other process is gone. */
-void say(int fd);
-void hear(int fd);
+/* Writes one byte into a pipe, and waits for one; both give up when the other process is gone. */
+void notify(int fd);
+void await(int fd);
 
 #endif

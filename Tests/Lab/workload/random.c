@@ -28,8 +28,8 @@ int operation;
 static int surprises;
 
 /*
- * ---- lots: every operation has a generator of its own, so that leaving one out changes no other's
- * parameters ----
+ * ---- random numbers: each operation has a generator of its own, so that leaving one out changes
+ * no other's parameters ----
  */
 
 static uint64_t state;
@@ -59,7 +59,7 @@ bool chance(unsigned percent)
 	return draw(100) < percent;
 }
 
-/* ---- what the oracle is told ---- */
+/* ---- the oracle's lines ---- */
 
 void did(int process, int64_t result, const char *format, ...)
 {

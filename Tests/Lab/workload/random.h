@@ -1,6 +1,6 @@
 /*
- * A workload drawn by lot: a coordinator that holds no VFIO descriptor tells worker processes which
- * system call to make, and keeps a model of what must be there from nothing but their results.
+ * The random workload: a coordinator without a VFIO descriptor sends worker processes the system
+ * calls to make, and keeps from their results alone a model of what must exist.
  */
 #ifndef LAB_RANDOM_H
 #define LAB_RANDOM_H
@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 #define WORKERS 3
-/* forked children that only hold what their parent had */
+/* forked children, which only hold what their parent had */
 #define HOLDERS 2
 #define PROCESSES (WORKERS + HOLDERS)
 #define CONTAINERS 5
@@ -21,7 +21,7 @@
 #define ARENA_PAGES 512ull
 #define BATCH 48
 
-/* What a worker can be asked for: one system call each. */
+/* Requests to a worker, one system call each. */
 enum call {
 	CALL_OPEN,
 	CALL_CLOSE,
@@ -98,6 +98,12 @@ struct device_state {
 	bool decode;
 };
 
+/*
+ * The state of the model. There is one model a run and every operation changes it, so it is global.
+ *
+ * `handles` are the workers' descriptors and refer to `files`, as the kernel's do. `containers` is
+ * indexed by slot, whose `serial` is 0 while it is free. `devices` has the lab's four.
+ */
 #define FILES 96
 #define HANDLES 256
 #define VMAS 256
@@ -107,7 +113,7 @@ extern struct vma vmas[VMAS];
 extern int handle_count, vma_count;
 extern struct container_state containers[CONTAINERS];
 extern struct device_state devices[DEVICES];
-/* UNMAP_DMA is the creator's alone: kernels before 6.0 */
+/* only the creator may unmap: kernels before 6.0 */
 extern bool owner_only;
 
 int file_new(enum kind kind, int object);
@@ -117,7 +123,7 @@ void vma_add(struct vma vma);
 void vma_cut(int process, uint64_t address, uint64_t size);
 void process_drop(int process);
 void process_copy(int from, int to);
-/* Lets go of what nothing refers to any more, as the kernel does. */
+/* Releases what nothing refers to any more, as the kernel does. */
 void settle_model(void);
 int handle_of(int process, enum kind kind, int object); /* an index, or -1 */
 int files_of(enum kind kind, int object);
@@ -131,9 +137,9 @@ bool model_is_empty(void);
 int cover(int process, uint64_t address, struct mapping *mapping);
 bool overlaps(const struct container_state *c, uint64_t iova, uint64_t size);
 void mapping_add(struct container_state *c, const struct mapping *mapping);
-/* What UNMAP_DMA by a process answers, and does to the model. */
+/* What UNMAP_DMA by a process returns; changes the model accordingly. */
 int64_t unmap_in_model(struct container_state *c, pid_t pid, uint64_t iova, uint64_t size);
-/* Whether that is the same in whichever order the kernel visits them. */
+/* Whether that does not depend on the order in which the kernel visits the mappings. */
 bool unmap_is_certain(const struct container_state *c, pid_t pid, uint64_t iova, uint64_t size);
 
 /* ---- workers ---- */
@@ -163,10 +169,7 @@ bool chance(unsigned percent);
 void draw_from(uint64_t seed, int index);
 void did(int process, int64_t result, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/*
- * The kernel did something else than the model says: one of the two is wrong, and the run has
- * failed.
- */
+/* The kernel and the model disagree: one of the two is wrong, and the run has failed. */
 void surprise(int process, int64_t result, int64_t expected, const char *what);
 static inline void expect(int process, int64_t result, int64_t expected, const char *what)
 {
@@ -174,7 +177,7 @@ static inline void expect(int process, int64_t result, int64_t expected, const c
 		surprise(process, result, expected, what);
 }
 
-/* An operation: false when nothing it could be done to is there. */
+/* An operation: false when there is nothing to apply it to. */
 #define OPERATION(weight, function) bool function(void);
 #include "random.list"
 #undef OPERATION

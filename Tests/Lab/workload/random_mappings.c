@@ -1,4 +1,4 @@
-/* The model's type1: what a map covers, and what an unmap takes. */
+/* The model's type1: what a map covers, and what an unmap removes. */
 #include "random.h"
 
 #include <errno.h>
@@ -92,7 +92,7 @@ int64_t unmap_in_model(struct container_state *c, pid_t pid, uint64_t iova, uint
 		const struct mapping *m = &c->mapping[i];
 		bool hit = touches(m, iova, size);
 
-		/* vfio_dma_do_unmap stops at the first one that is not to be unmapped. */
+		/* vfio_dma_do_unmap stops at the first mapping that it may not remove. */
 		if (hit && ((!c->v2 && iova > m->iova) || (owner_only && m->creator != pid)))
 			stopped = true;
 		if (hit && !stopped)

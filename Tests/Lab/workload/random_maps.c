@@ -14,7 +14,7 @@ static uint32_t draw_flags(void)
 	return chance(80) ? READ | WRITE : chance(60) ? READ : WRITE;
 }
 
-/* Few places, so that maps meet: 64 of 256 KiB, and somewhere in them. */
+/* Few places, so that maps often collide: 64 of 256 KiB each. */
 uint64_t draw_iova(void)
 {
 	return BASE + draw(64) * 0x40000 + (chance(30) ? draw(16) * PAGE : 0);
@@ -172,8 +172,8 @@ bool op_munmap(void)
 }
 
 /*
- * A window of a BAR that the process has mapped, whoever's device that is: of this container, of
- * another, or closed but for this VMA.
+ * A window of a BAR that the process has mapped. The device may be of this container, of another,
+ * or kept open by this VMA alone.
  */
 bool op_map_bar(void)
 {
@@ -204,7 +204,7 @@ bool op_map_bar(void)
 }
 
 /*
- * RAM, device memory and RAM in one mapping; the device's part is one window, or two of different
+ * One mapping of RAM, device memory and RAM; the device's part is one window, or two of different
  * devices.
  */
 bool op_map_mixed(void)
@@ -280,8 +280,8 @@ bool op_map_bad(void)
 				"what is not there");
 	case 7: {
 		/*
-		 * The first half can be pinned and mapped, then there is nothing: it has to go
-		 * again.
+		 * Only the first half has memory behind it: the kernel must undo that part of the
+		 * mapping.
 		 */
 		uint64_t address =
 			call(process, (struct request){ .call = CALL_MMAP_RAM, .size = 32 * PAGE });

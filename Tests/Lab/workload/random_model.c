@@ -1,7 +1,4 @@
-/*
- * What must be there: files with who refers to them, and what their going takes along. No kernel is
- * asked here.
- */
+/* The model: files, who refers to them, and what ends with them. It never asks the kernel. */
 #include "random.h"
 #include "oracle.h"
 
@@ -44,7 +41,7 @@ void vma_add(struct vma vma)
 	vmas[vma_count++] = vma;
 }
 
-/* What munmap, or MAP_FIXED over it, leaves of a process's VMAs. */
+/* Removes from a process's VMAs what munmap, or MAP_FIXED over it, removes. */
 void vma_cut(int process, uint64_t address, uint64_t size)
 {
 	uint64_t end = address + size;
@@ -134,9 +131,9 @@ bool model_is_empty(void)
 }
 
 /*
- * A device's file goes with its last descriptor and its last BAR VMA. A group leaves its container
- * with its file, which every open device keeps (up to 5.10 it is a count that does); the last group
- * takes the IOMMU side and every mapping.
+ * A device's file ends with its last descriptor and its last BAR VMA. A group leaves its container
+ * when its file ends, which every open device keeps alive (up to 5.10 by a count). With the last
+ * group, the IOMMU side and every mapping end.
  */
 void settle_model(void)
 {

@@ -1,4 +1,4 @@
-/* Containers, groups and devices: opened, joined, left and closed, in whichever order. */
+/* Operations on containers, groups and devices: open, join, leave and close, in any order. */
 #include "random.h"
 #include "devices.h"
 #include "oracle.h"
@@ -33,10 +33,7 @@ static int open_container(int process)
 	return slot;
 }
 
-/*
- * Opens a group that nobody has; the group's number may come back a moment late after a driver was
- * bound.
- */
+/* Opens a group that nobody has. The group's file may appear a moment after a driver was bound. */
 static int open_group(int process, int device)
 {
 	struct request request = { .call = CALL_OPEN };
@@ -128,8 +125,8 @@ bool open_device(int process, int device)
 }
 
 /*
- * A container of its own with one or two of the devices that are free, all in one operation so that
- * there is something to map into.
+ * Makes a container with one or two free devices in one operation, so that there is something to
+ * map into.
  */
 bool op_build(void)
 {

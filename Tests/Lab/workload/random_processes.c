@@ -1,6 +1,6 @@
 /*
- * The processes: telling workers what to do, and what becomes of descriptors when they are forked,
- * passed on and killed.
+ * The worker processes: sends them requests, and models what forking, passing descriptors and
+ * killing does to descriptors.
  */
 #define _GNU_SOURCE
 #include "random.h"
@@ -20,7 +20,7 @@ struct process processes[PROCESSES];
 void call_batch(int process, const struct request *requests, int count)
 {
 	if (write(processes[process].socket, requests, count * sizeof(*requests)) < 0)
-		give_up("tell a worker", errno);
+		give_up("write to a worker", errno);
 }
 
 void call_answers(int process, int64_t *results, int count)
@@ -28,7 +28,7 @@ void call_answers(int process, int64_t *results, int count)
 	ssize_t length = read(processes[process].socket, results, count * sizeof(*results));
 
 	if (length != (ssize_t)(count * sizeof(*results)))
-		give_up("hear from a worker", EPIPE);
+		give_up("read from a worker", EPIPE);
 }
 
 int64_t call(int process, struct request request)
@@ -116,7 +116,7 @@ bool op_end_holder(void)
 	return true;
 }
 
-/* A descriptor goes to another worker, which may use it as its own. */
+/* Passes a descriptor to another worker, which may use it as its own. */
 bool op_pass(void)
 {
 	if (!handle_count)

@@ -1,6 +1,6 @@
 /*
- * A quiet point: nothing moves, the model is told in one line of the oracle, and the tool is asked
- * for a snapshot.
+ * A quiet point: nothing changes, the model is recorded as one line of the oracle, and the tool is
+ * asked for a snapshot.
  */
 #include "random.h"
 #include "oracle.h"
@@ -12,12 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* what a close leaves to a work queue, 5.10's releases among it, is done by then */
+/* by then the kernel has finished what a close leaves to a work queue, such as 5.10's releases */
 #define REACT_US 100000
 #define PATIENCE_US 60000000
 #define ASKED "vfioscope: snapshot:"
 
-/* VFIO_IOMMU_GET_INFO knows how many more mappings a container may have: the kernel's own count. */
+/*
+ * The kernel's own count: VFIO_IOMMU_GET_INFO returns how many more mappings a container may have.
+ */
 static void check_counts(void)
 {
 	static long limit;
@@ -81,7 +83,7 @@ static void tell_container(FILE *out, int slot)
 	fputs("]}", out);
 }
 
-static void tell(int index, uint64_t before, bool asked)
+static void record_model(int index, uint64_t before, bool asked)
 {
 	char *text;
 	size_t length;
@@ -124,7 +126,7 @@ static int lines_of(const char *path)
 	return count;
 }
 
-/* Whether SIGUSR1 would find somebody: a tool that does not know it would die of it. */
+/* Whether the tool handles SIGUSR1: a tool that does not would die of it. */
 static bool listens(pid_t pid)
 {
 	char path[40], line[128];
@@ -143,8 +145,8 @@ static bool listens(pid_t pid)
 }
 
 /*
- * Asks the tool that records this for a snapshot: how many it had told of before, or -1 if there is
- * none that would hear.
+ * Asks the recording tool for a snapshot. Returns how many it had reported before, or -1 if there
+ * is no tool that handles the signal.
  */
 int snapshot_ask(void)
 {
@@ -158,7 +160,7 @@ int snapshot_ask(void)
 	return before;
 }
 
-/* Waits until the tool has told of it. */
+/* Waits until the tool has reported the snapshot. */
 bool snapshot_await(int before)
 {
 	for (long waited = 0; before >= 0 && lines_of(getenv("TOOL_LOG")) == before;
@@ -176,5 +178,5 @@ void quiet_point(int index)
 	usleep(REACT_US);
 	uint64_t before = boot_ns();
 
-	tell(index, before, snapshot_await(snapshot_ask()));
+	record_model(index, before, snapshot_await(snapshot_ask()));
 }

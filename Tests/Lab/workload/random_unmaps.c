@@ -67,8 +67,8 @@ bool op_unmap_range(void)
 }
 
 /*
- * Inside a mapping: type1v2 refuses; type1 does nothing when the start is inside, and takes it all
- * when only the end is.
+ * Within a mapping: type1v2 refuses. type1 does nothing when the start is within, and removes the
+ * whole mapping when only the end is.
  */
 bool op_unmap_part(void)
 {
@@ -123,9 +123,7 @@ struct plan {
 	int64_t expected[BATCH], result[BATCH];
 };
 
-/*
- * Maps of one to three pages, and unmaps among them; the model takes each as if it had succeeded.
- */
+/* Maps of one to three pages, and unmaps between them; the model assumes that each succeeds. */
 static void plan(struct plan *p, int steps, unsigned unmaps)
 {
 	struct container_state *c = &containers[p->container];
@@ -191,8 +189,8 @@ bool op_map_many(void)
 }
 
 /*
- * Every worker that has a container which is no other's in this burst maps and unmaps there, all at
- * the same time, and now and then the tool takes a snapshot meanwhile.
+ * All workers with a container of their own in this burst map and unmap there at the same time;
+ * sometimes the tool takes a snapshot meanwhile.
  */
 bool op_burst(void)
 {

@@ -1,4 +1,4 @@
-/* A worker: makes the system calls that it is told to make, one batch after the other. */
+/* A worker: makes the requested system calls, one batch after the other. */
 #define _GNU_SOURCE
 #include "random.h"
 #include "oracle.h"
@@ -43,8 +43,8 @@ static int64_t decode(int fd, bool on)
 }
 
 /*
- * A child that has copies of everything and does nothing. Its parent is the coordinator: it may
- * outlive the worker.
+ * A child that has copies of everything and does nothing. It is a child of the coordinator, so that
+ * it may outlive the worker.
  */
 static int64_t fork_holder(void)
 {

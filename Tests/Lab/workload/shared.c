@@ -30,8 +30,8 @@ static int memory_file(const char *name)
 }
 
 /*
- * The child maps `theirs` into a container of its own, as `user`, and sees whether the parent's
- * device writes it.
+ * The child maps `theirs` into its own container as `user`, and checks whether the parent's device
+ * writes it.
  */
 static void child_maps(uint32_t *theirs, unsigned user, int from, int to, int is_same)
 {
@@ -40,21 +40,21 @@ static void child_maps(uint32_t *theirs, unsigned user, int from, int to, int is
 	if (user && setresuid(user, user, user))
 		give_up("setresuid", errno);
 	dma_map(&c, theirs, THERE, SIZE);
-	say(to);
-	hear(from);
+	notify(to);
+	await(from);
 	oracle("cpu-sees", "\"same\":%s,\"word\":\"0x%x\",\"ok\":%s", is_same ? "true" : "false",
 	       theirs[4], (theirs[4] == WORD) == is_same ? "true" : "false");
 	settle();
 	dma_unmap(&c, THERE, SIZE);
-	say(to);
-	hear(from);
+	notify(to);
+	await(from);
 	device_release(&testdev);
 	group_close(&testdev);
 	container_close(&c);
 	_exit(0);
 }
 
-/* edu writes `ours` by way of c1 while `theirs` is mapped in c2. */
+/* edu writes `ours` through c1 while `theirs` is mapped in c2. */
 static void two_containers(uint32_t *ours, uint32_t *theirs, unsigned user, int is_same)
 {
 	struct container c = container_with("c1", &edu);
@@ -73,12 +73,12 @@ static void two_containers(uint32_t *ours, uint32_t *theirs, unsigned user, int 
 	}
 	close(down[0]), close(up[1]);
 	oracle("spawn", "\"child\":%d,\"role\":\"sharer\",\"t_after\":%lu", child, boot_ns());
-	hear(up[0]);
+	await(up[0]);
 	edu_poke(&e, MEMORY + 16, WORD);
 	edu_wrote(MEMORY + 16, WORD, ours[4], "the device writes the memory");
-	say(down[1]);
-	hear(up[0]);
-	say(down[1]);
+	notify(down[1]);
+	await(up[0]);
+	notify(down[1]);
 	waitpid(child, &status, 0);
 	oracle("exited", "\"child\":%d,\"status\":%d", child, status);
 	dma_unmap(&c, MEMORY, SIZE);
@@ -95,7 +95,7 @@ void shared_memfd(void)
 	two_containers(shared_new(fd, SIZE), shared_new(fd, SIZE), 0, 1);
 }
 
-/* Kept over a fork and a change of user: nothing but that leads to it. */
+/* Inherited over a fork and a change of user: no file name leads to the memory. */
 void shared_anonymous(void)
 {
 	void *ram = shared_new(-1, SIZE);

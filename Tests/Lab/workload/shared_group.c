@@ -57,7 +57,7 @@ static void finish(struct container *c, struct engine *e)
 	container_close(c);
 }
 
-/* The word of a display's RAM as a CPU sees it, with no driver in between. */
+/* A word of a display's RAM as a CPU reads it, without a driver. */
 static void put(struct device *display, uint32_t word)
 {
 	device_enable(display);
@@ -85,8 +85,8 @@ static uint64_t begin(struct device display[3], struct container *c, struct engi
 }
 
 /*
- * The first of three displays is ejected, the others are removed and found again: both move down by
- * one place, and where the second was the third is.
+ * Ejects the first of three displays, removes the others and rescans: both move down by one place,
+ * so the third is where the second was.
  */
 void bar_moved(void)
 {
@@ -151,8 +151,8 @@ static int try_attach(struct device *d, struct container *c)
 }
 
 /*
- * One function of the group in use; before that, the group with a driver of the host's in it, where
- * the kernel lets that happen.
+ * One function of the group is in use. Before that the group is attached with a host driver in it,
+ * where the kernel allows that.
  */
 void split_group(void)
 {

@@ -13,7 +13,7 @@
 #define BEFORE 0x5eed0001u
 #define AFTER 0x5eed0002u
 
-/* The ordinary way: nothing outlives anything. */
+/* The correct order: no mapping outlives its device. */
 void clean_p2p(void)
 {
 	struct container c = container_with("c1", &edu);
@@ -53,7 +53,7 @@ static void check_by_cpu(struct container *c, int attach)
 	group_close(&ivshmem);
 }
 
-/* From an open ivshmem in `owner` to a stale mapping of its BAR in edu's container. */
+/* Begins with ivshmem open in `owner`, ends with a stale mapping of its BAR in edu's container. */
 static void make_stale(struct engine *e)
 {
 	volatile uint32_t *bar = bar_new(&ivshmem, IVSHMEM_BAR, 0, SIZE);
@@ -133,8 +133,8 @@ void stale_reopen(void)
 }
 
 /*
- * A device that goes to sleep when nobody has it: the mapping stays, and nothing answers until
- * something wakes the device.
+ * A device that sleeps while nobody has it open: the mapping stays, and nothing answers until the
+ * device wakes.
  */
 void stale_asleep(void)
 {

@@ -84,7 +84,7 @@ static void hot_reset(struct device *d)
 		    answer ? "false" : "true", info.head.count);
 }
 
-/* How the kernel would reset the device, where it says so (5.15 and later). */
+/* How the kernel would reset the device, where sysfs shows that (5.15 and later). */
 static void reset_methods(struct device *d)
 {
 	char path[96], text[64] = "unknown";

@@ -11,7 +11,10 @@
 #define MEMORY 0x1000000ull
 #define WORD 0x5eed0009u
 
-/* Eight pages asked for, three of them mapped: all of type1v2's doing, and no mistake by itself. */
+/*
+ * Eight pages requested, three of them mapped: type1v2 removes those, which is no mistake by
+ * itself.
+ */
 void unmap_holes(void)
 {
 	struct container c = container_with("c1", &edu);
@@ -28,8 +31,8 @@ void unmap_holes(void)
 }
 
 /*
- * Type1 as it was at first: a request that ends within a mapping takes all of it away, one that
- * begins within takes nothing.
+ * The first type1: a request that ends within a mapping removes all of it, one that begins within
+ * removes nothing.
  */
 void unmap_more(void)
 {
@@ -48,7 +51,7 @@ void unmap_more(void)
 	edu_reads(&e, MEMORY + 3 * PAGE, WORD, "device reads the last page of a mapping");
 	dma_unmap(&c, MEMORY, PAGE);
 	edu_reads(&e, MEMORY + 3 * PAGE, WORD,
-		  "device reads the last page, of which nobody asked that it be unmapped");
+		  "device reads the last page, whose unmapping nobody requested");
 	settle();
 	edu_stop(&e);
 	device_release(&edu);
@@ -58,8 +61,8 @@ void unmap_more(void)
 }
 
 /*
- * A child unmaps its own mapping and its parent's: up to 5.19 the kernel stops, without an error,
- * at the latter.
+ * A child unmaps its own mapping and its parent's: up to 5.19 the kernel stops at the latter
+ * without an error.
  */
 static void other_unmaps(int has_own)
 {

@@ -1,3 +1,4 @@
+/* Opens, joins and closes VFIO's objects, and records each step. */
 #include "vfio.h"
 #include "oracle.h"
 
@@ -11,7 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* What the kernel said: 0, or -errno. */
+/* The result of a system call: 0, or -errno. */
 static int answer(long result)
 {
 	return result < 0 ? -errno : 0;

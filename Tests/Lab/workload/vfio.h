@@ -48,7 +48,7 @@ void group_close(struct device *d);
 void device_open(struct device *d);
 void device_close(struct device *d); /* only closes the descriptor */
 
-/* Container with one group and its device, and the way back in the ordinary order. */
+/* Makes a container with one group and its device; and undoes that in the correct order. */
 struct container container_with(const char *name, struct device *d);
 /* close fd: the last reference, recorded as op "release" */
 void device_release(struct device *d);
@@ -59,7 +59,7 @@ int config_write(struct device *d, unsigned offset, unsigned size, uint32_t valu
 void memory_decode(struct device *d, int on);
 unsigned find_capability(struct device *d, unsigned id);
 
-/* Memory. The library remembers what lies where, and says it in the oracle's "map" lines. */
+/* Memory. The library remembers what lies where, and writes it into the oracle's "map" lines. */
 void *ram_new(size_t size);
 void ram_free(void *address, size_t size);
 void *shared_new(int fd, size_t size); /* MAP_SHARED; -1: anonymous */
@@ -90,7 +90,7 @@ int64_t dma_unmap_quietly(struct container *c, uint64_t iova, uint64_t size, uin
 /* Reads one 32-bit word of a BAR with the CPU: "ok" or "sigbus" in the oracle. */
 void cpu_read(const char *meaning, volatile uint32_t *address);
 
-/* The last reference of a device goes away inside these two calls. */
+/* The last reference of a device is dropped within these two calls. */
 uint64_t release_begin(void);
 void release_end(struct device *d, uint64_t begun);
 

@@ -1,6 +1,6 @@
 /*
  * SR-IOV: a virtual function is switched on and off by its physical function, and its COMMAND
- * register has no say over its memory.
+ * register does not control its memory.
  */
 #include "devices.h"
 #include "edu.h"
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define WINDOW 0x200000ull
-/* CSTS, which also a controller that nobody enabled answers with something else than 0 */
+/* CSTS, which is not 0 even in a controller that is not enabled */
 #define STATUS 0x1c
 
 static struct device pf = { .name = "nvme", .fd = -1, .group_fd = -1 };
@@ -41,7 +41,7 @@ static void set_count(const char *count)
 		give_up(path, errno);
 }
 
-/* What the kernel says of its BARs, as in `resource`: the header of a timeline cannot know them. */
+/* Records its BARs as sysfs has them: the header of a timeline comes too early for them. */
 static void tell_bars(struct device *d)
 {
 	char path[96], bars[256] = "";
@@ -90,7 +90,7 @@ void virtual_function_off(struct device *d)
 	driver_unbind(&pf);
 }
 
-/* A mapping of its BAR outlives its last user, and then itself. */
+/* A mapping of its BAR outlives its last user, and then the function itself. */
 void virtual_function(void)
 {
 	struct device vf = { .name = "vf", .fd = -1, .group_fd = -1 };
@@ -108,10 +108,10 @@ void virtual_function(void)
 	memory_decode(&vf, 0);
 	settle();
 	/*
-	 * The kernel's word for it, and the specification's; QEMU 7.2 does switch it off, so DMA is
-	 * no witness here.
+	 * As the kernel and the specification have it. QEMU 7.2 does switch it off, so DMA is no
+	 * witness here.
 	 */
-	cpu_read("a virtual function whose COMMAND says that its memory is off", bar);
+	cpu_read("a virtual function whose COMMAND has memory off", bar);
 	memory_decode(&vf, 1);
 	bar_free((void *)bar, PAGE);
 	device_release(&vf);
