@@ -8,7 +8,8 @@ swift_flags := -c release -Xswiftc -static-executable
 
 swift_files := Sources Tests Plugins Benchmarks Package.swift
 c_files = $(shell git ls-files '*.c' '*.h' '*.cpp')
-shell_files := .ci/run .ci/install-dependencies $(addprefix Tests/Lab/guest/, batch commands demo functions init random)
+guest_scripts := batch commands demo functions init random
+shell_files := .ci/run .ci/install-dependencies $(addprefix Tests/Lab/guest/, $(guest_scripts))
 ruff := .tools/bin/ruff
 
 .PHONY: demo build test unit docs lab cutter fixtures bench fmt lint dependencies lab-dependencies lint-dependencies clean

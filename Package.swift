@@ -31,8 +31,8 @@ let package = Package(
         .target(
             name: "Kernel", dependencies: ["Events", "CRecords", "CLibbpf", "CShim"], swiftSettings: settings,
             plugins: ["CompileBPF"]),
-        // What the subcommands are made of, so that tests can import it; vfioscope itself is arguments
-        // and wiring.
+        // What the subcommands are made of, so that tests can import it; vfioscope itself is
+        // arguments and wiring.
         .target(
             name: "Commands",
             dependencies: ["Kernel", "CShim", "Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events"],

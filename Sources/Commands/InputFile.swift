@@ -44,10 +44,11 @@ package struct InputFile {
         }
     }
 
-    /// Feeds everything up to `moment`, inclusive, to the pipeline, and returns how complete it was.
+    /// Feeds everything up to `moment`, inclusive, to the pipeline, and returns how complete it
+    /// was.
     ///
-    /// - Throws: `Failure` with exit status 3 when it cannot be read, or is neither a recording nor a
-    ///   timeline.
+    /// - Throws: `Failure` with exit status 3 when it cannot be read, or is neither a recording nor
+    ///   a timeline.
     package func feed(_ pipeline: inout AnalysisPipeline, until moment: MomentArgument? = nil) throws -> (
         session: Session?, evidence: Evidence
     ) {

@@ -7,14 +7,14 @@ import Pipeline
 
 /// The events of this host as they happen: what `trace`, `record` and `run` share.
 ///
-/// The tracer calls back with each record, from within `drain` and `takeSnapshot`, so the pipeline is
-/// reached through a pointer that is valid while `produce` runs.
+/// The tracer calls back with each record, from within `drain` and `takeSnapshot`, so the pipeline
+/// is reached through a pointer that is valid while `produce` runs.
 package final class LiveTracing: Producer {
     /// Two CPUs can write their records to the ring this much out of order, in nanoseconds. So
     /// event time follows the clock at this distance.
     private static let slack: UInt64 = 100_000_000
-    /// How much longer than the debounce tracing goes on after the command ended, in nanoseconds, so
-    /// that what it left behind becomes a finding.
+    /// How much longer than the debounce tracing goes on after the command ended, in nanoseconds,
+    /// so that what it left behind becomes a finding.
     private static let linger: UInt64 = 200_000_000
     /// Milliseconds.
     private static let tick: Int32 = 100

@@ -4,8 +4,8 @@ import MappingGraph
 import Pipeline
 import Policies
 
-/// A pipeline as the tool has it, and what it found on the way. Times are nanoseconds; a debounce of
-/// 500 makes tests readable.
+/// A pipeline as the tool has it, and what it found on the way. Times are nanoseconds; a debounce
+/// of 500 makes tests readable.
 public struct Host: ~Copyable, HistoryBuilder {
     public var pipeline: Pipeline<FindingCollector>
     /// Events so far, for a replay.

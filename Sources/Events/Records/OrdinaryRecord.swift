@@ -4,8 +4,8 @@ import CRecords
 /// or asked to be unmapped, and the call succeeded.
 ///
 /// An event is twice as large, because it holds anything that can happen. So the decoder makes this
-/// value where it can, and the graph and the rules consume it without an event. Who prints needs the
-/// `Details` too. `Event(record, details)` states the same in the general form: the model tests
+/// value where it can, and the graph and the rules consume it without an event. Who prints needs
+/// the `Details` too. `Event(record, details)` states the same in the general form: the model tests
 /// compare what both lead to.
 public struct OrdinaryRecord: Sendable {
     public enum Kind: UInt8, Sendable { case map, removal, unmapRequest }

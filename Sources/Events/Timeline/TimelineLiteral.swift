@@ -1,6 +1,6 @@
 /// The literal text of what nearly all lines are: RAM mapped, removed on request, or asked to be
-/// unmapped. The writer puts such lines together from these pieces, and `TimelineOrdinaryLine` expects
-/// them byte for byte, so both take them from here.
+/// unmapped. The writer puts such lines together from these pieces, and `TimelineOrdinaryLine`
+/// expects them byte for byte, so both take them from here.
 ///
 /// Literals and not `TimelineWord`s, because a literal of known length becomes a few wide stores or
 /// comparisons. A test holds the pieces to the vocabulary, and the reader's runs to the pieces.

@@ -1,5 +1,6 @@
 /// What nearly all lines of a timeline are, exactly as the writer spells them: RAM without a file
-/// that was mapped, removed on request, or asked to be unmapped, with success. See `OrdinaryRecord`.
+/// that was mapped, removed on request, or asked to be unmapped, with success. See
+/// `OrdinaryRecord`.
 ///
 /// One pass from left to right reads it, without any look-up. A line that differs in a single byte,
 /// by a space or by the order of its keys, is no plain line: `TimelineFields` reads it, and reports

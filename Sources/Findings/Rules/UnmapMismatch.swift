@@ -73,7 +73,8 @@ struct UnmapMismatch: EventRule {
             return
                 "An unmap of \(range(request.iova, request.size)) in \(caller) failed with "
                 + "\(errorName(request.result)), but \(count) "
-                + "mapping\(count == 1 ? "" : "s") (\(amount(applied.removedByRequest.bytes))) had been removed by then."
+                + "mapping\(count == 1 ? "" : "s") (\(amount(applied.removedByRequest.bytes))) had been "
+                + "removed by then."
         }
         let asked = request.requested ?? request.size
         let start =

@@ -3,8 +3,8 @@ import Events
 /// The short way for ordinary records: private RAM mapped or unmapped, in a container and by a
 /// process that the graph knows already.
 extension Graph {
-    /// Brings the graph up to date and leaves in `applied` what the record meant: what `apply` leaves
-    /// for its event. O(log *n*) in the mappings of the container.
+    /// Brings the graph up to date and leaves in `applied` what the record meant: what `apply`
+    /// leaves for its event. O(log *n*) in the mappings of the container.
     ///
     /// - Parameter event: the record's; only made when the state that it meets is unusual.
     @inlinable @inline(__always)
@@ -19,8 +19,9 @@ extension Graph {
         return true
     }
 
-    /// Does all that `apply` does for the record's event, and returns what of its container may have
-    /// changed; or does nothing and returns nil, when the state that the record meets is unusual.
+    /// Does all that `apply` does for the record's event, and returns what of its container may
+    /// have changed; or does nothing and returns nil, when the state that the record meets is
+    /// unusual.
     @inline(__always)
     private mutating func applyOrdinary(_ record: OrdinaryRecord) -> Applied.ContainerChange? {
         guard walk == nil, select(record.iommu) else { return nil }

@@ -94,8 +94,8 @@ public struct Graph: ~Copyable, Sendable {
 
     public init() {}
 
-    /// Brings the graph up to date and leaves in `applied` what the event meant. O(log *n*) in the mappings of the
-    /// container for a map or unmap.
+    /// Brings the graph up to date and leaves in `applied` what the event meant. O(log *n*) in the
+    /// mappings of the container for a map or unmap.
     public mutating func apply(_ event: Event, into applied: inout Applied) { applied = apply(event) }
 
     /// The same, and returns what the event meant.
