@@ -12,7 +12,8 @@ guest_scripts := batch commands demo functions init random
 shell_files := .ci/run .ci/install-dependencies $(addprefix Tests/Lab/guest/, $(guest_scripts))
 ruff := .tools/bin/ruff
 
-.PHONY: demo build test unit docs lab cutter fixtures bench fmt lint dependencies lab-dependencies lint-dependencies clean
+.PHONY: demo build test unit docs lab cutter fixtures bench fmt lint dependencies lab-dependencies \
+	lint-dependencies clean
 
 build: dependencies
 	swift build $(swift_flags) --product vfioscope
