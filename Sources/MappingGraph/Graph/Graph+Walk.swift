@@ -65,7 +65,10 @@ extension Graph {
             }
             // A map under way is found with the size that it has so far; its event will say the
             // rest.
-            if old.size == map.size, old.readable == map.readable, old.writable == map.writable { return false }
+            if old.size == map.size, old.readable == map.readable, old.writable == map.writable {
+                guard isMissingTargets(old), !applied.targets.isEmpty else { return false }
+                return applied.targets.allSatisfy { $0.device != nil }
+            }
             if walk?.mapped.contains(map.iova) == true { return false }
             // Found once more while it is being made, it has grown.
             if unexplained[FoundMapping(iommu: map.iommu, iova: map.iova)] == nil { snapshot?.result.changed += 1 }
@@ -83,6 +86,12 @@ extension Graph {
         snapshot?.result.added += 1
         if snapshot?.result.isFirst == false { unexplained[FoundMapping(iommu: map.iommu, iova: map.iova)] = time }
         return true
+    }
+
+    /// Whether it is not known where a mapping of device memory leads: an extent of it was lost.
+    private func isMissingTargets(_ mapping: Mapping) -> Bool {
+        guard let peer = mapping.peer.flatMap({ peers[$0] }) else { return false }
+        return peer.targets.contains { $0.device == nil }
     }
 
     /// The event of a mapping that a snapshot had found while it was being made: no event was

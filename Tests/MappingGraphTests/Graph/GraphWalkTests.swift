@@ -137,6 +137,26 @@ private let k1 = ContainerID(1)
         #expect(graph.gaps == [Gap(since: 9, until: 10, lost: 3, recovered: 25)])
     }
 
+    /// The map of a BAR arrived without its extent, which was lost: the snapshot knows the target.
+    @Test func theTargetOfALostExtentIsFound() throws {
+        var graph = Graph.traced([])
+        let mapped = graph.apply(
+            9, .map(MapRequest(iommu: i1, iova: 0x4000, size: 0x1000, deviceBytes: 0x1000, extentCount: 1)))
+        #expect(mapped.targets.map(\.device) == [nil])
+        graph.apply(10, .loss(since: 9, lost: 1), by: host)
+        graph.beginWalk(20)
+        let found = graph.find(22, i1, 0x4000, to: nicBar)
+        #expect(found.known && found.replaced && found.removed?.peer == mapped.peer)
+        let peer = try unwrapped(found.peer.flatMap { graph.peer($0) })
+        #expect(peer.targets.map(\.device) == [nic] && graph.peerIDs(targeting: nic) == [peer.id])
+        #expect(graph.mappedBytes(in: k1) == 0x1000 && graph.peerMappingCount == 1)
+        // The next snapshot finds nothing new.
+        graph.apply(24, .walkEnd(i1, mappings: 1, consistent: true), by: host)
+        graph.apply(25, .snapshotEnd, by: host)
+        graph.beginWalk(30)
+        #expect(graph.find(32, i1, 0x4000, to: nicBar).replaced == false)
+    }
+
     @Test func whatWasMappedDuringTheWalkStays() {
         var graph = Graph.traced()
         graph.apply(10, .loss(since: 9, lost: 3), by: host)
