@@ -1,6 +1,7 @@
 import Events
 import MappingGraph
 
+/// How severe a finding is, from what is worth knowing to what is wrong now.
 public enum Severity: UInt8, Sendable, Comparable, CaseIterable {
     case info = 0, low, medium, high, critical
 

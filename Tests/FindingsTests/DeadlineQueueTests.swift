@@ -3,6 +3,7 @@ import Testing
 
 @testable import Findings
 
+/// Deadlines leave the queue in order, whatever their durations are.
 @Suite struct DeadlineQueueTests {
     @Test func severalDurationsComeInOrderOfDeadline() {
         var queue = DeadlineQueue()

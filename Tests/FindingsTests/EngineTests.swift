@@ -4,6 +4,7 @@ import MappingGraph
 import TestSupport
 import Testing
 
+/// When the engine opens, changes and resolves findings.
 @Suite struct EngineTests {
     @Test(arguments: [UInt64(1499), 1500]) func theDebounceIsInclusive(end: UInt64) {
         var it = Host.peerToPeer()

@@ -2,6 +2,7 @@ import Events
 import Testing
 @testable import Findings
 
+/// Which findings count, and which a policy suppresses.
 @Suite struct FindingLedgerTests {
     private func finding(_ id: UInt32, _ severity: Severity) -> Finding {
         Finding(

@@ -4,6 +4,8 @@ import MappingGraph
 import TestSupport
 import Testing
 
+// Which processes are one owner.
+
 private let uuid = "9e4a1c52-0c0f-4b7e-9d39-3f1f2f6a7b10"
 private let otherUUID = "9e4a1c52-0c0f-4b7e-9d39-3f1f2f6a7b11"
 private let id = String(repeating: "0123456789abcdef", count: 4)

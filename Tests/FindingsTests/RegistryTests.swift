@@ -1,6 +1,7 @@
 import Findings
 import Testing
 
+/// The registry lists each rule once, under a name that is found.
 @Suite struct RegistryTests {
     @Test func slugsAreUniqueAndWellFormed() {
         let slugs = RuleRegistry.all.map(\.slug)

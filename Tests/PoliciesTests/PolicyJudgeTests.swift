@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 @testable import Policies
 
+/// What a policy does to the findings of a history.
 @Suite struct PolicyJudgeTests {
     /// 2026-01-01T00:00:00Z.
     private static let newYear: Int64 = 1_767_225_600_000_000_000

@@ -4,6 +4,8 @@ import TestSupport
 import Testing
 @testable import Policies
 
+// What a policy file may contain, and how its faults are reported.
+
 let goodPolicy = #"""
     version = 1
     debounce = "500ms" # the default

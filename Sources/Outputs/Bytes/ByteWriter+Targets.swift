@@ -1,6 +1,7 @@
 import Events
 import MappingGraph
 
+/// The targets of a mapping, as JSON.
 extension ByteWriter {
     /// Appends the elements of a JSON array: where a mapping leads, piece by piece.
     mutating func append(json targets: some Collection<Target>) {

@@ -1,6 +1,7 @@
 import Events
 import MappingGraph
 
+/// The processes that the graph formats name.
 extension Graph {
     /// Those that the graph at this moment names: openers of containers, groups and devices,
     /// creators of mappings, and who keeps parts of BARs, by pid and start.

@@ -3,6 +3,7 @@ import Findings
 import TestSupport
 import Testing
 
+/// When `creator-gone` fires, and when it is silent.
 @Suite struct CreatorGoneTests {
     @Test func theCreatorExitsAndNobodyIsKnownToHaveIt() {
         var it = Host.withRAM("creator-gone")

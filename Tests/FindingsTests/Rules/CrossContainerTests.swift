@@ -3,6 +3,7 @@ import Findings
 import TestSupport
 import Testing
 
+/// When `cross-container` fires, and when it is silent.
 @Suite struct CrossContainerTests {
     @Test func givenToTheSameVMItIsNone() {
         var it = Host.peerToPeer()

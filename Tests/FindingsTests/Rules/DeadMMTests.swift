@@ -4,6 +4,7 @@ import MappingGraph
 import TestSupport
 import Testing
 
+/// When `dead-mm` fires, and when it is silent.
 @Suite struct DeadMMTests {
     @Test func anotherProgramKeepsTheContainer() {
         var it = Host.withRAM("dead-mm", type: 3)

@@ -4,6 +4,7 @@ import MappingGraph
 import TestSupport
 import Testing
 
+/// When `foreign-pfnmap` fires, and when it is silent.
 @Suite struct ForeignPFNMapTests {
     private func closed() -> Host {
         var it = Host.peerToPeer(rules: [RuleRegistry.rule("foreign-pfnmap")!])

@@ -3,6 +3,7 @@ import Findings
 import TestSupport
 import Testing
 
+/// When `isolation-break` fires, and when it is silent.
 @Suite struct IsolationBreakTests {
     /// VM A's mapping, the NIC released, and then VM B's in c3.
     private func givenAway(to other: Actor = vmB) -> Host {

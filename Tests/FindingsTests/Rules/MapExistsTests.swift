@@ -3,6 +3,7 @@ import Findings
 import TestSupport
 import Testing
 
+/// When `map-exists` fires, and when it is silent.
 @Suite struct MapExistsTests {
     @Test func theMappingInTheWayIsNamed() {
         var it = Host.forLints()

@@ -3,6 +3,7 @@ import Findings
 import TestSupport
 import Testing
 
+/// When `map-failed` fires, and when it is silent.
 @Suite struct MapFailedTests {
     @Test func aBARWithItsMemoryDisabledIsExpectedToFail() {
         var it = Host.forLints()

@@ -4,6 +4,7 @@ import MappingGraph
 import TestSupport
 import Testing
 
+/// When `mapping-budget` fires, and when it is silent.
 @Suite struct MappingBudgetTests {
     @Test func nearlyAllMappingsUsed() {
         var it = Host.withRAM("mapping-budget")

@@ -4,6 +4,7 @@ import MappingGraph
 import TestSupport
 import Testing
 
+/// When `memlock-budget` fires, and when it is silent.
 @Suite struct MemlockBudgetTests {
     private let page: UInt64 = 0x1000
 

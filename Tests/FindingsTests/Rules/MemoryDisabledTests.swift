@@ -3,6 +3,7 @@ import Findings
 import TestSupport
 import Testing
 
+/// When `memory-disabled` fires, and when it is silent.
 @Suite struct MemoryDisabledTests {
     @Test func decodeOff() {
         var it = Host.peerToPeer()

@@ -3,6 +3,7 @@ import Findings
 import TestSupport
 import Testing
 
+/// When `no-container-fd` fires, and when it is silent.
 @Suite struct NoContainerDescriptorTests {
     @Test func theContainersDescriptorIsClosed() {
         var it = Host.withRAM("no-container-fd")

@@ -4,6 +4,7 @@ import MappingGraph
 import TestSupport
 import Testing
 
+/// When `no-open-device` fires, and when it is silent.
 @Suite struct NoOpenDeviceTests {
     @Test func theLastDeviceIsClosed() {
         var it = Host.withRAM("no-open-device")

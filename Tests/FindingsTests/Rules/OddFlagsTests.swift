@@ -3,6 +3,7 @@ import Findings
 import TestSupport
 import Testing
 
+/// When `odd-flags` fires, and when it is silent.
 @Suite struct OddFlagsTests {
     @Test func writeWithoutRead() {
         var it = Host.forLints()

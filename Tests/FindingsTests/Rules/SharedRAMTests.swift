@@ -4,6 +4,7 @@ import MappingGraph
 import TestSupport
 import Testing
 
+/// When `shared-ram` fires, and when it is silent.
 @Suite struct SharedRAMTests {
     private func map(
         _ iova: UInt64, _ kind: Backing.Kind, inode: UInt64 = 7, offset: UInt64 = 0, size: UInt64 = 0x10_0000,

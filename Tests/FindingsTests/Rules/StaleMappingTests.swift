@@ -4,6 +4,7 @@ import MappingGraph
 import TestSupport
 import Testing
 
+/// When `stale-mapping` fires, and when it is silent.
 @Suite struct StaleMappingTests {
     @Test func firesWhenTheDeviceIsClosed() {
         var it = Host.peerToPeer()

@@ -3,6 +3,7 @@ import Findings
 import TestSupport
 import Testing
 
+/// When `unbound-device` fires, and when it is silent.
 @Suite struct UnboundDeviceTests {
     @Test func aRebindWithinTheDebounceIsSilent() {
         var it = Host.peerToPeer()

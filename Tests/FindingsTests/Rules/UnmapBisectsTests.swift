@@ -3,6 +3,7 @@ import Findings
 import TestSupport
 import Testing
 
+/// When `unmap-bisects` fires, and when it is silent.
 @Suite struct UnmapBisectsTests {
     @Test(arguments: [
         (UInt64(0x18_0000), UInt64(0x8_0000)), (0x0, 0x18_0000), (0x18_0000, 0x1000), (0x10_0000, 0x1000),

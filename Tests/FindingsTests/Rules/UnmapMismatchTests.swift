@@ -3,6 +3,7 @@ import Findings
 import TestSupport
 import Testing
 
+/// When `unmap-mismatch` fires, and when it is silent.
 @Suite struct UnmapMismatchTests {
     @Test func successThatRemovedNothing() {
         var it = Host.forLints()

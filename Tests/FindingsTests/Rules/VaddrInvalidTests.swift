@@ -4,6 +4,7 @@ import MappingGraph
 import TestSupport
 import Testing
 
+/// When `vaddr-invalid` fires, and when it is silent.
 @Suite struct VaddrInvalidTests {
     private let minute: UInt64 = 60_000_000_000
 

@@ -2,6 +2,7 @@ import Events
 import Testing
 @testable import Outputs
 
+/// Numbers, times and text as the byte writer spells them.
 @Suite struct ByteWriterTests {
     private func written(_ body: (inout ByteWriter) -> Void) -> String { text(ByteWriter.gather(body)) }
 

@@ -4,6 +4,7 @@ import MappingGraph
 import Testing
 @testable import Outputs
 
+/// Interpolation into the writer escapes each name as its label asks.
 @Suite struct OutputTextTests {
     private func written(_ text: OutputText) -> String {
         OutputsTests.text(ByteWriter.gather { $0.append(text) })

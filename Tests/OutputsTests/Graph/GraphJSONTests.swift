@@ -1,6 +1,7 @@
 import Testing
 @testable import Outputs
 
+/// The graph as one JSON document.
 @Suite struct GraphJSONTests {
     @Test func keptBars() {
         func json(_ history: History) -> String {

@@ -2,6 +2,7 @@ import Events
 import Testing
 @testable import Outputs
 
+/// What the graph formats draw, before any of them does.
 @Suite struct PictureTests {
     @Test func edgesCarryTheirFindings() throws {
         var history = History.small()

@@ -1,6 +1,7 @@
 import Testing
 @testable import Outputs
 
+/// The boxes of a picture do not overlap and stay within it.
 @Suite struct SVGLayoutTests {
     @Test func boxesDoNotOverlap() {
         for seed in 0..<40 as Range<UInt64> {

@@ -1,6 +1,7 @@
 import Testing
 @testable import Outputs
 
+/// The graph as an SVG picture.
 @Suite struct SVGTests {
     @Test func wrapping() {
         #expect(SVG.wrap("one two three", length: 7) == ["one two", "three"])

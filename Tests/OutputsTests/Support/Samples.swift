@@ -1,5 +1,7 @@
 import Events
 
+// Histories that the tests of several formats share.
+
 let nic = PCIAddress("0000:02:00.0")!
 let gpu = PCIAddress("0000:65:00.0")!
 let vmA = Actor(

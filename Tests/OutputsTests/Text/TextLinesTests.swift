@@ -2,6 +2,7 @@ import Events
 import Testing
 @testable import Outputs
 
+/// The lines for people.
 @Suite struct TextLinesTests {
     private let side = IOMMUKey(7)
 

@@ -3,6 +3,7 @@ import Findings
 import Testing
 @testable import Outputs
 
+/// Lines of the JSON timeline that need a look of their own.
 @Suite struct JSONLinesTests {
     @Test func keptBars() throws {
         let history = History.keptBar(isLetGo: true)
