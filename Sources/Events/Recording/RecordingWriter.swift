@@ -91,7 +91,7 @@ extension RecordingError: CustomStringConvertible {
         switch self {
         case .cannotOpen(let path, let code): "cannot open \(path): \(String(cString: strerror(code)))"
         case .cannotRead(let path, let code): "cannot read \(path): \(String(cString: strerror(code)))"
-        case .cannotWrite(let path, let code): "cannot write \(path): \(String(cString: strerror(code)))"
+        case .cannotWrite(let path, let code): "cannot write to \(path): \(String(cString: strerror(code)))"
         case .empty(let path):
             "\(path) is empty: the tool was stopped before it wrote anything, or this is the wrong file"
         case .notARecording(let path): "\(path) is neither a vfioscope recording nor a JSON timeline"
