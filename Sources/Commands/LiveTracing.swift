@@ -7,8 +7,8 @@ import Pipeline
 
 /// Traces this host and produces its events as they happen, for `trace`, `record` and `run`.
 ///
-/// The tracer calls back with each record, from within `drain` and `takeSnapshot`, so the pipeline is
-/// reached through a pointer that is valid while `produce` runs.
+/// The tracer calls back with each record, from within `drain` and `takeSnapshot`. So the pipeline
+/// is reached through a pointer, which is valid while `produce` runs.
 package final class LiveTracing: Producer {
     /// Records of two CPUs can reach the ring out of order by this much (nanoseconds). So event
     /// time follows the clock at this distance.
