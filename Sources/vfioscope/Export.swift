@@ -20,7 +20,8 @@ struct Export: ParsableCommand {
     @Option(name: .shortAndLong, help: ArgumentHelp("Where to write; - is stdout.", valueName: "file")) var output = "-"
     @Option(
         help: ArgumentHelp(
-            "The time that a picture shows: nanoseconds since boot, +TIME since tracing began (+1.5s), or RFC 3339 in UTC.",
+            "The time that a picture shows: nanoseconds since boot, +TIME since tracing began (+1.5s), or RFC 3339 in "
+                + "UTC.",
             valueName: "time"))
     var at: MomentArgument?
     @Flag(help: "Include user addresses, which reveal the layout of address spaces.") var showVaddr = false

@@ -9,8 +9,8 @@ struct Vfioscope: ParsableCommand {
         commandName: "vfioscope",
         abstract: "A leak and isolation sanitizer for VFIO DMA mappings.",
         discussion: """
-            Exit status: 0 no findings at or above --fail-on; 1 findings at or above it; 2 wrong usage; 3 cannot trace, \
-            read or write; 4 the evidence is incomplete and nothing else failed.
+            Exit status: 0 no findings at or above --fail-on; 1 findings at or above it; 2 wrong usage; 3 cannot \
+            trace, read or write; 4 the evidence is incomplete and nothing else failed.
             """,
         version: toolVersion,
         // Each command sets `commandName`: without it ArgumentParser derives the name by
