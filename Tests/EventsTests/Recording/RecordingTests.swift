@@ -72,7 +72,7 @@ struct RecordingTests {
         }
     }
 
-    @Test func givesBackWhatWasWritten() throws {
+    @Test func readsTheWrittenRecords() throws {
         let result = try read(try whole(5000))
         #expect(result.iovas == (0..<5000).map { $0 * 4096 })
         #expect(result.session == session)
@@ -115,7 +115,7 @@ struct RecordingTests {
     }
 
     /// Truncates the file at every length that a killed tool or a full disk can leave.
-    @Test func anyCutReadsUpToTheLastBlockAndSaysSo() throws {
+    @Test func anyTruncationKeepsWholeBlocksAndIsReported() throws {
         let bytes = try whole(300, flushEvery: 100)
         for length in stride(from: 1, to: bytes.count, by: 7) {
             let result = try read(Array(bytes[..<length]))
@@ -138,7 +138,7 @@ struct RecordingTests {
         }
     }
 
-    @Test func whatIsNoRecordingIsRefused() throws {
+    @Test func otherFilesAreRefused() throws {
         #expect(throws: RecordingError.empty(path: "test")) { try read([]) }
         #expect(throws: RecordingError.notARecording(path: "test")) { try read(Array("\u{7f}ELF and so on".utf8)) }
         var newer = try whole(1)

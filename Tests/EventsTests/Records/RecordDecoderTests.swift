@@ -42,7 +42,7 @@ struct RecordDecoderTests {
         #expect(cause(decode(&decoder, VS_REMOVE, remove) { $0.tid = 7 }) == .request)
     }
 
-    @Test func removalOfAFailedMapSaysSo() {
+    @Test func removalOfAFailedMapHasThatCause() {
         var decoder = RecordDecoder()
         var remove = vs_remove()
         remove.flags = VS_REMOVE_FAILED_MAP.rawValue
@@ -70,7 +70,7 @@ struct RecordDecoderTests {
         #expect(decode(&decoder, VS_KEPT_BAR, raw) == nil && decoder.unknownRecords == 1)
     }
 
-    @Test func releaseIsSaidAtItsEnd() {
+    @Test func releaseIsReportedAtItsEnd() {
         var decoder = RecordDecoder()
         var release = vs_iommu()
         release.iommu = 5
@@ -100,7 +100,7 @@ struct RecordDecoderTests {
     }
 
     /// Records of the first version, followed by unrelated bytes.
-    @Test func whatARecordHasNotComesAsNothing() {
+    @Test func missingFieldsAreEmpty() {
         var decoder = RecordDecoder()
         var map = vs_map()
         map.h.type = UInt16(VS_MAP.rawValue)

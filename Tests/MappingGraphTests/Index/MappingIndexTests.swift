@@ -46,7 +46,7 @@ import Testing
         #expect(index.find(11 << 12) == nil)
     }
 
-    @Test func insertSaysWhatItReplaced() {
+    @Test func insertReturnsTheReplacedMapping() {
         var index = MappingIndex()
         #expect(index.insert(page(1, owner: 1)) == nil)
         #expect(index.insert(page(1, owner: 2))?.owner == 1)
