@@ -3,25 +3,26 @@ import Kernel
 import MappingGraph
 import Pipeline
 
+/// How far the consumer follows each record.
 enum Mode: String {
-    /// Looks at no record.
+    /// Reads no record.
     case count
-    /// To events.
+    /// Decodes records to events.
     case decode
-    /// To the live graph.
+    /// Also applies them to the live graph.
     case graph
-    /// To the live graph, judged by every rule: what the tool does.
+    /// Also judges the graph by every rule, as the tool does.
     case rules
 }
 
-/// What is done with each record, up to `mode`.
+/// Processes each record up to the stage `mode`.
 struct Consumer: ~Copyable {
     private let mode: Mode
     private var pipeline = Pipeline(observer: Nobody())
     private var decoder = RecordDecoder()
     private var graph = Graph()
     private var applied = Applied()
-    /// Something of each event, so that none is optimised away.
+    /// A value from each event, so that none is optimised away.
     private(set) var check: UInt64 = 0
 
     init(_ mode: Mode) {
@@ -83,5 +84,5 @@ struct Consumer: ~Copyable {
     }
 }
 
-/// Nobody looks at what passes through the pipeline.
+/// An observer that ignores everything.
 struct Nobody: PipelineObserver {}

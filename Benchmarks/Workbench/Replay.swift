@@ -8,25 +8,25 @@ import Policies
 
 /// How far a history is followed.
 enum Stage: String, CaseIterable {
-    /// Records are unpacked, and each is read as what it is.
+    /// Records are unpacked and decoded.
     case scan
-    /// To the graph.
+    /// Also applied to the graph.
     case graph
-    /// To the graph, judged by every rule.
+    /// Also judged by every rule.
     case rules
-    /// To the JSON timeline, with graph and rules, as `export` does.
+    /// Also written as JSON timeline, as `export` does.
     case write
-    /// From the JSON timeline to events.
+    /// The JSON timeline is read back to events.
     case read
 }
 
-/// What the stages up to `graph` do with each record.
+/// Processes each record for the stages up to `graph`.
 struct GraphFollower: ~Copyable {
     let isScan: Bool
     private var graph = Graph()
     private var decoder = RecordDecoder()
     private var applied = Applied()
-    /// Something of each event, so that none is optimised away.
+    /// A value from each event, so that none is optimised away.
     private(set) var check: UInt64 = 0
 
     init(isScan: Bool) { self.isScan = isScan }
@@ -54,7 +54,7 @@ extension Graph {
     }
 }
 
-/// Counts findings, and writes the timeline where that is asked for.
+/// Counts findings, and writes the timeline if requested.
 struct Writer: PipelineObserver, ~Copyable {
     private let writes: Bool
     private var lines = JSONLines()
@@ -87,7 +87,7 @@ struct Writer: PipelineObserver, ~Copyable {
     mutating func finding(_ judged: JudgedFinding, graph: borrowing Graph) { findings += 1 }
 }
 
-/// `replay STAGE FILE`: one recording (for read, one timeline), from its bytes.
+/// `replay STAGE FILE`: replays one recording (for read, one timeline) from its bytes.
 func replay(_ stage: Stage, _ path: String) throws -> Figures {
     let input = try MappedFile(path)
     var decoded = 0
@@ -135,8 +135,8 @@ func replay(_ stage: Stage, _ path: String) throws -> Figures {
     ]
 }
 
-/// `rules FILE`: graph alone and graph with rules in turn, over records that are unpacked already.
-/// Nanoseconds an event, the least of five.
+/// `rules FILE`: measures the graph alone and the graph with rules, in turn, on records that are
+/// already unpacked. Prints nanoseconds for an event, the least of five runs.
 func rules(_ path: String) throws -> Figures {
     let input = try MappedFile(path)
     var reader = try RecordingReader(input.bytes, path: path)

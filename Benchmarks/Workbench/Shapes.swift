@@ -55,27 +55,27 @@ struct History {
         var free = machines.map { _ in (0..<2 * live).map { 1 << 32 + UInt64($0) * Self.stride } }
         var turn = 0
         while maker.count < events {
-            let at = machines.count == 1 ? 0 : (turn >> 6) % machines.count
+            let machine = machines.count == 1 ? 0 : (turn >> 6) % machines.count
             turn += 1
-            if held[at].count == live {
+            if held[machine].count == live {
                 let victim = random.below(live)
-                let gone = held[at][victim]
-                maker.unmap(machines[at], iova: gone.iova, size: Self.size, dma: gone.dma)
-                held[at][victim] = held[at][live - 1]
-                held[at].removeLast()
-                free[at].append(gone.iova)
+                let gone = held[machine][victim]
+                maker.unmap(machines[machine], iova: gone.iova, size: Self.size, dma: gone.dma)
+                held[machine][victim] = held[machine][live - 1]
+                held[machine].removeLast()
+                free[machine].append(gone.iova)
             }
-            let place = random.below(free[at].count)
-            let iova = free[at][place]
-            free[at][place] = free[at][free[at].count - 1]
-            free[at].removeLast()
+            let place = random.below(free[machine].count)
+            let iova = free[machine][place]
+            free[machine][place] = free[machine][free[machine].count - 1]
+            free[machine].removeLast()
             let key = dma(UInt64(random.below(4 * live)))
             let isPeer = shape == .mixed && random.next() & 63 == 0
             maker.map(
-                machines[at], iova: iova, size: Self.size, dma: key,
+                machines[machine], iova: iova, size: Self.size, dma: key,
                 deviceAddress: isPeer
-                    ? machines[(at + 1) % machines.count].barAddress + UInt64(random.below(1 << 15)) << 12 : nil)
-            held[at].append((iova, key))
+                    ? machines[(machine + 1) % machines.count].barAddress + UInt64(random.below(1 << 15)) << 12 : nil)
+            held[machine].append((iova, key))
         }
     }
 

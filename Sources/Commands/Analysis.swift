@@ -5,7 +5,8 @@ import Outputs
 import Pipeline
 import Policies
 
-/// What every command observes: it counts, and writes the lines that a filter lets pass.
+/// The observer of every command: counts events and findings, and writes the lines that a filter
+/// lets pass.
 package struct Analysis: PipelineObserver, ~Copyable {
     package private(set) var tally = Tally()
     private var output: LineOutput?

@@ -25,12 +25,12 @@ package struct ChildProcess {
         self.pid = pid
     }
 
-    /// Asks once whether the command has ended.
+    /// Checks whether the command has ended, without waiting.
     package mutating func poll() -> Bool {
         if status != nil { return true }
         var raw: Int32 = 0
         guard waitpid(pid, &raw, WNOHANG) == pid else { return false }
-        // As a shell gives it: the exit status, or 128 and the signal.
+        // As a shell reports it: the exit status, or 128 plus the signal's number.
         status = raw & 0x7f == 0 ? (raw >> 8) & 0xff : 128 + (raw & 0x7f)
         return true
     }

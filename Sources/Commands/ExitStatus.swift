@@ -1,13 +1,13 @@
 import Glibc
 
-/// How the tool ends; scripts rely on these numbers.
+/// The exit statuses. Scripts rely on these numbers.
 package enum ExitStatus: Error, Equatable {
     case clean
     case findings
     case usage
     case cannot
     case incomplete
-    /// `run` without findings ends as its command did.
+    /// `run` without findings exits with its command's status.
     case command(Int32)
 
     package var code: Int32 {
@@ -21,7 +21,8 @@ package enum ExitStatus: Error, Equatable {
         }
     }
 
-    /// What several inputs come to: findings beat incomplete evidence, which beats a clean result.
+    /// The status of several inputs together: findings take precedence over incomplete evidence,
+    /// and that over a clean result.
     package func combined(with other: ExitStatus) -> ExitStatus {
         self == .findings || other == .findings ? .findings : self == .clean ? other : self
     }
@@ -29,7 +30,7 @@ package enum ExitStatus: Error, Equatable {
     package func leave() -> Never { exit(code) }
 }
 
-/// A failure with its message: what failed, on what, what to try.
+/// A failure with the message for the user: what failed, on what, and what to try.
 package struct Failure: Error {
     package var status: ExitStatus
     package var message: String
@@ -39,17 +40,17 @@ package struct Failure: Error {
         self.message = message
     }
 
-    package func report() { say("vfioscope: \(message)", to: STDERR_FILENO) }
+    package func report() { printLine("vfioscope: \(message)", to: STDERR_FILENO) }
 }
 
-/// Writes a line to a descriptor; what cannot be written is nobody's to hear.
-package func say(_ text: String, to descriptor: Int32 = STDERR_FILENO) {
+/// Writes a line to a descriptor. A failure to write is ignored: there is nobody to report it to.
+package func printLine(_ text: String, to descriptor: Int32 = STDERR_FILENO) {
     var bytes = Array(text.utf8)
     if bytes.last != UInt8(ascii: "\n") { bytes.append(UInt8(ascii: "\n")) }
     _ = writeAll(bytes, to: descriptor)
 }
 
-/// Writes all of `bytes`; the errno of the first failure, or nil.
+/// Writes all of `bytes`. Returns the errno of the first failure, or nil.
 package func writeAll(_ bytes: some Collection<UInt8>, to descriptor: Int32) -> Int32? {
     let contiguous = ContiguousArray(bytes)
     return contiguous.withUnsafeBytes { writeAll($0, to: descriptor) }

@@ -4,13 +4,14 @@ import Glibc
 import Pipeline
 import Policies
 
-/// Judges one recording or timeline, beside others: what it prints is printed at its turn.
+/// Judges one recording or timeline while other threads judge others. Output is printed at the
+/// file's turn.
 package struct FileAudit {
     package let path: String
     package let policy: Policy?
-    /// nil prints the findings for people.
+    /// nil prints the findings as text.
     package let makeTimeline: ((OutputSink) -> LineOutput)?
-    /// Whether its name is printed: it is one of several.
+    /// Whether the file's name is printed, because it is one of several.
     package let showsName: Bool
     package let failOn: Severity
     package let requiresComplete: Bool
@@ -29,16 +30,17 @@ package struct FileAudit {
 
     /// Returns once everything is printed.
     ///
-    /// - Parameter awaitTurn: returns when nobody else writes to stdout any more.
+    /// - Parameter awaitTurn: returns when all files before this one have been printed.
     package func run(awaitTurn: @escaping () -> Void) throws -> (status: ExitStatus, use: PolicyUse?) {
         let file = try InputFile(path)
         defer { file.unmap() }
         let sink = OutputSink(STDOUT_FILENO, name: "stdout", awaitTurn: awaitTurn)
-        // A file that turns out to be unreadable half-way has printed what it printed.
-        defer { sink.takeTurn() }
+        // If the file turns out to be unreadable half way, what was written until then is still
+        // printed.
+        defer { sink.flushAtTurn() }
         var findings = LatestFindings()
         var pipeline = AnalysisPipeline(
-            observer: Analysis(output: makeTimeline?(sink), onFinding: { findings.note($0) }), policy: policy)
+            observer: Analysis(output: makeTimeline?(sink), onFinding: { findings.record($0) }), policy: policy)
         let (session, seen) = try file.feed(&pipeline)
         let evidence = pipeline.finish(seen)
         let tally = pipeline.observer.tally

@@ -2,8 +2,8 @@ import Events
 import Findings
 import MappingGraph
 
-/// Which events and findings a command shows. The graph and the rules see everything whatever is
-/// shown. A condition that is nil holds for all.
+/// Which events and findings a command shows. A condition that is nil holds for all. The filter
+/// does not affect the graph and the rules, which see every event.
 package struct Filter: Equatable {
     package var pid: UInt32?
     /// A thread's name, or a VM's.
@@ -35,7 +35,7 @@ package struct Filter: Equatable {
         if let comm, graph.displayName(for: finding.actor) != comm, finding.actor.comm.string != comm { return false }
         if let cgroup, finding.actor.cgroup != cgroup, finding.deviceOwner?.cgroup != cgroup { return false }
         if let container, finding.container != container { return false }
-        // What is about a whole container is about the devices and groups in it.
+        // A finding about a whole container concerns all its devices and groups.
         if let device {
             guard
                 finding.device == device
@@ -59,7 +59,7 @@ package struct Filter: Equatable {
 extension Event {
     var isMap: Bool { if case .map = kind { true } else { false } }
 
-    /// The device that the event is about.
+    /// The device that the event concerns.
     var device: PCIAddress? {
         switch kind {
         case .deviceOpen(let use), .deviceClose(let use), .deviceFirstOpen(let use), .deviceLastClose(let use):

@@ -4,14 +4,14 @@ import MappingGraph
 import Outputs
 import Policies
 
-/// Findings as they stood last, in order of their first appearance.
+/// The latest state of each finding, in the order of first appearance.
 package struct LatestFindings {
     package private(set) var all: [JudgedFinding] = []
     private var position: [UInt32: Int] = [:]
 
     package init() {}
 
-    package mutating func note(_ judged: JudgedFinding) {
+    package mutating func record(_ judged: JudgedFinding) {
         if let index = position[judged.finding.id] {
             all[index] = judged
         } else {
@@ -21,8 +21,8 @@ package struct LatestFindings {
     }
 }
 
-/// Findings as `audit` and `run` print them: one block each, as they stood at the end, the most
-/// severe first; those that a policy suppresses last.
+/// Prints findings for `audit` and `run`: one block for each, in its final state. The most severe
+/// come first, and those that a policy suppresses last.
 package enum FindingList {
     package static func write(
         _ findings: [JudgedFinding], session: Session?, graph: borrowing Graph, to sink: OutputSink

@@ -2,13 +2,13 @@ import Events
 import Glibc
 import Pipeline
 
-/// A recording or a JSON timeline, from a file or from stdin (`-`), fed to a pipeline.
+/// Reads a recording or a JSON timeline, from a file or stdin (`-`), and feeds it to a pipeline.
 package struct InputFile {
     package let path: String
     private let bytes: UnsafeRawBufferPointer
     private let mapped: Bool
 
-    /// - Throws: `Failure` with exit status 3 when it cannot be read, or is neither.
+    /// - Throws: `Failure` with exit status 3 if the file cannot be read.
     package init(_ path: String) throws {
         self.path = path == "-" ? "stdin" : path
         if path == "-" {
@@ -44,11 +44,11 @@ package struct InputFile {
         }
     }
 
-    /// Feeds everything up to `moment`, inclusive, to the pipeline, and returns how complete it
-    /// was.
+    /// Feeds all events up to `moment`, inclusive, to the pipeline. Returns the session and the
+    /// evidence.
     ///
-    /// - Throws: `Failure` with exit status 3 when it cannot be read, or is neither a recording nor
-    ///   a timeline.
+    /// - Throws: `Failure` with exit status 3 if the file is empty, damaged, or neither a recording
+    ///   nor a timeline.
     package func feed(_ pipeline: inout AnalysisPipeline, until moment: MomentArgument? = nil) throws -> (
         session: Session?, evidence: Evidence
     ) {

@@ -3,7 +3,7 @@ import MappingGraph
 import Outputs
 import Policies
 
-/// A stream format on its way to a sink.
+/// Writes events and findings to a sink in a stream format.
 package struct LineOutput: ~Copyable {
     private var format: any EventOutput
     private var out: ByteWriter

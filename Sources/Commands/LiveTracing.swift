@@ -5,21 +5,21 @@ import Kernel
 import MappingGraph
 import Pipeline
 
-/// The events of this host as they happen: what `trace`, `record` and `run` share.
+/// Traces this host and produces its events as they happen, for `trace`, `record` and `run`.
 ///
-/// The tracer calls back with each record, from within `drain` and `takeSnapshot`, so the pipeline
-/// is reached through a pointer that is valid while `produce` runs.
+/// The tracer calls back with each record, from within `drain` and `takeSnapshot`. So the pipeline
+/// is reached through a pointer, which is valid while `produce` runs.
 package final class LiveTracing: Producer {
-    /// Two CPUs can write their records to the ring this much out of order, in nanoseconds. So
-    /// event time follows the clock at this distance.
+    /// Records of two CPUs can reach the ring out of order by this much (nanoseconds). So event
+    /// time follows the clock at this distance.
     private static let slack: UInt64 = 100_000_000
-    /// How much longer than the debounce tracing goes on after the command ended, in nanoseconds,
-    /// so that what it left behind becomes a finding.
+    /// After the command has ended, tracing continues for the debounce and this much longer
+    /// (nanoseconds), so that what the command left behind can become a finding.
     private static let linger: UInt64 = 200_000_000
-    /// Milliseconds.
+    /// How long a step waits for records, in milliseconds.
     private static let tick: Int32 = 100
-    /// How often a recording's block is written although it is not full, nanoseconds: the most that
-    /// a SIGKILL of the tool can cost.
+    /// A block of the recording is written at least this often (nanoseconds), even if it is not
+    /// full. So a SIGKILL of the tool loses at most this much.
     private static let blockInterval: UInt64 = 1_000_000_000
     /// The least time between snapshots after losses, nanoseconds.
     private static let snapshotInterval: UInt64 = 1_000_000_000
@@ -28,21 +28,21 @@ package final class LiveTracing: Producer {
     private let recording: RecordingWriter?
     private let duration: DurationArgument?
     private let command: [String]
-    /// The command's exit status once it has ended, as a shell has it.
+    /// The command's exit status once it has ended, as a shell reports it.
     package private(set) var commandStatus: Int32?
 
     private var failure: Failure?
     private var lastBlock: UInt64 = 0
     private var lastSnapshot: UInt64 = 0
-    /// Hooks came late: the graph has to be made the kernel's again, as it has after a loss.
+    /// Hooks were attached late: the graph must be synchronised with the kernel, as after a loss.
     private var hooksChanged = false
     private var requestsSeen: Int32 = 0
     private var snapshotFailure: String?
 
     /// - Parameters:
-    ///   - recording: gets every record; nil records nothing.
-    ///   - duration: how long to trace once everything is attached; nil until stopped.
-    ///   - command: what to follow; empty for none.
+    ///   - recording: receives every record; nil records nothing.
+    ///   - duration: how long to trace once everything is attached; nil traces until a signal.
+    ///   - command: the command to follow and its arguments; empty for none.
     package init(
         recording: RecordingWriter? = nil, options: Tracer.Options, duration: DurationArgument? = nil,
         command: [String] = []
@@ -55,10 +55,10 @@ package final class LiveTracing: Producer {
 
     package var session: Session? { tracer.session }
 
-    /// Traces until it is told to stop, finishes the pipeline and the recording, and returns how
-    /// complete the events are.
+    /// Traces until a signal arrives, or the duration or the command ends. Then finishes the
+    /// pipeline and the recording, and returns the evidence.
     ///
-    /// - Throws: `Failure`, when tracing could not begin, or ended early.
+    /// - Throws: `Failure` if tracing could not begin, or ended early.
     package func run(_ pipeline: inout AnalysisPipeline) throws -> Evidence {
         let evidence = pipeline.finish(try produce(into: &pipeline, until: .max))
         attempt { try recording?.finish(evidence) }
@@ -66,7 +66,8 @@ package final class LiveTracing: Producer {
         return evidence
     }
 
-    /// Traces until a signal, `limit`, or the end of the duration or the command.
+    /// Traces until a signal arrives, `limit` is reached, or the duration or the command ends.
+    /// Returns the evidence.
     package func produce<Observer: ~Copyable>(into pipeline: inout Pipeline<Observer>, until limit: UInt64) throws
         -> Evidence
     {
@@ -80,7 +81,7 @@ package final class LiveTracing: Producer {
         }
     }
 
-    /// Stops tracing because of `reason`; the first one is reported.
+    /// Stops tracing because of `reason`. If there are several reasons, the first is reported.
     package func fail(_ reason: Failure) { if failure == nil { failure = reason } }
 
     private func trace<Observer: ~Copyable>(
@@ -117,8 +118,8 @@ package final class LiveTracing: Producer {
         return stop(pipeline)
     }
 
-    /// Attaches first and takes the snapshot second: what happens in between is seen by one of them
-    /// at least.
+    /// Attaches the hooks first, then takes a snapshot: whatever happens in between is seen by at
+    /// least one of the two.
     private func start<Observer: ~Copyable>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) throws {
         vs_catch_signals()
         tracer.onHooksChanged = { [unowned self] session in
@@ -132,12 +133,12 @@ package final class LiveTracing: Producer {
         if tracer.hasVFIO {
             takeSnapshot(pipeline)
         } else {
-            say("vfioscope: VFIO is not loaded yet; tracing begins when vfio_iommu_type1 is")
+            printLine("vfioscope: VFIO is not loaded yet; tracing begins when vfio_iommu_type1 is loaded")
         }
     }
 
-    /// One round: consumes what the ring holds, takes a snapshot where one is due, and lets event
-    /// time and the recording follow the clock. Returns the time, nanoseconds since boot.
+    /// Consumes the records in the ring, takes a snapshot if one is due, and lets event time and
+    /// the recording follow the clock. Returns the time, in nanoseconds since boot.
     private func step<Observer: ~Copyable>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) -> UInt64 {
         tracer.drain(milliseconds: Self.tick)
         let now = UInt64(vs_boot_time())
@@ -163,17 +164,19 @@ package final class LiveTracing: Producer {
             failure = Failure(.cannot, TracerError.noVFIO(release: tracer.session.kernel).description)
         }
         let losses = tracer.losses.map { "\($0.lost) of \($0.name)" }
-        if !losses.isEmpty { say("vfioscope: lost: \(losses.joined(separator: ", "))") }
+        if !losses.isEmpty { printLine("vfioscope: lost records: \(losses.joined(separator: ", "))") }
         return evidence
     }
 
-    /// Makes the graph the kernel's. What prevents that is reported once, at the end.
+    /// Synchronises the graph with the kernel by a snapshot. A failure is reported once, at the
+    /// end.
     private func takeSnapshot<Observer: ~Copyable>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) {
         hooksChanged = false
         do throws(TracerError) {
             try tracer.takeSnapshot(into: pipeline)
         } catch {
-            // vfio-pci may be still to come; its hooks will ask again.
+            // vfio-pci may not be loaded yet. When its hooks are attached, another snapshot is
+            // taken.
             if case .noVFIO = error {
             } else {
                 snapshotFailure = "the kernel's present state could not be read: \(error.description)"
@@ -182,15 +185,15 @@ package final class LiveTracing: Producer {
         lastSnapshot = UInt64(vs_boot_time())
     }
 
-    /// SIGUSR1: compares the graph with the kernel's state and reports how they compare.
+    /// Answers SIGUSR1: takes a snapshot and reports how the graph differed from it.
     private func answerRequest<Observer: ~Copyable>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) {
         requestsSeen = vs_snapshot_requests()
         let before = pipeline.pointee.graph.lastSnapshot?.ended
         takeSnapshot(pipeline)
         guard let result = pipeline.pointee.graph.lastSnapshot, result.ended != before else {
-            return say("vfioscope: snapshot: none could be taken")
+            return printLine("vfioscope: snapshot: failed, so the graph was not compared")
         }
-        say(
+        printLine(
             "vfioscope: snapshot: \(count(result.containers, "container")), \(count(result.mappings, "mapping")), "
                 + "\(count(result.differences, "difference")), "
                 + "\((result.ended - result.began) / 1_000_000) ms")
@@ -198,15 +201,15 @@ package final class LiveTracing: Producer {
 
     private func count(_ number: Int, _ noun: String) -> String { number == 1 ? "1 \(noun)" : "\(number) \(noun)s" }
 
-    /// Does something to the recording; the first failure ends the tracing.
+    /// Runs an operation on the recording. The first failure ends tracing.
     private func attempt(_ body: () throws -> Void) {
         do { try body() } catch { fail(Failure(.cannot, "\(error)")) }
     }
 }
 
 extension Tracer {
-    /// Makes the graph the kernel's: a snapshot during which something is lost is void, and as a
-    /// rule the next is not. The tracer's `onRecord` must lead to `pipeline`.
+    /// Takes snapshots until one is valid, three at most: a loss makes a snapshot void, and usually
+    /// the next one succeeds. The tracer's `onRecord` must lead to `pipeline`.
     package func takeSnapshot<Observer: ~Copyable>(into pipeline: UnsafeMutablePointer<Pipeline<Observer>>)
         throws(TracerError)
     {

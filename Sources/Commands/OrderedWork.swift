@@ -1,12 +1,12 @@
 import Glibc
 
-/// Work on several inputs at once, on as many threads as there are CPUs, with one voice: each input
-/// has its turn to write, in order.
+/// Works on several inputs at once, on several threads. Output stays in order: each input has a
+/// turn to write.
 ///
-/// Inputs are taken up in order, so the one whose turn it is is always being worked on, and whoever
-/// waits, waits for a thread that runs. The first failure ends everything at its turn, as if the
-/// inputs had been worked on one after another. Not for work that is left alone: `run` returns or
-/// throws once, and after a failure the process has to end.
+/// Inputs are started in order. So the input whose turn it is has always been started, and a thread
+/// that waits, waits for one that runs. The first failure ends the work at its turn, as if the
+/// inputs had been processed one after another. After a failure the process has to exit: other
+/// threads may still be running.
 package final class OrderedWork: @unchecked Sendable {
     private let count: Int
     private let body: (Int) throws -> Void
@@ -24,8 +24,8 @@ package final class OrderedWork: @unchecked Sendable {
         pthread_cond_init(changed, nil)
     }
 
-    /// Calls `body` for 0 ..< `count`, and throws what the first to fail throws. `body` gets a way
-    /// to wait for its turn, and must have used it before it touches what others touch.
+    /// Calls `body` for 0 ..< `count`. Throws the error of the first input that fails. `body`
+    /// receives a function that waits for its turn, and must call it before it uses shared state.
     package static func run(
         _ count: Int, threads: Int, _ body: @escaping (_ index: Int, _ awaitTurn: @escaping () -> Void) throws -> Void
     ) throws {
@@ -33,9 +33,9 @@ package final class OrderedWork: @unchecked Sendable {
             for index in 0..<count { try body(index) {} }
             return
         }
-        var reach: (Int) -> Void = { _ in }
-        let work = OrderedWork(count) { index in try body(index) { reach(index) } }
-        reach = { [unowned work] in work.awaitTurn($0) }
+        var awaitTurn: (Int) -> Void = { _ in }
+        let work = OrderedWork(count) { index in try body(index) { awaitTurn(index) } }
+        awaitTurn = { [unowned work] in work.awaitTurn($0) }
         try work.run(threads)
     }
 
@@ -49,7 +49,7 @@ package final class OrderedWork: @unchecked Sendable {
             let code = pthread_create(
                 &thread, nil,
                 { raw in
-                    Unmanaged<OrderedWork>.fromOpaque(raw!).takeRetainedValue().workOff()
+                    Unmanaged<OrderedWork>.fromOpaque(raw!).takeRetainedValue().processAll()
                     return nil
                 }, itself.toOpaque())
             guard code == 0 else {
@@ -65,8 +65,8 @@ package final class OrderedWork: @unchecked Sendable {
         if let failure { throw failure }
     }
 
-    private func workOff() {
-        while let index = take() {
+    private func processAll() {
+        while let index = nextIndex() {
             var thrown: (any Error)?
             do { try body(index) } catch { thrown = error }
             awaitTurn(index)
@@ -77,7 +77,7 @@ package final class OrderedWork: @unchecked Sendable {
         }
     }
 
-    private func take() -> Int? {
+    private func nextIndex() -> Int? {
         pthread_mutex_lock(lock)
         defer { pthread_mutex_unlock(lock) }
         guard next < count, failure == nil else { return nil }
@@ -85,7 +85,7 @@ package final class OrderedWork: @unchecked Sendable {
         return next
     }
 
-    /// Returns when all before `index` are done; never after a failure.
+    /// Returns when all inputs before `index` are done. Never returns after a failure.
     private func awaitTurn(_ index: Int) {
         pthread_mutex_lock(lock)
         while turn != index || failure != nil { pthread_cond_wait(changed, lock) }

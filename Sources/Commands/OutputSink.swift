@@ -3,29 +3,30 @@ import Glibc
 import Outputs
 import Pipeline
 
-/// A descriptor that lines go to. The first write that fails is kept and told once; after it
-/// nothing more is written.
+/// Writes lines to a descriptor. The first failure to write is kept and reported once; nothing is
+/// written after it.
 package final class OutputSink {
     private let descriptor: Int32
     private let name: String
     private var failure: Failure?
-    /// What waits for its turn, and the way to wait for it; no way once it has come.
+    /// Bytes that wait for this sink's turn.
     private var held: [UInt8] = []
+    /// Waits for the turn; nil once it has come.
     private var awaitTurn: (() -> Void)?
-    /// Bytes that are held at most.
+    /// The most bytes that are held.
     private let room = 1 << 20
     /// Called when a write fails, so that a live command can stop.
     package var onFailure: (Failure) -> Void = { _ in }
 
-    /// - Parameter awaitTurn: returns when nobody else writes to the descriptor any more. What is
-    ///   written before is held, up to a mebibyte.
+    /// - Parameter awaitTurn: returns when all sinks before this one have finished. Until then
+    ///   bytes are held, up to a mebibyte. nil writes at once.
     package init(_ descriptor: Int32, name: String, awaitTurn: (() -> Void)? = nil) {
         self.descriptor = descriptor
         self.name = name
         self.awaitTurn = awaitTurn
     }
 
-    /// Creates `path`, replacing what is there; `-` is stdout.
+    /// Creates `path`, replacing an existing file; `-` is stdout.
     package convenience init(path: String) throws {
         if path == "-" {
             self.init(STDOUT_FILENO, name: "stdout")
@@ -41,23 +42,23 @@ package final class OutputSink {
     package func write(_ bytes: UnsafeRawBufferPointer) {
         if awaitTurn != nil {
             if held.count + bytes.count <= room { return held.append(contentsOf: bytes) }
-            takeTurn()
+            flushAtTurn()
         }
-        put(bytes)
+        writeNow(bytes)
     }
 
-    /// Waits for the turn, if there is one to wait for, and writes what was held.
-    package func takeTurn() {
+    /// Waits for the turn, if necessary, and writes the held bytes.
+    package func flushAtTurn() {
         guard let wait = awaitTurn else { return }
         wait()
         awaitTurn = nil
-        held.withUnsafeBytes { put($0) }
+        held.withUnsafeBytes { writeNow($0) }
         held = []
     }
 
-    private func put(_ bytes: UnsafeRawBufferPointer) {
+    private func writeNow(_ bytes: UnsafeRawBufferPointer) {
         guard failure == nil, let code = writeAll(bytes, to: descriptor) else { return }
-        let reason = code == EPIPE ? "\(name) was closed by its reader" : "cannot write \(name): \(describe(code))"
+        let reason = code == EPIPE ? "\(name) was closed by its reader" : "cannot write to \(name): \(describe(code))"
         failure = Failure(.cannot, reason)
         onFailure(failure!)
     }
@@ -67,9 +68,9 @@ package final class OutputSink {
         text.withUTF8 { write(UnsafeRawBufferPointer($0)) }
     }
 
-    /// Writes the graph as it stands.
+    /// Writes the present graph as a picture.
     ///
-    /// - Parameter time: the moment, nanoseconds since boot.
+    /// - Parameter time: the time that the picture shows, nanoseconds since boot.
     package func write(
         _ picture: any GraphOutput, of pipeline: borrowing AnalysisPipeline, at time: UInt64, session: Session?
     ) {
@@ -83,7 +84,7 @@ package final class OutputSink {
 
     /// Throws the failure, if there was one.
     package func finish() throws {
-        takeTurn()
+        flushAtTurn()
         if let failure { throw failure }
     }
 }

@@ -1,29 +1,29 @@
 import Glibc
 import Policies
 
-/// A policy as it was read from its file.
+/// Reads a policy from its file.
 package struct PolicyFile {
-    /// Bytes; far more than anyone writes by hand.
+    /// The most bytes of a policy: far more than anyone writes by hand.
     private static let limit = 4 << 20
 
     package let path: String
     package let policy: Policy
 
-    /// - Throws: `Failure` with exit status 3 when it cannot be read, and 2, with all that is
-    ///   wrong, when it is no policy.
+    /// - Throws: `Failure`, with exit status 3 if the file cannot be read, and 2 with all errors if
+    ///   it is not a valid policy.
     package init(_ path: String) throws {
         self.path = path
         let bytes = try Self.read(path)
         do throws(PolicyErrors) { policy = try Policy(toml: bytes) } catch {
-            // The first line gets its prefix when it is reported.
+            // The first line receives its prefix when it is reported.
             throw Failure(.usage, error.errors.map { "\(path):\($0)" }.joined(separator: "\nvfioscope: "))
         }
     }
 
-    /// Reports on stderr what the policy did.
-    package func explain(_ use: PolicyUse?, tellsUnused: Bool) {
+    /// Reports on stderr what the policy has changed.
+    package func explain(_ use: PolicyUse?, reportsUnused: Bool) {
         guard let use else { return }
-        for line in use.notes(policy, name: path, tellsUnused: tellsUnused) { say("vfioscope: \(line)") }
+        for line in use.notes(policy, name: path, reportsUnused: reportsUnused) { printLine("vfioscope: \(line)") }
     }
 
     private static func read(_ path: String) throws -> [UInt8] {

@@ -1,7 +1,7 @@
 import Events
 import Glibc
 
-/// Creates `path` for a recording, replacing what is there; `-` is stdout.
+/// Creates `path` for a recording, replacing an existing file; `-` is stdout.
 ///
 /// - Throws: `Failure` with exit status 3.
 package func openRecording(_ path: String) throws -> RecordingWriter {
@@ -14,10 +14,10 @@ package func openRecording(_ path: String) throws -> RecordingWriter {
     }
 }
 
-/// The closing line of a live command, on stderr: what was seen and what was lost.
+/// Prints the closing line of a live command to stderr: events, findings and losses.
 package func report(_ tally: Tally, _ evidence: Evidence) {
     let findings = tally.summary
-    say(
+    printLine(
         "vfioscope: \(tally.events) events, \(tally.maps) mappings made, "
             + "\(findings.isEmpty ? "no findings" : "findings: \(findings)"), \(evidence.lost) lost"
     )

@@ -2,7 +2,7 @@ import Events
 import Kernel
 import Pipeline
 
-/// The present state of this host, as the events of one snapshot.
+/// Produces the present state of this host, as the events of one snapshot.
 package struct SnapshotProducer: Producer {
     private let tracer = Tracer(toolVersion: toolVersion)
 
@@ -12,7 +12,7 @@ package struct SnapshotProducer: Producer {
 
     /// Attaches, takes the snapshot and detaches.
     ///
-    /// - Throws: `Failure` with exit status 3 when that cannot be done here.
+    /// - Throws: `Failure` with exit status 3 if hooks or snapshots do not work on this host.
     package mutating func produce<Observer: ~Copyable>(
         into pipeline: inout Pipeline<Observer>, until limit: UInt64
     ) throws(Failure) -> Evidence {
@@ -20,14 +20,14 @@ package struct SnapshotProducer: Producer {
             return try withUnsafeMutablePointer(to: &pipeline) { pipeline throws(TracerError) in
                 tracer.onRecord = { record, count in pipeline.pointee.consume(record, count: count, until: limit) }
                 defer { tracer.onRecord = { _, _ in } }
-                // Hooks first, present state second: what happens in between is seen by one of them
-                // at least.
+                // Hooks first, then the present state: whatever happens in between is seen by at
+                // least one of the two.
                 try tracer.start()
                 guard tracer.hasVFIO else { throw .noVFIO(release: tracer.session.kernel) }
                 pipeline.pointee.begin(tracer.session)
                 tracer.scanDevices()
                 try tracer.takeSnapshot(into: pipeline)
-                tracer.lookForKeptBars()
+                tracer.scanForKeptBars()
                 return tracer.stop()
             }
         } catch { throw Failure(.cannot, error.description) }

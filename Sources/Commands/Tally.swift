@@ -3,7 +3,7 @@ import Findings
 import MappingGraph
 import Policies
 
-/// What was seen, for the closing lines and the verdict.
+/// Counts events and findings, for the closing lines and the verdict.
 package struct Tally {
     package private(set) var events: UInt64 = 0
     package private(set) var maps: UInt64 = 0
@@ -27,7 +27,7 @@ package struct Tally {
 
     package var worst: Severity? { findings.worst }
 
-    /// `2 high, 1 info, 1 suppressed`, the worst first; empty when there is none.
+    /// `2 high, 1 info, 1 suppressed`, the worst first; empty if there are no findings.
     package var summary: String {
         let counts = Severity.allCases.reversed().map { (findings.count(of: $0), $0.name) }
         return (counts + [(findings.suppressedCount, "suppressed")]).filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }

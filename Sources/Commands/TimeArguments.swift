@@ -1,4 +1,4 @@
-/// A length of time on the command line: `500ms`, `90s`, `15m`, `2h`; a bare number is seconds.
+/// A duration on the command line: `500ms`, `90s`, `15m`, `2h`; a number without a unit is seconds.
 package struct DurationArgument: Equatable {
     package var nanoseconds: UInt64
 
@@ -17,8 +17,8 @@ package struct DurationArgument: Equatable {
     }
 }
 
-/// A moment on the command line: nanoseconds since boot, `+DURATION` since tracing began, or RFC
-/// 3339 in UTC.
+/// A point in time on the command line: nanoseconds since boot, `+DURATION` since tracing began, or
+/// RFC 3339 in UTC.
 package enum MomentArgument: Equatable {
     case sinceBoot(UInt64)
     case sinceBegin(UInt64)
@@ -44,7 +44,7 @@ package enum MomentArgument: Equatable {
         }
     }
 
-    /// `2026-05-01T03:12:07Z`, with a fraction of up to nine digits if wanted.
+    /// `2026-05-01T03:12:07Z`, optionally with a fraction of up to nine digits.
     private static func parse(_ text: String) -> Int64? {
         guard text.hasSuffix("Z") else { return nil }
         let halves = text.dropLast().split(separator: "T")

@@ -3,15 +3,15 @@ import Findings
 import MappingGraph
 import Outputs
 
-/// From what was found and how much was seen to the exit status.
+/// Derives the exit status from the findings and the evidence.
 package struct Verdict {
     package var worst: Severity?
     package var evidence: Evidence
-    /// Losses; each one is made good if a snapshot has told the state after it.
+    /// Losses. A loss is recovered when a snapshot has read the state after it.
     package var gaps: [Gap]
     package var spans: [EvidenceSpan]
     package var clockOffset: Int64
-    /// Evidence with a gap does not do, even if the state after it is known.
+    /// Evidence with a gap does not suffice, even if the state after the gap is known.
     package var requiresComplete: Bool
 
     package init(
@@ -26,33 +26,33 @@ package struct Verdict {
         self.requiresComplete = requiresComplete
     }
 
-    /// Whether what is known at the end is the kernel's state: nothing was lost, or a snapshot made
-    /// up for it.
+    /// Whether the graph equals the kernel's state at the end: nothing was lost, or a snapshot
+    /// followed each loss.
     private var isRecovered: Bool {
         evidence.defects.isEmpty && gaps.allSatisfy { $0.recovered != nil }
             && gaps.reduce(0) { $0 &+ $1.lost } >= evidence.lost
     }
 
-    /// Findings come first: what was seen is wrong whatever else was lost. Then incomplete
-    /// evidence, which a gate must not pass.
+    /// Findings take precedence: they hold whatever else was lost. Next comes incomplete evidence,
+    /// which must not pass a gate.
     package func status(failOn: Severity) -> ExitStatus {
         if let worst, worst >= failOn { return .findings }
         return evidence.isComplete || (!requiresComplete && isRecovered) ? .clean : .incomplete
     }
 
-    /// For which time the evidence stands, and what is wrong with it, for stderr.
+    /// Reports on stderr for which time the evidence is complete, and its defects.
     package func explainEvidence(of name: String? = nil) {
         let prefix = name.map { "vfioscope: \($0): " } ?? "vfioscope: "
         if evidence.lost > 0 {
-            say(
+            printLine(
                 "\(prefix)\(evidence.lost) of \(evidence.attempted) records were lost: "
                     + (isRecovered
-                        ? "the state after each loss was read from the kernel, but not what happened within"
+                        ? "the state after each loss was read from the kernel, but what happened meanwhile is unknown"
                         : "the evidence is incomplete"))
         }
-        for defect in evidence.defects { say("\(prefix)\(defect)") }
+        for defect in evidence.defects { printLine("\(prefix)\(defect)") }
         guard let first = spans.first, let last = spans.last else {
-            return say("\(prefix)the evidence is complete for no time at all")
+            return printLine("\(prefix)there is no time for which the evidence is complete")
         }
         let inner = zip(spans, spans.dropFirst()).reduce(0) { $0 + ($1.1.from - $1.0.until) }
         let text = ByteWriter.gather { out in
@@ -62,9 +62,10 @@ package struct Verdict {
             out.append(time: Int64(truncatingIfNeeded: last.until) &+ clockOffset)
             guard spans.count > 1 else { return }
             out.append(
-                string: spans.count == 2 ? ", but for a gap of " : ", but for \(spans.count - 1) gaps of together ")
+                string: spans.count == 2 ? ", except for a gap of " : ", except for \(spans.count - 1) gaps, ")
             out.append(duration: inner)
+            if spans.count > 2 { out.append(" in total") }
         }
-        say(prefix + String(decoding: text, as: UTF8.self))
+        printLine(prefix + String(decoding: text, as: UTF8.self))
     }
 }

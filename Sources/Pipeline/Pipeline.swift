@@ -3,23 +3,24 @@ import Findings
 import MappingGraph
 import Policies
 
-/// From records and events to the graph, its findings and an observer: what live tracing,
-/// recordings and timelines share, and the only place that knows the order.
+/// Hands records and events to the graph, the rules and an observer. Live tracing, recordings and
+/// timelines share it, and no other part knows the order.
 ///
 /// For each event, `Engine.advance` reports the findings that fell due before it, judged by the
-/// state that held until then. `Graph.apply` brings the graph up to date. The observer gets the
-/// event. `Engine.apply` judges what the event changed. All time is event time, so the same events
-/// lead to the same lines, live or replayed.
+/// state until then. `Graph.apply` updates the graph. The observer receives the event.
+/// `Engine.apply` judges what the event changed. All time is event time, so the same events lead to
+/// the same lines, live or replayed.
 public struct Pipeline<Observer: PipelineObserver & ~Copyable>: ~Copyable {
     @usableFromInline var decoder = RecordDecoder()
     @usableFromInline var currentGraph: Graph
     @usableFromInline var currentEngine: Engine
     /// Where findings go: to the policy first, then to the observer.
     @usableFromInline var reporter: Reporter<Observer>
-    /// What the latest event meant to the graph.
+    /// What the latest event changed in the graph.
     @usableFromInline var applied = Applied()
     @usableFromInline var latest: UInt64 = 0
-    /// Whether the observer knows the session: from the first event on that is not about a device.
+    /// Whether the observer has received the session. That happens at the first event that is not a
+    /// `deviceInfo`.
     @usableFromInline var hasBegun = false
     @usableFromInline var session: Session?
     @usableFromInline var initialDevices: [DeviceInfo] = []
@@ -29,7 +30,7 @@ public struct Pipeline<Observer: PipelineObserver & ~Copyable>: ~Copyable {
         self.init(observer: observer, engine: policy.map { Engine($0) } ?? Engine(), policy: policy)
     }
 
-    /// A pipeline with rules and a debounce of the caller's choice.
+    /// Creates a pipeline with the caller's rules and debounce.
     public init(observer: consuming Observer, engine: Engine, policy: Policy? = nil) {
         currentGraph = Graph()
         currentEngine = engine
@@ -54,14 +55,14 @@ public struct Pipeline<Observer: PipelineObserver & ~Copyable>: ~Copyable {
 
     /// The time of the latest event, nanoseconds since boot.
     public var lastTime: UInt64 { latest }
-    /// What the policy's entries did so far; nil without a policy.
+    /// What the policy's entries have matched so far; nil without a policy.
     public var policyUse: PolicyUse? { reporter.judge?.use }
-    /// Records that were too short or of no known type.
+    /// The number of records that were too short or of an unknown type.
     public var unknownRecords: UInt64 { decoder.unknownRecords }
     /// The longest time that a condition has to hold before it is reported, nanoseconds.
     public var longestDebounce: UInt64 { reporter.judge?.policy.longestDebounce ?? Engine.defaultDebounce }
 
-    /// Consumes what is known about the machine. Call before the first event.
+    /// Sets what is known about the machine. Call this before the first event.
     public mutating func begin(_ session: Session) {
         self.session = session
         if let limit = session.mappingLimit { currentGraph.mappingLimit = Int(limit) }
@@ -84,7 +85,7 @@ public struct Pipeline<Observer: PipelineObserver & ~Copyable>: ~Copyable {
 
     /// Consumes an ordinary record, unless it is later than `limit`.
     ///
-    /// - Parameter details: only made when somebody asks for them.
+    /// - Parameter details: called only if the observer or a rule needs the details.
     @inlinable @inline(__always)
     public mutating func consume(
         _ record: OrdinaryRecord, until limit: UInt64 = .max, details: () -> OrdinaryRecord.Details
@@ -103,7 +104,7 @@ public struct Pipeline<Observer: PipelineObserver & ~Copyable>: ~Copyable {
     public mutating func consume(_ event: Event, until limit: UInt64 = .max) {
         guard event.time <= limit else { return }
         if !hasBegun {
-            // Devices found before anything happened belong to the header.
+            // Devices that were found before any other event belong to the header.
             if case .deviceInfo(let info) = event.kind {
                 initialDevices.append(info)
                 _ = currentGraph.apply(event)
@@ -114,14 +115,15 @@ public struct Pipeline<Observer: PipelineObserver & ~Copyable>: ~Copyable {
         if event.time > latest { latest = event.time }
         Self.advance(&currentEngine, &reporter, currentGraph, to: event.time)
         currentGraph.apply(event, into: &applied)
-        // An extent is a part of a map: the map's own event follows, and has it among its targets.
+        // An extent is a part of a map. The map's own event follows, and its targets include the
+        // extent.
         if case .extent = event.kind { return }
         reporter.observer.event(event, applied: applied, graph: currentGraph)
         Self.judge(&currentEngine, &reporter, currentGraph, at: event.time, applied) { event }
     }
 
-    /// Lets event time pass while nothing happens. `time` must be one before which every event has
-    /// been consumed.
+    /// Advances event time while no events arrive. Every event before `time` must have been
+    /// consumed.
     public mutating func advance(to time: UInt64) {
         guard time > latest else { return }
         if !hasBegun { beginObserver() }
@@ -129,11 +131,11 @@ public struct Pipeline<Observer: PipelineObserver & ~Copyable>: ~Copyable {
         Self.advance(&currentEngine, &reporter, currentGraph, to: time)
     }
 
-    /// Lets the observer put out what it holds back.
+    /// Lets the observer write the output that it has buffered.
     public mutating func flush() { reporter.observer.flush() }
 
-    /// Ends the history: reports what is due, and returns the evidence with what the events
-    /// themselves show to be wrong with it.
+    /// Ends the history: reports findings that are due, and returns the evidence with the defects
+    /// that the events themselves reveal added.
     @discardableResult
     public mutating func finish(_ evidence: Evidence) -> Evidence {
         if !hasBegun { beginObserver() }
@@ -151,7 +153,7 @@ public struct Pipeline<Observer: PipelineObserver & ~Copyable>: ~Copyable {
         return evidence
     }
 
-    /// The moment at which the events end, nanoseconds since boot.
+    /// The time at which the events end, nanoseconds since boot.
     public func moment(_ evidence: Evidence) -> UInt64 { evidence.ended == 0 ? latest : evidence.ended }
 
     @usableFromInline
@@ -160,8 +162,8 @@ public struct Pipeline<Observer: PipelineObserver & ~Copyable>: ~Copyable {
         reporter.observer.begin(session ?? .unknown, devices: initialDevices)
     }
 
-    // The engine and the reporter are lent side by side: a closure over `self` would lend them both
-    // at once.
+    // The engine and the reporter are lent separately: a closure over `self` would lend both at
+    // once.
 
     @inlinable @inline(__always)
     static func advance(

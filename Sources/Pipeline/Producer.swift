@@ -4,11 +4,11 @@ import Events
 public protocol Producer {
     associatedtype ProducerError: Error
 
-    /// What is known about the machine and the tracing; nil where the source does not have it.
+    /// What is known about the machine and the tracing; nil if the source does not contain it.
     var session: Session? { get }
 
-    /// Hands the session and every event up to `limit`, inclusive, to `pipeline`, and returns how
-    /// complete the events are. It does not finish the pipeline.
+    /// Hands the session and every event up to `limit`, inclusive, to `pipeline`. Returns the
+    /// evidence: how complete the events are. Does not finish the pipeline.
     ///
     /// - Parameter limit: nanoseconds since boot.
     mutating func produce<Observer: ~Copyable>(into pipeline: inout Pipeline<Observer>, until limit: UInt64)

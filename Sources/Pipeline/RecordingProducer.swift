@@ -1,13 +1,14 @@
 import Events
 
-/// The events of a recording.
+/// Produces the events of a recording.
 public struct RecordingProducer: Producer {
     @usableFromInline var reader: RecordingReader
 
     /// - Parameters:
-    ///   - bytes: the whole recording, aligned to 8; they must stay where they are.
+    ///   - bytes: the whole recording, aligned to 8; they must stay in place as long as this
+    ///     exists.
     ///   - path: for messages.
-    /// - Throws: `RecordingError` when it is no recording, or one of a newer format.
+    /// - Throws: `RecordingError` if it is not a recording, or has a newer format.
     public init(_ bytes: UnsafeRawBufferPointer, path: String) throws(RecordingError) {
         reader = try RecordingReader(bytes, path: path)
     }

@@ -2,7 +2,7 @@ import Findings
 import MappingGraph
 import Policies
 
-/// Hands findings on: what a policy allows ends here, and the observer gets the others.
+/// Hands findings to the observer, except those that a policy allows.
 @usableFromInline
 struct Reporter<Observer: PipelineObserver & ~Copyable>: ~Copyable {
     @usableFromInline var observer: Observer

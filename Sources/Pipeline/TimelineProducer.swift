@@ -1,15 +1,15 @@
 import Events
 
-/// The events of a JSON timeline.
+/// Produces the events of a JSON timeline.
 public struct TimelineProducer: Producer {
     @usableFromInline var reader = TimelineReader()
-    /// What follows the header.
+    /// The lines after the header.
     @usableFromInline let lines: UnsafeRawBufferPointer
 
     /// Reads the header.
     ///
-    /// - Parameter bytes: the whole timeline; they must stay where they are.
-    /// - Throws: `TimelineError` when the first line that is not blank is no header that this
+    /// - Parameter bytes: the whole timeline; they must stay in place as long as this exists.
+    /// - Throws: `TimelineError` if the first line that is not blank is not a header that this
     ///   version can read.
     public init(_ bytes: UnsafeRawBufferPointer) throws(TimelineError) {
         var begin = 0

@@ -29,8 +29,8 @@ public struct PolicyUse: Sendable {
     ///
     /// - Parameters:
     ///   - name: the policy's file name.
-    ///   - tellsUnused: whether to report entries that matched nothing.
-    public func notes(_ policy: Policy, name: String, tellsUnused: Bool) -> [String] {
+    ///   - reportsUnused: whether to report entries that matched nothing.
+    public func notes(_ policy: Policy, name: String, reportsUnused: Bool) -> [String] {
         var lines: [String] = []
         let off = policy.rules.filter(\.value.isOff).keys.sorted()
         if !off.isEmpty { lines.append("rules turned off by \(name): \(off.joined(separator: ", "))") }
@@ -47,7 +47,7 @@ public struct PolicyUse: Sendable {
                     "\(name):\(entry.place.line): this suppression has expired: its last day was \(expires) "
                         + "(\(entry.reason))"
                         + (matched.contains(index) ? "; what it matches counts again" : ""))
-            } else if tellsUnused, !matched.contains(index), !hasNoClock || entry.effect == .allow {
+            } else if reportsUnused, !matched.contains(index), !hasNoClock || entry.effect == .allow {
                 lines.append(
                     "\(name):\(entry.place.line): note: this \(entry.effect == .allow ? "allow" : "suppression") "
                         + "matched nothing (\(entry.reason))"

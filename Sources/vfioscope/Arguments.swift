@@ -6,7 +6,7 @@ import Kernel
 import MappingGraph
 import Outputs
 
-/// How values of the library's are written on the command line, and the options that several
+/// How the library's values are written on the command line, and the options that several
 /// subcommands share.
 extension DurationArgument: ExpressibleByArgument {}
 extension MomentArgument: ExpressibleByArgument {}
@@ -21,27 +21,27 @@ struct FailOnOption: ParsableArguments {
     @Option(
         name: .customLong("fail-on"),
         help: ArgumentHelp(
-            "End with 1 when a finding is at least this severe: info, low, medium, high or critical.",
+            "Exit with 1 if a finding is at least this severe: info, low, medium, high or critical.",
             valueName: "severity"))
     var severity: Severity = .high
-    @Flag(help: "End with 4 when anything was lost, even if the state after it could be read from the kernel.")
+    @Flag(help: "Exit with 4 if any records were lost, even if the state afterwards was read from the kernel.")
     var requireComplete = false
 }
 
 struct FilterOptions: ParsableArguments {
-    @Option(help: "Only what this process does.") var pid: UInt32?
-    @Option(help: "Only what processes of this name do, or this VM.") var comm: String?
-    @Option(help: "Only this container (c1, c2, …).") var container: String?
-    @Option(help: ArgumentHelp("Only this device.", valueName: "bdf")) var device: String?
-    @Option(help: "Only this IOMMU group.") var group: UInt32?
-    @Option(help: "Only this cgroup, by its id (the inode number of its directory).") var cgroup: UInt64?
+    @Option(help: "Show only events of this process.") var pid: UInt32?
+    @Option(help: "Show only events of processes with this name, or of this VM.") var comm: String?
+    @Option(help: "Show only this container (c1, c2, …).") var container: String?
+    @Option(help: ArgumentHelp("Show only this device.", valueName: "bdf")) var device: String?
+    @Option(help: "Show only this IOMMU group.") var group: UInt32?
+    @Option(help: "Show only this cgroup, by its id (the inode number of its directory).") var cgroup: UInt64?
 
     mutating func validate() throws {
         if let device, PCIAddress(device) == nil {
-            throw ValidationError("'\(device)' is not a PCI address: it looks like 0000:02:00.0")
+            throw ValidationError("'\(device)' is not a PCI address, such as 0000:02:00.0")
         }
         if let container, ContainerID(container) == nil {
-            throw ValidationError("'\(container)' is not a container: it looks like c1")
+            throw ValidationError("'\(container)' is not a container, such as c1")
         }
     }
 
@@ -57,16 +57,18 @@ struct FilterOptions: ParsableArguments {
     }
 }
 
-/// Settings of the tracer that every live command takes.
+/// The tracer's options, common to all live commands.
 struct TracingOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Room for records that wait for the tool, in MiB; a power of two.", valueName: "MiB"))
+    @Option(
+        help: ArgumentHelp(
+            "Size of the ring in which records wait for the tool, in MiB; a power of two.", valueName: "MiB"))
     var ring: UInt32 = 16
     @Option(help: ArgumentHelp("Drop one record in N on purpose, to test how loss is handled.", visibility: .hidden))
     var injectLoss: UInt32 = 0
 
     mutating func validate() throws {
         guard ring > 0, ring <= 2048, ring & (ring - 1) == 0 else {
-            throw ValidationError("--ring takes a power of two from 1 to 2048, not \(ring)")
+            throw ValidationError("--ring must be a power of two from 1 to 2048, not \(ring)")
         }
     }
 
@@ -79,7 +81,7 @@ struct TracingOptions: ParsableArguments {
     }
 }
 
-/// `--policy FILE`, for the commands that judge.
+/// `--policy FILE`, for the commands that apply rules.
 struct PolicyOption: ParsableArguments {
     @Option(
         name: .customLong("policy"),

@@ -8,20 +8,19 @@ struct Audit: ParsableCommand {
         commandName: "audit",
         abstract: "Judge recordings and JSON timelines.",
         discussion:
-            "Ends with 1 when a finding is at or above --fail-on, and with 4 when nothing is but the evidence is "
-            + "incomplete."
+            "Exits with 1 if a finding is at or above --fail-on. Otherwise exits with 4 if the evidence is incomplete."
     )
 
     @OptionGroup var failOn: FailOnOption
     @OptionGroup var policy: PolicyOption
-    @Option(help: "text for the findings alone, or jsonl for the whole JSON timeline.") var format: StreamFormat = .text
+    @Option(help: "text: the findings; jsonl: the whole JSON timeline.") var format: StreamFormat = .text
     @Argument(help: "Recordings or timelines; - is stdin.") var files: [String]
 
     func run() throws {
         let decided = try policy.load()
         var use = decided.map { PolicyUse($0.policy) }
         var worst: ExitStatus = .clean
-        // Stdin has one reader.
+        // Only one thread can read stdin.
         let threads = files.contains("-") ? 1 : min(files.count, OrderedWork.processors)
         try OrderedWork.run(files.count, threads: threads) { index, awaitTurn in
             let audit = FileAudit(
@@ -32,7 +31,7 @@ struct Audit: ParsableCommand {
             if let did { use?.add(did) }
             worst = worst.combined(with: status)
         }
-        decided?.explain(use, tellsUnused: true)
+        decided?.explain(use, reportsUnused: true)
         throw worst
     }
 }

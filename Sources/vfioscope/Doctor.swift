@@ -3,14 +3,16 @@ import Commands
 import Events
 import Kernel
 
+/// `doctor`: shows what can be traced on this host.
 struct Doctor: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Say what can be traced on this host, hook by hook, and what is missing.",
+        abstract: "Show what can be traced on this host, hook by hook, and what is missing.",
         discussion:
-            "Ends with 0 when everything needed is there, else with 3. It attaches nothing unless --attach is given.")
+            "Exits with 0 if everything needed is present, otherwise with 3. Attaches nothing unless --attach is given."
+    )
 
-    @Flag(help: "Load and attach everything once, to see the kernel accept it.") var attach = false
+    @Flag(help: "Load and attach everything once, to check that the kernel accepts it.") var attach = false
 
     func run() throws {
         let report = Diagnosis()

@@ -7,11 +7,11 @@ import Pipeline
 struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export",
-        abstract: "Turn a recording or a timeline into another format.",
+        abstract: "Convert a recording or a timeline to another format.",
         discussion: """
-            Stream formats (\(FormatRegistry.streamNames.joined(separator: ", "))) hold everything; \
-            pictures (\(FormatRegistry.graphNames.joined(separator: ", "))) show the graph at --at, \
-            the end if not given.
+            Stream formats (\(FormatRegistry.streamNames.joined(separator: ", "))) contain all events; \
+            pictures (\(FormatRegistry.graphNames.joined(separator: ", "))) show the graph at one \
+            moment: --at, or the end.
             """)
 
     @Option(
@@ -20,10 +20,11 @@ struct Export: ParsableCommand {
     @Option(name: .shortAndLong, help: ArgumentHelp("Where to write; - is stdout.", valueName: "file")) var output = "-"
     @Option(
         help: ArgumentHelp(
-            "The moment of a picture: nanoseconds since boot, +TIME since tracing began (+1.5s), or RFC 3339 in UTC.",
+            "The time that a picture shows: nanoseconds since boot, +TIME since tracing began (+1.5s), or RFC 3339 in "
+                + "UTC.",
             valueName: "time"))
     var at: MomentArgument?
-    @Flag(help: "Write user addresses too; they reveal the layout of address spaces.") var showVaddr = false
+    @Flag(help: "Include user addresses, which reveal the layout of address spaces.") var showVaddr = false
     @Argument(help: "A recording or a timeline; - is stdin.") var file: String
 
     mutating func validate() throws {
@@ -34,7 +35,8 @@ struct Export: ParsableCommand {
             )
         }
         if at != nil, FormatRegistry.streamNames.contains(format) {
-            throw ValidationError("--at is for pictures (\(FormatRegistry.graphNames.joined(separator: ", ")))")
+            throw ValidationError(
+                "--at can be used only with pictures (\(FormatRegistry.graphNames.joined(separator: ", ")))")
         }
     }
 

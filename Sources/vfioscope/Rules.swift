@@ -2,7 +2,7 @@ import ArgumentParser
 import Commands
 import Findings
 
-/// `vfioscope rules`: one line a rule.
+/// `rules`: prints one line for each rule.
 struct Rules: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "rules", abstract: "List the rules.")
 
@@ -13,10 +13,10 @@ struct Rules: ParsableCommand {
     }
 }
 
-/// `vfioscope explain RULE`: a rule's page.
+/// `explain RULE`: prints a rule's page.
 struct Explain: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "explain", abstract: "Explain what a rule reports, what it relies on and what to do.")
+        commandName: "explain", abstract: "Explain a rule: what it means, the kernel facts behind it, and what to do.")
 
     @Argument(help: "The rule's name, as `vfioscope rules` lists it.") var rule: String
 
@@ -30,5 +30,5 @@ struct Explain: ParsableCommand {
     }
 }
 
-/// `text` with blanks behind it, at least `width` columns.
+/// Pads `text` with blanks to at least `width` columns.
 func pad(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(0, width - text.count)) }

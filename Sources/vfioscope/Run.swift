@@ -4,7 +4,7 @@ import Glibc
 import Pipeline
 import Policies
 
-/// `run`: runs a command and judges what it did, a gate for CI.
+/// `run`: runs a command and judges what it did with VFIO, as a gate for CI.
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
@@ -13,9 +13,9 @@ struct Run: ParsableCommand {
             "vfioscope run [--fail-on SEVERITY] [--policy FILE] [--scope command|host] [--timeline FILE] [--recording "
             + "FILE] -- COMMAND …",
         discussion: """
-            The whole host is watched. The verdict counts the findings that involve a process of the command's tree \
-            as owner of the mapping
-            or of the device; --scope host counts all. Without such a finding the exit status is the command's own.
+            The whole host is traced. The verdict counts findings in which a process of the command's tree owns the \
+            mapping or the device; --scope host counts all findings. Without counted findings, the exit status is the \
+            command's.
             """)
 
     enum Scope: String, ExpressibleByArgument, CaseIterable { case command, host }
@@ -23,9 +23,9 @@ struct Run: ParsableCommand {
     @OptionGroup var failOn: FailOnOption
     @OptionGroup var policy: PolicyOption
     @OptionGroup var tracing: TracingOptions
-    @Option(help: "Whose findings count: the command's, or all of the host.") var scope: Scope = .command
-    @Option(help: ArgumentHelp("Write the JSON timeline here too.", valueName: "file")) var timeline: String?
-    @Option(help: ArgumentHelp("Write a recording here too.", valueName: "file")) var recording: String?
+    @Option(help: "Which findings count: those of the command, or all on the host.") var scope: Scope = .command
+    @Option(help: ArgumentHelp("Also write the JSON timeline to this file.", valueName: "file")) var timeline: String?
+    @Option(help: ArgumentHelp("Also write a recording to this file.", valueName: "file")) var recording: String?
     @Argument(parsing: .postTerminator, help: "The command.") var command: [String] = []
 
     mutating func validate() throws {
@@ -48,12 +48,13 @@ struct Run: ParsableCommand {
         var pipeline = AnalysisPipeline(observer: analysis, policy: decided?.policy)
         let evidence = try live.run(&pipeline)
 
-        // Whose child a process is cannot be known when the fork was lost: then everything counts.
+        // If a fork was lost, it is unknown which processes belong to the command: then all
+        // findings count.
         let lostForks = live.tracer.losses.contains { $0.name == "process fork" || $0.name == "on_fork" }
         if lostForks, scope == .command {
-            say(
-                "vfioscope: a fork was lost, and with it who belongs to the command: the findings of the whole host "
-                    + "count"
+            printLine(
+                "vfioscope: a fork was lost, so the command's processes are not all known: the findings of the whole "
+                    + "host count"
             )
         }
         let tree = live.tracer.commandTree
@@ -61,23 +62,23 @@ struct Run: ParsableCommand {
         var judged = CommandScope { countsAll || tree.contains($0.process) }
         for finding in all { judged.count(finding) }
 
-        // To stderr: stdout is the command's.
+        // Findings go to stderr, because stdout belongs to the command.
         let text = OutputSink(STDERR_FILENO, name: "stderr")
         if !judged.findings.all.isEmpty {
             FindingList.write(judged.findings.all, session: live.session, graph: pipeline.graph, to: text)
         }
         let tally = pipeline.observer.tally
         report(tally, evidence)
-        decided?.explain(pipeline.policyUse, tellsUnused: true)
+        decided?.explain(pipeline.policyUse, reportsUnused: true)
         let verdict = Verdict(
             pipeline, worst: judged.tally.worst, evidence: evidence, session: live.session,
             requiresComplete: failOn.requireComplete)
         verdict.explainEvidence()
         let others = tally.findings.count - judged.tally.findings.count
         if others > 0 {
-            say(
-                "vfioscope: \(others) finding\(others == 1 ? " is" : "s are") of other processes and "
-                    + "do\(others == 1 ? "es" : "") not count (--scope host)"
+            printLine(
+                "vfioscope: \(others) finding\(others == 1 ? " concerns" : "s concern") other processes and "
+                    + "do\(others == 1 ? "es" : "") not count (--scope host counts them)"
             )
         }
         let status = verdict.status(failOn: failOn.severity)

@@ -10,14 +10,14 @@ struct Snapshot: ParsableCommand {
         commandName: "snapshot",
         abstract: "Show the present state of a host that was never traced.",
         discussion: """
-            Containers, groups, open devices and every DMA mapping, read from the kernel's own structs; where a \
-            mapping leads is read off the
-            IOMMU's page table (Intel VT-d), so the target is known even when the process has unmapped it.
+            Shows containers, groups, open devices and all DMA mappings, read from the kernel's own structs. Where a \
+            mapping leads is read from the IOMMU's page table (Intel VT-d), so the target is known even if the process \
+            has unmapped it.
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, jsonl, json, dot, svg }
 
-    @Option(help: "text for people, json for one document, jsonl for the JSON timeline, dot or svg for a picture.")
+    @Option(help: "text: a list; json: one document; jsonl: the JSON timeline; dot or svg: a picture.")
     var format: Format = .text
 
     func run() throws {

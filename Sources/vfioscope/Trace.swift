@@ -8,16 +8,18 @@ struct Trace: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "trace",
         abstract: "Show what VFIO does on this host, as it happens.",
-        discussion: "Ends on SIGINT, SIGTERM or after --duration; the exit status tells whether there were findings.")
+        discussion: "Ends on SIGINT, SIGTERM or after --duration. The exit status shows whether there were findings.")
 
     @OptionGroup var filter: FilterOptions
     @OptionGroup var failOn: FailOnOption
     @OptionGroup var policy: PolicyOption
     @OptionGroup var tracing: TracingOptions
-    @Option(help: "text, or jsonl for the JSON timeline.") var format: StreamFormat = .text
-    @Option(help: ArgumentHelp("Stop after this long: 500ms, 90s, 15m; a bare number is seconds.", valueName: "time"))
+    @Option(help: "text, or jsonl: the JSON timeline.") var format: StreamFormat = .text
+    @Option(
+        help: ArgumentHelp(
+            "Stop after this long: 500ms, 90s, 15m; a number without a unit is seconds.", valueName: "time"))
     var duration: DurationArgument?
-    @Flag(help: "Show user addresses too; they reveal the layout of address spaces.") var showVaddr = false
+    @Flag(help: "Include user addresses, which reveal the layout of address spaces.") var showVaddr = false
 
     func run() throws {
         let decided = try policy.load()
@@ -35,7 +37,7 @@ struct Trace: ParsableCommand {
             report(tally, evidence)
             verdict.explainEvidence()
         }
-        decided?.explain(pipeline.policyUse, tellsUnused: false)
+        decided?.explain(pipeline.policyUse, reportsUnused: false)
         throw verdict.status(failOn: failOn.severity)
     }
 }

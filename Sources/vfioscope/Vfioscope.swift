@@ -3,17 +3,18 @@ import Commands
 import Events
 import Glibc
 
+/// `vfioscope`: the root command and its subcommands.
 struct Vfioscope: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "vfioscope",
         abstract: "A leak and isolation sanitizer for VFIO DMA mappings.",
         discussion: """
-            Exit status: 0 nothing at or above --fail-on; 1 findings at or above it; 2 usage; 3 cannot trace or read;
-            4 the evidence is incomplete and nothing else failed.
+            Exit status: 0 no findings at or above --fail-on; 1 findings at or above it; 2 wrong usage; 3 cannot \
+            trace, read or write; 4 the evidence is incomplete and nothing else failed.
             """,
         version: toolVersion,
-        // Each gives its name: ArgumentParser would work them out by reflection, a million
-        // instructions each.
+        // Each command sets `commandName`: without it ArgumentParser derives the name by
+        // reflection, which takes a million instructions.
         subcommands: [
             Trace.self, Snapshot.self, Record.self, Run.self, Audit.self, Export.self, Doctor.self, Rules.self,
             Explain.self,
@@ -23,7 +24,7 @@ struct Vfioscope: ParsableCommand {
 @main
 struct Main {
     static func main() {
-        // A closed pipe is an error to report, not a way to die.
+        // A closed pipe is reported as an error instead of killing the process.
         signal(SIGPIPE, SIG_IGN)
         do {
             var command = try Vfioscope.parseAsRoot()
@@ -35,7 +36,7 @@ struct Main {
             failure.status.leave()
         } catch {
             let isHelp = Vfioscope.exitCode(for: error) == .success
-            say(Vfioscope.fullMessage(for: error), to: isHelp ? STDOUT_FILENO : STDERR_FILENO)
+            printLine(Vfioscope.fullMessage(for: error), to: isHelp ? STDOUT_FILENO : STDERR_FILENO)
             exit(isHelp ? 0 : ExitStatus.usage.code)
         }
     }

@@ -6,6 +6,7 @@ import Testing
 
 @testable import Commands
 
+/// Tests which events and findings a filter lets pass.
 @Suite("Filters")
 struct FilterTests {
     private func filter(_ set: (inout Filter) -> Void) -> Filter {
@@ -14,7 +15,7 @@ struct FilterTests {
         return filter
     }
 
-    /// Whether each condition lets pass the map of the NIC's BAR by VM A in c1.
+    /// Checks for each condition whether it shows the map of the NIC's BAR by VM A in c1.
     @Test func eventsPassByEachCondition() {
         var graph = Graph()
         for event in Host.peerToPeer().history.dropLast() { _ = graph.apply(event) }

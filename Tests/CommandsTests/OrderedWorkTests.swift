@@ -3,6 +3,7 @@ import Testing
 
 @testable import Commands
 
+/// Tests that work on several threads keeps its order and stops at the first failure.
 @Suite("Ordered work")
 struct OrderedWorkTests {
     private final class Log: @unchecked Sendable {
@@ -25,10 +26,10 @@ struct OrderedWorkTests {
     }
 
     @Test(arguments: [1, 2, 8])
-    func inputsSpeakInOrder(_ threads: Int) throws {
+    func outputStaysInOrder(_ threads: Int) throws {
         let log = Log()
         try OrderedWork.run(40, threads: threads) { index, awaitTurn in
-            // The first ones take longest.
+            // The first inputs take longest.
             usleep(UInt32(40 - index) * 50)
             awaitTurn()
             log.append(index)
@@ -49,7 +50,7 @@ struct OrderedWorkTests {
         #expect(log.all == Array(0..<5))
     }
 
-    @Test func noInputsAreNoWork() throws {
+    @Test func noInputsEndAtOnce() throws {
         try OrderedWork.run(0, threads: 4) { _, _ in Issue.record("called") }
     }
 }

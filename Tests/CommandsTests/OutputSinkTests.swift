@@ -3,9 +3,10 @@ import Testing
 
 @testable import Commands
 
+/// Tests that sinks wait for their turn and keep their first failure.
 @Suite("Output sinks")
 struct OutputSinkTests {
-    /// A pipe; `read` returns what was written so far.
+    /// The two ends of a pipe.
     private func pipeEnds() throws -> (read: Int32, write: Int32) {
         var ends: [Int32] = [0, 0]
         try #require(pipe(&ends) == 0)

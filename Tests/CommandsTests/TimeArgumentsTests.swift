@@ -2,6 +2,7 @@ import Testing
 
 @testable import Commands
 
+/// Tests how durations and times on the command line are parsed.
 @Suite("Times on the command line")
 struct TimeArgumentsTests {
     @Test(

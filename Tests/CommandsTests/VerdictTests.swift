@@ -7,6 +7,7 @@ import Testing
 
 @testable import Commands
 
+/// Tests which exit status follows from findings and evidence.
 @Suite("Verdicts and exit statuses")
 struct VerdictTests {
     private func verdict(
@@ -38,7 +39,7 @@ struct VerdictTests {
         #expect(verdict(loss, worst: .high, lost: 3).status(failOn: .high) == .findings)
     }
 
-    @Test func aSnapshotMakesALossGood() {
+    @Test func aSnapshotRecoversALoss() {
         #expect(verdict(recovered, lost: 3).status(failOn: .high) == .clean)
         #expect(verdict(recovered, lost: 3, requiresComplete: true).status(failOn: .high) == .incomplete)
         // More was lost than the events report.

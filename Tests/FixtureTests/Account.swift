@@ -1,8 +1,8 @@
 import Events
 import MappingGraph
 
-/// Who can DMA where, without names: what the graph, the naive model and the workload's own account
-/// are compared as.
+/// Who can DMA where, without names. The graph, the naive model and the workload's own records are
+/// compared in this form.
 struct Account: Equatable {
     struct Place: Hashable {
         var device: String
@@ -26,7 +26,7 @@ struct Account: Equatable {
         var rows: Set<Row>
     }
 
-    /// How many containers there are of each kind: two that are empty are alike.
+    /// The number of containers of each kind: two empty ones are alike.
     var holders: [Holder: Int] = [:]
     var open: Set<String> = []
 
@@ -36,7 +36,7 @@ struct Account: Equatable {
 
     var mappingCount: Int { holders.reduce(0) { $0 + $1.key.rows.count * $1.value } }
 
-    /// What one has and the other has not, in a few words.
+    /// Describes in a few words what only one of the two contains.
     func difference(from other: Account) -> String {
         let rows = Set(holders.keys.flatMap(\.rows)), others = Set(other.holders.keys.flatMap(\.rows))
         return "only here \(Array(rows.subtracting(others).prefix(2))) \(open.subtracting(other.open)), "
@@ -46,7 +46,7 @@ struct Account: Equatable {
 }
 
 extension [Account.Place] {
-    /// Adds a place, as one with the last if it goes on where that ends.
+    /// Adds a place. It is joined to the last one if it begins where that ends.
     mutating func extend(_ place: Account.Place) {
         if let last, last.device == place.device, last.bar == place.bar, last.offset + last.size == place.offset,
             last.iova + last.size == place.iova

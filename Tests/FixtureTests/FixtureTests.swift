@@ -62,8 +62,8 @@ struct Replay: ~Copyable {
     }
 
     var graph: Graph { _read { yield pipeline.graph } }
-    /// The findings above info, in order of opening, with the worst severity of each and how it
-    /// ended.
+    /// The findings above info, in order of opening, each with its worst severity and its last
+    /// state.
     var findings: [Finding] { pipeline.observer.findings.filter { $0.severity > .info } }
 }
 
@@ -81,7 +81,7 @@ struct LatestStates: PipelineObserver {
 
 @Suite("Recordings of real kernels")
 struct FixtureTests {
-    /// Scenario → rules above info that must be found, in order; every one of them ends when the
+    /// Scenario → the rules above info that must fire, in order. Each finding ends when the
     /// workload cleans up.
     private static let expected: [String: [String]] = [
         "clean-p2p": [], "sigkill": [], "partial-windows": [], "unmap-all": ["unmap-bisects"],
@@ -121,14 +121,14 @@ struct FixtureTests {
             #expect(replay.findings.contains { $0.rule == "bar-moved" && $0.severity == .critical })
         }
         if fixture.scenario == "rescan-in-place" { #expect(!replay.findings.contains { $0.rule == "bar-moved" }) }
-        // A network card that sleeps: latent, and one higher for its MSI-X table.
+        // A network card that sleeps: a latent finding, and a more severe one for its MSI-X table.
         if fixture.scenario == "stale-asleep" { #expect(replay.findings.map(\.severity) == [.medium]) }
         if fixture.scenario == "msix-stale" { #expect(replay.findings.map(\.severity) == [.high]) }
         if fixture.scenario == "dma-buf" {
             #expect(replay.findings.map(\.rule) == (fixture.kernel == "7.3" ? ["dmabuf-revoked"] : []))
         }
-        // Found where a read came through although memory was off, which the lab saw on 6.1 alone
-        // (and on 5.10, of a BAR that mremap has moved).
+        // Found where a read succeeded although memory decode was off. The lab saw that on 6.1
+        // only, and on 5.10 for a BAR that mremap had moved.
         if fixture.scenario == "child-keeps-bar" || fixture.scenario == "moved-bar" {
             #expect(replay.findings.map(\.rule) == (fixture.kernel == "6.1" ? ["child-keeps-bar"] : []))
             #expect(replay.findings.allSatisfy { $0.severity == .high })
@@ -138,7 +138,7 @@ struct FixtureTests {
             #expect(replay.findings.contains { $0.rule == "memlock-budget" && $0.severity == .low })
         }
         for finding in replay.findings { #expect(finding.state == .resolved, "\(finding.rule)") }
-        // The workload leaves nothing behind, so neither may the graph.
+        // The workload leaves nothing behind, so the graph must be empty.
         #expect(replay.graph.containers.isEmpty)
         #expect(replay.graph.peerMappingCount == 0)
     }

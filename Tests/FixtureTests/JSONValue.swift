@@ -1,5 +1,5 @@
-/// A JSON value, read by the least code that reads what the lab writes: no escapes but `\"` and
-/// `\\`, numbers as integers.
+/// A JSON value, read by the least code that suffices for the lab's files: only the escapes `\"`
+/// and `\\`, and numbers as integers.
 enum JSONValue {
     case null
     case bool(Bool)
@@ -25,7 +25,7 @@ enum JSONValue {
 
     private struct Reader {
         var bytes: [UInt8]
-        var at = 0
+        var position = 0
 
         mutating func value() throws -> JSONValue {
             switch try next() {
@@ -44,15 +44,15 @@ enum JSONValue {
                 return .array(elements)
             case UInt8(ascii: "\""): return .string(try text())
             default:
-                at -= 1
+                position -= 1
                 return try word()
             }
         }
 
         private mutating func word() throws -> JSONValue {
-            let start = at
-            while at < bytes.count, !",]} \n".utf8.contains(bytes[at]) { at += 1 }
-            let text = String(decoding: bytes[start..<at], as: UTF8.self)
+            let start = position
+            while position < bytes.count, !",]} \n".utf8.contains(bytes[position]) { position += 1 }
+            let text = String(decoding: bytes[start..<position], as: UTF8.self)
             switch text {
             case "true": return .bool(true)
             case "false": return .bool(false)
@@ -65,11 +65,11 @@ enum JSONValue {
 
         private mutating func text() throws -> String {
             var characters: [UInt8] = []
-            while at < bytes.count, bytes[at] != UInt8(ascii: "\"") {
-                if bytes[at] == UInt8(ascii: "\\") { at += 1 }
-                guard at < bytes.count else { break }
-                characters.append(bytes[at])
-                at += 1
+            while position < bytes.count, bytes[position] != UInt8(ascii: "\"") {
+                if bytes[position] == UInt8(ascii: "\\") { position += 1 }
+                guard position < bytes.count else { break }
+                characters.append(bytes[position])
+                position += 1
             }
             try expect(UInt8(ascii: "\""))
             return String(decoding: characters, as: UTF8.self)
@@ -77,22 +77,24 @@ enum JSONValue {
 
         private mutating func list(until end: UInt8, _ element: (inout Reader) throws -> Void) throws {
             if try next() == end { return }
-            at -= 1
+            position -= 1
             while true {
                 try element(&self)
                 let separator = try next()
                 if separator == end { return }
-                guard separator == UInt8(ascii: ",") else { throw Malformed(offset: at) }
+                guard separator == UInt8(ascii: ",") else { throw Malformed(offset: position) }
             }
         }
 
-        private mutating func expect(_ byte: UInt8) throws { if try next() != byte { throw Malformed(offset: at) } }
+        private mutating func expect(_ byte: UInt8) throws {
+            if try next() != byte { throw Malformed(offset: position) }
+        }
 
         private mutating func next() throws -> UInt8 {
-            while at < bytes.count, bytes[at] == 0x20 || bytes[at] == 0x0a { at += 1 }
-            guard at < bytes.count else { throw Malformed(offset: at) }
-            at += 1
-            return bytes[at - 1]
+            while position < bytes.count, bytes[position] == 0x20 || bytes[position] == 0x0a { position += 1 }
+            guard position < bytes.count else { throw Malformed(offset: position) }
+            position += 1
+            return bytes[position - 1]
         }
     }
 }

@@ -1,7 +1,7 @@
 import Events
 
-/// The graph of one complete history as plain dictionaries, by the shortest code that can be right.
-/// What a snapshot finds does not count: where nothing was lost it is known already.
+/// The graph of one complete history as dictionaries, by the simplest code that can be right. It
+/// ignores snapshots: where nothing was lost, their content is already known.
 struct NaiveHistory {
     struct Unit {
         var hasDescriptor = true
@@ -13,7 +13,7 @@ struct NaiveHistory {
     private var units: [ContainerKey: Unit] = [:]
     private var rows: [IOMMUKey: [UInt64: Account.Row]] = [:]
     private var containerOfGroup: [UInt32: ContainerKey] = [:]
-    /// A group that comes later than SET_IOMMU joins the IOMMU side first.
+    /// A group that is added after SET_IOMMU joins the IOMMU side first.
     private var iommuOfGroup: [UInt32: IOMMUKey] = [:]
     private var pending: [UInt32: [Extent]] = [:]
     private var bars: [(first: UInt64, last: UInt64, device: String, bar: UInt8)] = []
@@ -56,7 +56,7 @@ struct NaiveHistory {
         case .mappingRemoved(let removal): if removal.cause != .failedMap { rows[removal.iommu]?[removal.iova] = nil }
         case .deviceFirstOpen(let use): open.insert(use.device!.description)
         case .deviceLastClose(let use): open.remove(use.device!.description)
-        // One that is just being opened: the snapshot may be there before the event.
+        // The container may be just being opened: then the snapshot can precede the event.
         case .snapshotDevice(let found) where found.openCount > 0:
             if let device = found.device { open.insert(device.description) }
         default: break
@@ -73,7 +73,7 @@ struct NaiveHistory {
 
     private mutating func retire(_ key: ContainerKey) { if units[key]?.isAlive == false { units[key] = nil } }
 
-    /// Page by page: nothing is clever here.
+    /// Page by page, as simply as possible.
     private func places(_ extents: [Extent]) -> [Account.Place] {
         var places: [Account.Place] = []
         for extent in extents {

@@ -6,15 +6,15 @@ import Testing
 
 @testable import MappingGraph
 
-/// The short way of ordinary records against the long way of their events, on what real kernels
-/// reported: graph, findings and lines must come out the same.
+/// Compares the short way of ordinary records with the long way of their events, on recordings of
+/// real kernels. Graph, findings and lines must be the same.
 @Suite("Ordinary records")
 struct OrdinaryRecordTests {
     @Test(arguments: Fixtures.all)
     func leadToTheStateAndFindingsOfTheirEvents(_ fixture: Fixture) throws {
         let bytes = try fixture.bytes()
         var short = Pipeline(observer: FindingLog()), long = Pipeline(observer: FindingLog())
-        // Low enough that ordinary histories pass it, both ways.
+        // Low enough that ordinary histories cross it in both directions.
         short.graph.mappingLimit = 16
         long.graph.mappingLimit = 16
         var decoder = RecordDecoder()
@@ -31,7 +31,7 @@ struct OrdinaryRecordTests {
         #expect(state(short.graph) == state(long.graph))
         #expect(short.observer.findings == long.observer.findings)
         #expect(long.observer.ordinary == 0)
-        // Whoever maps RAM does so in the ordinary way.
+        // Every process that maps RAM does so by ordinary records.
         if fixture.scenario.hasPrefix("random") {
             #expect(short.observer.ordinary > number / 20, "\(short.observer.ordinary) of \(number)")
         }
@@ -68,7 +68,7 @@ struct OrdinaryRecordTests {
         return buffer.bytes
     }
 
-    /// All that the short way writes.
+    /// All state that the short way changes.
     private func state(_ graph: borrowing Graph) -> String {
         func bytes<T>(_ value: T) -> [UInt8] { withUnsafeBytes(of: value) { Array($0) } }
         var lines = ["\(bytes(graph.recentRemovals))"]
@@ -84,7 +84,7 @@ struct OrdinaryRecordTests {
     }
 }
 
-/// Findings as text, and how many records took the short way.
+/// Collects findings as text, and counts the records that took the short way.
 private struct FindingLog: PipelineObserver {
     private(set) var findings: [String] = []
     private(set) var ordinary = 0
@@ -104,12 +104,12 @@ private struct FindingLog: PipelineObserver {
     }
 }
 
-/// Where lines end up.
+/// Collects the lines.
 private final class LineBuffer {
     var bytes: [UInt8] = []
 }
 
-/// Writes what it observes in a format.
+/// Writes events and findings in a format.
 private struct LineWriter: PipelineObserver, ~Copyable {
     private var output: any EventOutput
     private var out: ByteWriter

@@ -2,9 +2,9 @@ import Events
 import MappingGraph
 import Testing
 
-/// Recordings of the lab's random workload, with what the workload itself knew at each quiet point
-/// beside them (`random.quiet.json`, a line each): the pure graph must come to the same, by events
-/// alone and after each snapshot, and agree with a naive model after every event.
+/// Recordings of the lab's random workload, with the workload's own state at each quiet point
+/// beside them (`random.quiet.json`, one line for each). The graph must reach the same state, by
+/// events alone and after each snapshot, and agree with a naive model after every event.
 @Suite("Random histories of real kernels")
 struct RandomHistoryTests {
     static let recordings = Fixtures.all.filter { $0.scenario == "random" }
@@ -19,7 +19,7 @@ struct RandomHistoryTests {
         try #require(points.count > 10)
         var graph = Graph()
         var next = 0, compared = 0
-        // A quiet point is passed twice: before the snapshot that was taken at it, and behind that.
+        // Each quiet point is compared twice: before and after the snapshot that was taken there.
         func compare(upTo time: UInt64) {
             while next < 2 * points.count, points[next / 2].times[next % 2] < time {
                 let point = points[next / 2], seen = Account(graph)
@@ -61,8 +61,8 @@ struct RandomHistoryTests {
 
 struct QuietPoint {
     var index: Int
-    /// When the state stood still before a snapshot was asked for, and when that was there:
-    /// nanoseconds since boot.
+    /// The time at which the state was still and a snapshot was requested, and the time at which
+    /// the snapshot was complete, in nanoseconds since boot.
     var times: [UInt64]
     var account: Account
 }

@@ -5,11 +5,12 @@ import Testing
 
 @testable import Findings
 
-/// What the engine holds because it heard of each change, against what an engine finds that looks
-/// at everything for the first time.
+/// Compares the findings of the engine, which follows each change, with those of a new engine that
+/// judges the whole graph at once.
 @Suite("A full re-scan")
 struct RescanTests {
-    /// These two end lower than they begin: whether one holds in between depends on the past.
+    /// These two rules end at a lower mark than they begin at. Between the marks, whether one holds
+    /// depends on the past.
     private static let lasting: Set<String> = ["mapping-budget", "memlock-budget"]
 
     @Test(arguments: Fixtures.all)
@@ -24,7 +25,7 @@ struct RescanTests {
                 let number = pipeline.observer.count
                 guard number > seen else { return }
                 seen = number
-                // A snapshot under way is neither the one state nor the other.
+                // During a snapshot the graph is in neither the old nor the new state.
                 guard number % 7 == 0 || pipeline.observer.affectsMappings, pipeline.graph.walk == nil,
                     pipeline.graph.snapshot == nil
                 else { return }
@@ -36,7 +37,7 @@ struct RescanTests {
                 compared += held.count
             }
         }
-        // A scenario that is about a condition shows one here.
+        // A scenario about a condition must show at least one here.
         if fixture.scenario.hasPrefix("stale") { #expect(compared > 0) }
     }
 
@@ -67,7 +68,7 @@ struct RescanTests {
     }
 }
 
-/// Counts events, and keeps what the latest one meant.
+/// Counts events, and keeps what the latest one changed.
 private struct LatestEvent: PipelineObserver {
     private(set) var count = 0
     private(set) var affectsMappings = false

@@ -2,7 +2,7 @@ import Testing
 import Events
 import MappingGraph
 
-/// Xorshift: the same numbers for the same seed on every machine.
+/// The random generator Xorshift: the same numbers for the same seed on every machine.
 struct Random {
     private var state: UInt64
 
@@ -50,7 +50,7 @@ extension Graph {
         apply(Event(time: time, actor: actor, kind: kind))
     }
 
-    /// Maps and leads the whole of it to a physical address.
+    /// Makes a mapping whose whole range leads to one physical address.
     @discardableResult
     mutating func map(
         _ time: UInt64, _ iommu: IOMMUKey, _ iova: UInt64, to address: UInt64, size: UInt64, result: Int32 = 0,
@@ -70,8 +70,8 @@ extension Graph {
         apply(time, .mappingRemoved(MappingRemoved(iommu: iommu, iova: iova, size: size, cause: cause)))
     }
 
-    /// Two devices, and the first one's group in container 1 with its IOMMU side: the kernel's
-    /// order of events.
+    /// A graph with two devices, and the first device's group in container 1 with its IOMMU side,
+    /// by events in the kernel's order.
     static func prepared() -> Graph {
         var graph = Graph()
         graph.apply(1, .deviceInfo(info(gpu, group: gpuGroup, bar: gpuBar)))
@@ -85,7 +85,8 @@ extension Graph {
     }
 }
 
-/// `#require` of a call on a graph, which cannot be copied as the macro would.
+/// Replaces `#require` for a call on a graph: the macro would copy the graph, which cannot be
+/// copied.
 func unwrapped<T>(_ value: T?, sourceLocation: SourceLocation = #_sourceLocation) throws -> T {
     try #require(value, sourceLocation: sourceLocation)
 }

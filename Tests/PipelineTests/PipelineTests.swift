@@ -7,7 +7,7 @@ import Testing
 
 @testable import Pipeline
 
-/// Everything that a pipeline calls, in order, as short words.
+/// Records every call of a pipeline to its observer, in order, as short words.
 private struct Journal: PipelineObserver {
     var entries: [String] = []
 
@@ -55,8 +55,8 @@ struct PipelineTests {
         #expect(it.graph.mappingLimit == 7 && it.graph.remapsInterrupts == false)
     }
 
-    /// The mapping that is stale at the deadline is removed by the event that comes after it: the
-    /// finding is judged by the state that held until then.
+    /// The mapping is stale at the deadline, and the event after the deadline removes it. The
+    /// finding is judged by the state until then.
     @Test func whatFellDueIsReportedBeforeTheEvent() {
         var it = pipeline("stale-mapping")
         for event in Host.peerToPeer().history { it.consume(event) }
@@ -113,7 +113,7 @@ struct PipelineTests {
         #expect(it.observer.entries == ["open stale-mapping at 1500, mapped", "end 1600"])
     }
 
-    /// A recording that was cut short does not know when it ended.
+    /// A recording that was cut short does not contain its end time.
     @Test func evidenceWithoutAnEndEndsWithTheLatestEvent() {
         var it = pipeline()
         it.consume(Event(time: 9, actor: vmA, kind: .containerOpen(c1)))

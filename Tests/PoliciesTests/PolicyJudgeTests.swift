@@ -124,7 +124,7 @@ import Testing
         #expect(reported(Self.givenAway(), &judge) == [Self.suppressed[0], Self.plain[1]])
         judge.finish(at: 9000)
         #expect(
-            judge.use.notes(judge.policy, name: "p.toml", tellsUnused: true)
+            judge.use.notes(judge.policy, name: "p.toml", reportsUnused: true)
                 == [
                     "p.toml:2: this suppression has expired: its last day was 2025-12-31 (J); what it matches counts "
                         + "again"
@@ -137,7 +137,7 @@ import Testing
         #expect(reported(Self.givenAway(), &judge) == Self.plain)
         judge.finish(at: 9000)
         #expect(
-            judge.use.notes(judge.policy, name: "p", tellsUnused: true) == [
+            judge.use.notes(judge.policy, name: "p", reportsUnused: true) == [
                 "p: the date of the events is not known: no suppression holds"
             ])
     }
@@ -189,13 +189,13 @@ import Testing
         use.add(judge.use)
         // The last one matched, although an earlier one was taken.
         #expect(
-            use.notes(judge.policy, name: "p", tellsUnused: true) == [
+            use.notes(judge.policy, name: "p", reportsUnused: true) == [
                 "rules turned off by p: memory-disabled", "p:4: note: this allow matched nothing (A)",
                 "2 findings suppressed by p:7 (B)",
                 "p:11: this suppression has expired: its last day was 2025-01-01 (C)",
             ])
         #expect(
-            judge.use.notes(judge.policy, name: "p", tellsUnused: false) == [
+            judge.use.notes(judge.policy, name: "p", reportsUnused: false) == [
                 "rules turned off by p: memory-disabled", "1 finding suppressed by p:7 (B)",
                 "p:11: this suppression has expired: its last day was 2025-01-01 (C)",
             ])

@@ -4,11 +4,11 @@ import MappingGraph
 import Pipeline
 import Policies
 
-/// A pipeline as the tool has it, and what it found on the way. Times are nanoseconds; a debounce
-/// of 500 makes tests readable.
+/// A pipeline like the tool's, with the findings that it has reported. Times are nanoseconds. A
+/// debounce of 500 keeps tests readable.
 public struct Host: ~Copyable, HistoryBuilder {
     public var pipeline: Pipeline<FindingCollector>
-    /// Events so far, for a replay.
+    /// The events so far, for a replay.
     public var history: [Event] = []
 
     public init(rules: [any Rule] = RuleRegistry.all, debounce: UInt64 = 500) {
@@ -41,7 +41,7 @@ public struct Host: ~Copyable, HistoryBuilder {
 
     public mutating func advance(to time: UInt64) { pipeline.advance(to: time) }
 
-    /// `rule severity state`, in order.
+    /// The findings as `rule severity state`, in order.
     public var reported: [String] {
         findings.map { "\($0.rule) \($0.severity.name) \($0.state == .open ? "open" : "resolved")" }
     }
@@ -65,14 +65,14 @@ extension Host {
         return it
     }
 
-    /// Peer-to-peer DMA, and 1 MiB of RAM mapped at IOVA 1 MiB, for the rules that judge calls.
+    /// Peer-to-peer DMA, and 1 MiB of RAM mapped at IOVA 1 MiB, for the rules that judge requests.
     public static func forLints() -> Host {
         var it = Host.peerToPeer(rules: RuleRegistry.all.filter { $0 is any EventRule })
         it.mapRAM(110, iova: 0x10_0000, size: 0x10_0000)
         return it
     }
 
-    /// Runs a rule's example with all rules, at the tool's own debounce.
+    /// Runs a rule's example with all rules and the tool's own debounce.
     public init(_ history: HostHistory) {
         self.init(debounce: Engine.defaultDebounce)
         if let limit = history.mappingLimit { graph.mappingLimit = limit }
@@ -81,7 +81,8 @@ extension Host {
         pipeline.advance(to: history.end)
     }
 
-    /// The rules on who has the device that a mapping leads to, and whether it answers.
+    /// The rules on the owner of the device that a mapping leads to, and on whether the device
+    /// answers.
     public static let placeRules = RuleRegistry.all.filter {
         ["stale-mapping", "isolation-break", "unbound-device", "cross-container", "memory-disabled"].contains($0.slug)
     }

@@ -2,7 +2,7 @@ import Events
 import Findings
 import MappingGraph
 
-/// The scene of histories, under short names for tests.
+/// The devices, groups and processes of test histories, under short names.
 public let gpu = Scene.gpu, nic = Scene.nic, nicSibling = Scene.nicSibling
 public let gpuGroup = Scene.gpuGroup, nicGroup = Scene.nicGroup
 public let gpuUse = Scene.gpuUse

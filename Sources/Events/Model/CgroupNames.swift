@@ -1,15 +1,15 @@
-/// What the path of a control group says of whose it is: the unit of systemd, the container of a
-/// container runtime, the pod of Kubernetes.
+/// The names in a control group's path that show its owner: systemd's unit, a container runtime's
+/// container, Kubernetes' pod.
 ///
-/// Read from the path's last component to its first, because the innermost is the process's own: a
-/// container in a container, a VM in a pod.
+/// The path is read from its last component to its first, because the innermost name is the
+/// process's own: a container in a container, a VM in a pod.
 public struct CgroupNames: Hashable, Sendable {
-    /// The last `*.service` or `*.scope` that is not a container's, libvirt's scopes unescaped
-    /// (`machine-qemu-1-web.scope`); empty for none.
+    /// The last `*.service` or `*.scope` that is not a container's; empty if there is none.
+    /// libvirt's scopes are unescaped (`machine-qemu-1-web.scope`).
     public private(set) var unit = ""
-    /// The container's id as its runtime knows it, 64 hex digits mostly; empty for none.
+    /// The container's id in its runtime, usually 64 hex digits; empty if there is none.
     public private(set) var containerID = ""
-    /// The pod's uid with hyphens; empty for none.
+    /// The pod's uid with hyphens; empty if there is none.
     public private(set) var pod = ""
 
     public init() {}
@@ -28,10 +28,11 @@ public struct CgroupNames: Hashable, Sendable {
         }
     }
 
-    /// The first 12 digits, as runtimes show it.
+    /// The first 12 digits of the container's id, as runtimes show it.
     public var shortContainerID: String { String(containerID.prefix(12)) }
 
-    /// Whether the unit is a login's or a user's manager: it says who logged in, not what runs.
+    /// Whether the unit is a login session or a user's manager: it names who logged in, not what
+    /// runs.
     public var isLogin: Bool {
         unit == "init.scope" || (unit.hasPrefix("session-") && unit.hasSuffix(".scope"))
             || (unit.hasPrefix("user@") && unit.hasSuffix(".service"))
@@ -41,8 +42,8 @@ public struct CgroupNames: Hashable, Sendable {
 
     private static let runtimes = ["docker", "cri-containerd", "crio", "libpod", "nerdctl", "containerd"]
 
-    /// `docker-<id>.scope` and its like, as runtimes with systemd's driver name them;
-    /// `libpod-payload-<id>` and `crio-conmon-…` are not one.
+    /// The id in `docker-<id>.scope` and similar names of runtimes with the systemd driver.
+    /// `libpod-payload-<id>` and `crio-conmon-…` are not containers.
     private static func containerID(ofScope name: String) -> String? {
         guard name.hasSuffix(".scope") else { return nil }
         let stem = name.dropLast(6)
@@ -53,8 +54,8 @@ public struct CgroupNames: Hashable, Sendable {
         return nil
     }
 
-    /// A directory that is an id: `/docker/<id>`, `/kubepods/…/pod<uid>/<id>`, as runtimes with the
-    /// cgroupfs driver name them; and `libpod-<id>`, `crio-<id>` without systemd.
+    /// The id that a directory is named after: `/docker/<id>` and `/kubepods/…/pod<uid>/<id>` by
+    /// runtimes with the cgroupfs driver; `libpod-<id>` and `crio-<id>` without systemd.
     private static func containerID(ofDirectory name: String) -> String? {
         if isContainerID(name[...]) { return name }
         for runtime in runtimes where name.hasPrefix(runtime + "-") {
@@ -74,8 +75,8 @@ public struct CgroupNames: Hashable, Sendable {
 
     // MARK: Pods
 
-    /// The uid of `pod<uid>`, or of `kubepods-besteffort-pod<uid>.slice`, where systemd's rules
-    /// make its hyphens underscores.
+    /// The uid in `pod<uid>`, or in `kubepods-besteffort-pod<uid>.slice`, where systemd's naming
+    /// rules turn hyphens into underscores.
     private static func podUID(_ name: String) -> String? {
         let text: Substring
         if name.hasSuffix(".slice") {
@@ -94,8 +95,8 @@ public struct CgroupNames: Hashable, Sendable {
 
     // MARK: Units
 
-    /// `\x2d` and its like as the bytes that they stand for: how systemd writes a `-` inside a
-    /// name.
+    /// Replaces `\x2d` and similar escapes by the bytes that they stand for. systemd writes a `-`
+    /// inside a name this way.
     private static func unescape(_ name: String) -> String {
         let bytes = Array(name.utf8)
         var plain: [UInt8] = []

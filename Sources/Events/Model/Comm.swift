@@ -1,5 +1,5 @@
-/// The kernel's name of a thread, at most 16 bytes, as two words: it is in every event, and two
-/// words are copied and compared as such.
+/// The kernel's name of a thread, at most 16 bytes. It is stored as two words, because every event
+/// contains it and two words are quick to copy and compare.
 ///
 /// Bytes after the first NUL are zero. Byte *n* is bits 8*n* to 8*n* + 7 of `low`, then of `high`.
 public struct Comm: Hashable, Sendable {
@@ -39,7 +39,8 @@ public struct Comm: Hashable, Sendable {
         self.init(InlineText<16>(copying: source, count: count))
     }
 
-    /// Takes `count` bytes, at most 16 and none of them NUL, out of 16 that are readable.
+    /// Keeps the first `count` of 16 readable bytes. `count` is at most 16, and none of these bytes
+    /// is NUL.
     @inline(__always)
     init(unterminated source: UnsafeRawPointer, count: Int) { (low, high) = firstBytes(source, count) }
 
@@ -56,8 +57,8 @@ public struct Comm: Hashable, Sendable {
         return text
     }
 
-    /// All bits below the lowest byte that is zero. Higher bytes may be found by mistake, never a
-    /// lower one (Mycroft).
+    /// Returns a mask of all bits below the lowest zero byte. Bytes above it may be marked by
+    /// mistake, bytes below it never (Mycroft's algorithm).
     @inlinable @inline(__always)
     static func maskBeforeNUL(_ word: UInt64) -> UInt64 {
         let found = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
@@ -65,8 +66,8 @@ public struct Comm: Hashable, Sendable {
     }
 }
 
-/// The first `count` of 16 readable bytes as two little-endian integers, zeros behind the last;
-/// `count` is at most 16.
+/// The first `count` of 16 readable bytes as two little-endian integers, padded with zeros. `count`
+/// is at most 16.
 @inline(__always)
 func firstBytes(_ source: UnsafeRawPointer, _ count: Int) -> (low: UInt64, high: UInt64) {
     let low = UInt64(littleEndian: source.loadUnaligned(as: UInt64.self))

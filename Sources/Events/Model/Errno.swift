@@ -1,4 +1,4 @@
-/// Linux's error numbers: the ones that have a meaning for VFIO, and the names of all.
+/// Linux's error numbers: constants for those that matter to VFIO, and the names of all.
 ///
 /// The numbers are those of the generic table (asm-generic/errno-base.h, errno.h), positive; the
 /// kernel returns them negated.
@@ -14,9 +14,8 @@ public enum Errno {
 
     /// The name of an error, such as `EINVAL`; nil for a number that has none. O(1).
     ///
-    /// - Parameter number: positive, 1 … 133, or one of the kernel's own that no system call
-    /// returns
-    ///   (restarts, 512 and above).
+    /// - Parameter number: positive: 1 … 133, or a number internal to the kernel that no system
+    ///   call returns (restarts, 512 and above).
     public static func name(_ number: Int32) -> StaticString? {
         if number >= 0, number < Int32(names.count) {
             let name = names[Int(number)]
@@ -32,7 +31,7 @@ public enum Errno {
     }
 }
 
-/// By number; 0, 41 and 58 have none.
+/// The names by number. 0, 41 and 58 have no name.
 private let names: [StaticString] = [
     "", "EPERM", "ENOENT", "ESRCH", "EINTR", "EIO", "ENXIO", "E2BIG", "ENOEXEC", "EBADF",
     "ECHILD", "EAGAIN", "ENOMEM", "EACCES", "EFAULT", "ENOTBLK", "EBUSY", "EEXIST", "EXDEV", "ENODEV",

@@ -1,9 +1,10 @@
-/// One thing that happened, as every later stage sees it: live, replayed from a recording, or read
+/// One event, in the form that every later stage consumes: live, replayed from a recording, or read
 /// back from a timeline.
 ///
-/// A plain value; what is large and rare, devices and processes, is behind one immutable reference,
-/// so copying one allocates nothing. Kernel addresses appear only as keys (`ContainerKey`,
-/// `IOMMUKey`), which the kernel reuses; MappingGraph gives them generations.
+/// An event is a value. The large and rare parts, devices and processes, are behind one immutable
+/// reference, so copying an event allocates nothing. Kernel addresses appear only as keys
+/// (`ContainerKey`, `IOMMUKey`). The kernel reuses them; MappingGraph tells their generations
+/// apart.
 public struct Event: Sendable {
     /// Nanoseconds since boot (CLOCK_BOOTTIME).
     public var time: UInt64
@@ -19,7 +20,7 @@ public struct Event: Sendable {
     public enum Kind: Sendable {
         case containerOpen(ContainerKey)
         case containerClose(ContainerKey)
-        /// The container's IOMMU side exists from here on. From the kernel it comes without its
+        /// The container's IOMMU side has been created. The kernel reports it without its
         /// container, which the graph finds by group.
         case iommuOpen(IOMMUKey, type: UInt32, container: ContainerKey?)
         case iommuRelease(IOMMUKey)
@@ -37,10 +38,11 @@ public struct Event: Sendable {
         indirect case driverBind(DeviceInfo)
         indirect case driverUnbind(DeviceInfo)
         case deviceRemove(PCIAddress)
-        /// The kernel gave BARs of it other addresses, or the same anew.
+        /// The kernel assigned addresses to the device's BARs, new ones or the same again.
         indirect case barsAssigned(DeviceInfo)
         case map(MapRequest)
-        /// One run of device memory of the mapping that its thread is making; its `map` follows.
+        /// One run of device memory in the mapping that the thread is making. The `map` event
+        /// follows.
         case extent(Extent)
         case mappingRemoved(MappingRemoved)
         case unmapRequest(UnmapRequest)
@@ -48,40 +50,40 @@ public struct Event: Sendable {
         case reset(PCIAddress, phase: Phase, wholeBus: Bool)
         case power(PCIAddress, state: PowerState, by: Origin)
         case dmaBuf(DMABuf)
-        /// The actor keeps a part of a BAR past the kernel's zap, or does not any more.
+        /// The actor still has a part of a BAR after the kernel's zap, or no longer has it.
         case keptBar(KeptBar)
         case processInfo(ProcessInfo)
         case processExit
-        /// It runs another program from here on, in another address space: what it has mapped is no
-        /// longer in any.
+        /// The process runs another program from now on, in another address space. The memory that
+        /// it had mapped is no longer in any address space.
         case processExec
         case loss(since: UInt64, lost: UInt64)
-        /// The present state, read from the kernel's own structs, follows until `snapshotEnd`;
-        /// events may come in between.
+        /// The present state, read from the kernel's own structs, follows until `snapshotEnd`.
+        /// Other events can come in between.
         case snapshotBegin
-        /// What has not been seen since `snapshotBegin` is not there any more.
+        /// Objects that were not seen since `snapshotBegin` no longer exist.
         case snapshotEnd
         case snapshotContainer(ContainerKey, iommu: IOMMUKey?, type: UInt32)
         case snapshotGroup(UInt32, ContainerKey?)
         case snapshotDevice(SnapshotDevice)
-        /// The actor holds it, by a descriptor or by a BAR mapping.
+        /// The actor holds the object, by a descriptor or by a BAR mapping.
         case snapshotHolder(Held, byMapping: Bool)
         /// The mappings of one IOMMU follow as `map` events of provenance `snapshot`, in ascending
         /// order of IOVA, until `walkEnd`.
         case walkBegin(IOMMUKey)
-        /// `consistent`: the kernel counts as many as were found.
+        /// `consistent`: the kernel's count of mappings equals the number found.
         case walkEnd(IOMMUKey, mappings: UInt64, consistent: Bool)
     }
 }
 
-/// What a process holds open.
+/// An object that a process holds open.
 public enum Held: Hashable, Sendable {
     case container(ContainerKey)
     case group(UInt32)
     case device(PCIAddress)
 }
 
-/// Who did it: what the header of each record holds of its thread.
+/// The thread that caused an event, from the record's header.
 public struct Actor: Hashable, Sendable {
     public var process: ProcessKey
     public var tid: UInt32
@@ -101,8 +103,8 @@ public struct Actor: Hashable, Sendable {
         self.comm = comm
     }
 
-    /// Compares without a branch: each line of a timeline asks whether its actor is the previous
-    /// one's, and nearly always it is.
+    /// Compares without a branch: each line of a timeline is compared with the previous line's
+    /// actor, and nearly always the two are equal.
     @inlinable @inline(__always)
     public static func == (a: Self, b: Self) -> Bool {
         var difference = UInt64((a.process.pid ^ b.process.pid) | (a.tid ^ b.tid) | (a.uid ^ b.uid))
@@ -112,11 +114,11 @@ public struct Actor: Hashable, Sendable {
     }
 }
 
-/// One process for ever: a pid alone is reused.
+/// Identifies a process uniquely. A pid alone is not enough, because the kernel reuses it.
 public struct ProcessKey: Hashable, Sendable {
     /// The thread group (what user space calls the pid).
     public var pid: UInt32
-    /// When its leader started, nanoseconds since boot.
+    /// When the thread group's leader started, nanoseconds since boot.
     public var start: UInt64
 
     @inlinable

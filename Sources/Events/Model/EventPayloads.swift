@@ -1,9 +1,11 @@
-/// A descriptor of a device, or the device itself, opened or closed.
+/// The payloads of events. This one: a descriptor of a device, or the device itself, is opened or
+/// closed.
 public struct DeviceUse: Sendable {
     /// nil for a device that is not on the PCI bus.
     public var device: PCIAddress?
     public var group: UInt32?
-    /// Descriptors open afterwards, as the kernel counts them; nil where it does not say.
+    /// The number of open descriptors afterwards, by the kernel's count; nil if the kernel does not
+    /// count them.
     public var openCount: UInt32?
     /// Whether memory decode is on, for a first open.
     public var memoryEnabled: Bool?
@@ -21,9 +23,9 @@ public struct SnapshotDevice: Sendable {
     /// nil for a device that is not on the PCI bus.
     public var device: PCIAddress?
     public var group: UInt32?
-    /// 0 when it is not open.
+    /// The number of open descriptors; 0 if the device is not open.
     public var openCount: UInt32
-    /// Whether memory decode is on; only known while it is open.
+    /// Whether memory decode is on; known only while the device is open.
     public var memoryEnabled: Bool?
     public var power: PowerState
 
@@ -41,7 +43,7 @@ public struct BarMmap: Sendable {
     public var device: PCIAddress
     public var vaddr: UInt64
     public var size: UInt64
-    /// The physical address of its first byte; 0 when not known.
+    /// The physical address of its first byte; 0 if unknown.
     public var address: UInt64
 
     public init(device: PCIAddress, vaddr: UInt64, size: UInt64, address: UInt64) {
@@ -52,15 +54,15 @@ public struct BarMmap: Sendable {
     }
 }
 
-/// A part of a BAR that is in a process's page table, and not among what vfio-pci takes away when
-/// it disables the device (before Linux 6.10).
+/// A part of a BAR that is in a process's page table, but not in the list of areas that vfio-pci
+/// unmaps when it disables the device (before Linux 6.10).
 public struct KeptBar: Sendable {
     public var device: PCIAddress
-    /// The physical address of its first byte; 0 when not known.
+    /// The physical address of its first byte; 0 if unknown.
     public var address: UInt64
     /// Bytes.
     public var size: UInt64
-    /// False once it is there no more.
+    /// False once the process no longer has it.
     public var isKept: Bool
 
     public init(device: PCIAddress, address: UInt64, size: UInt64, isKept: Bool) {
@@ -85,11 +87,11 @@ public struct Bar: Hashable, Sendable {
     public var last: UInt64 { address &+ size &- 1 }
 }
 
-/// Where a device keeps its MSI-X table: within one of its BARs.
+/// The location of a device's MSI-X table: within one of its BARs.
 public struct MSIXTable: Hashable, Sendable {
     public var bar: UInt8
     public var offset: UInt32
-    /// Bytes, 16 a vector; never 0.
+    /// Bytes, 16 for each vector; never 0.
     public var size: UInt32
 
     public init(bar: UInt8, offset: UInt32, size: UInt32) {
@@ -99,7 +101,8 @@ public struct MSIXTable: Hashable, Sendable {
     }
 }
 
-/// What a PCI device is and whose it is. `bars` are BAR 0–5 and the expansion ROM.
+/// Facts about a PCI device: its identity, group, driver and BARs. `bars` are BAR 0–5 and the
+/// expansion ROM.
 public struct DeviceInfo: Sendable {
     public var device: PCIAddress
     public var group: UInt32?
@@ -108,7 +111,7 @@ public struct DeviceInfo: Sendable {
     public var classCode: UInt32
     public var driver: DriverName
     public var bars: InlineArray<7, Bar>
-    /// nil where there is none, or it is not known.
+    /// nil if the device has none, or if it is unknown.
     public var msix: MSIXTable?
 
     public init(
@@ -127,24 +130,25 @@ public struct DeviceInfo: Sendable {
     }
 }
 
-/// Device memory given out as a dma-buf, revoked, given back, or let go (Linux 6.19 and later).
+/// A dma-buf of device memory is exported, revoked, restored or released (Linux 6.19 and later).
 public struct DMABuf: Sendable {
     public enum Action: UInt8, Sendable { case export = 1, revoke, restore, release }
 
     public var action: Action
-    /// Which, for an export or a release; 0 for what befalls all that the device has given out.
+    /// Identifies the dma-buf of an export or a release; 0 for an event that concerns all dma-bufs
+    /// of the device.
     public var key: UInt64
     /// nil for a release: the device may be closed by then.
     public var device: PCIAddress?
-    // Of an export:
-    /// The number of its file, as fstat and /sys/kernel/debug/dma_buf tell it.
+    // Only for an export:
+    /// The inode number of its file, as fstat and /sys/kernel/debug/dma_buf show it.
     public var inode: UInt64
-    /// Bytes of all its ranges.
+    /// The total size of its ranges, in bytes.
     public var size: UInt64
     /// The physical address of its first range.
     public var address: UInt64
     public var ranges: UInt32
-    /// The device did not answer just then.
+    /// Whether the device did not answer at that time.
     public var isRevoked: Bool
 
     public init(
@@ -172,23 +176,25 @@ public struct MapRequest: Sendable {
     public var size: UInt64
     public var readable: Bool
     public var writable: Bool
-    /// 0, or a negative errno: then the mapping was never in force.
+    /// 0, or a negative errno: in that case the mapping was never in force.
     public var result: Int32
-    /// Of `size`: bytes of device memory.
+    /// How many of the `size` bytes are device memory.
     public var deviceBytes: UInt64
-    /// How many `extent` events of this mapping came before.
+    /// How many `extent` events of this mapping preceded.
     public var extentCount: UInt32
-    /// More runs than extents: some targets are known by their bytes only.
+    /// Whether there are more runs than extents. Then some targets are known only by their number
+    /// of bytes.
     public var moreExtents: Bool
-    /// When the first page was pinned, or 0: a removal between then and `Event.time` removed this
-    /// mapping.
+    /// When the first page was pinned, or 0. A removal between this time and `Event.time` removed
+    /// this mapping.
     public var began: UInt64
-    /// A VFIO_DMA_MAP_FLAG_VADDR call: the mapping exists already and gets a new vaddr.
+    /// Whether this is a VFIO_DMA_MAP_FLAG_VADDR call: the mapping exists already and receives a
+    /// new vaddr.
     public var vaddrOnly: Bool
     public var provenance: Provenance
-    /// A snapshot's: nobody has the address space any more in which it was made.
+    /// Only for a snapshot: the address space in which the mapping was made no longer exists.
     public var isMemoryGone = false
-    /// Which memory it is, where that is shared and RAM alone; of its first page.
+    /// The memory behind the first page, if the mapping is shared memory and RAM only.
     public var backing: Backing?
 
     @inlinable
@@ -229,11 +235,11 @@ public struct Extent: Sendable {
     }
 }
 
-/// A place in memory that more than one process can have: all of it has a file, if only one of the
-/// kernel's own.
+/// A place in memory that several processes can map. Such memory always has a file, even if only
+/// one internal to the kernel.
 public struct Backing: Hashable, Sendable {
-    /// `anonymous`: MAP_SHARED | MAP_ANONYMOUS, which only a fork or a look into another's
-    /// /proc/PID/map_files passes on.
+    /// `anonymous`: MAP_SHARED | MAP_ANONYMOUS, which another process can obtain only by a fork or
+    /// from /proc/PID/map_files.
     public enum Kind: UInt8, Sendable { case file = 1, memfd = 2, anonymous = 3 }
 
     public var kind: Kind
@@ -265,14 +271,14 @@ public struct MappingRemoved: Sendable {
     }
 }
 
-/// A VFIO_IOMMU_UNMAP_DMA that returned; `size` as the kernel wrote it back.
+/// A VFIO_IOMMU_UNMAP_DMA that returned. `size` is the value that the kernel wrote back.
 public struct UnmapRequest: Sendable {
     public var iommu: IOMMUKey
     public var iova: UInt64
     public var size: UInt64
     public var flags: UInt32
     public var result: Int32
-    /// Bytes asked for; nil where it is not known, and for all mappings at once.
+    /// The number of bytes requested; nil if unknown, or if the request was for all mappings.
     public var requested: UInt64?
 
     @inlinable

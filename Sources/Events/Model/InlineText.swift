@@ -1,4 +1,4 @@
-/// Up to `capacity` bytes of UTF-8 held in place: a kernel string in an event, without an
+/// Up to `capacity` bytes of UTF-8 stored in place: a kernel string in an event, without an
 /// allocation.
 ///
 /// Bytes after the first NUL are zero, so equality and hashing compare whole words.
@@ -37,7 +37,7 @@ public struct InlineText<let capacity: Int>: Sendable {
         return capacity
     }
 
-    /// The text, invalid UTF-8 repaired: a kernel string holds any bytes.
+    /// The text, with invalid UTF-8 repaired: a kernel string can contain any bytes.
     public var string: String {
         var buffer: [UInt8] = []
         for index in 0..<count { buffer.append(bytes[index]) }

@@ -1,6 +1,6 @@
 /// The address of a PCI function: domain, bus, device, function.
 ///
-/// Packed as the records have it: `domain << 16 | bus << 8 | device << 3 | function`.
+/// Packed as in the records: `domain << 16 | bus << 8 | device << 3 | function`.
 public struct PCIAddress: Hashable, Sendable, Comparable {
     public var packed: UInt64
 

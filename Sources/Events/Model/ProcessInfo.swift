@@ -1,26 +1,26 @@
 import CRecords
 
-/// What /proc says about the process that acts in this event: one immutable reference, made once a
-/// process.
+/// Facts from /proc about the process that acts in an event. It is one immutable reference, created
+/// once for each process.
 public struct ProcessInfo: Sendable {
     /// The executable's path.
     public var exe: ShortText { facts.exe }
-    /// The VM's name, from QEMU's or libvirt's command line; empty for anything else.
+    /// The VM's name, from QEMU's or libvirt's command line; empty for other processes.
     public var vm: ShortText { facts.vm }
-    /// The VM's UUID in lower case, from its command line; empty where there is none, or one of
-    /// zeros.
+    /// The VM's UUID in lower case, from its command line; empty if there is none, or if it
+    /// consists of zeros.
     public var vmUUID: String { facts.vmUUID }
-    /// The arguments joined by blanks, cut, and without what looks like a secret; empty where they
-    /// are not known.
+    /// The arguments joined by blanks, truncated, without anything that looks like a secret; empty
+    /// if they are unknown.
     public var command: String { facts.command }
-    /// The path of its control group, or the end of that; empty where it is not known.
+    /// The path of its control group, or the end of the path if it is long; empty if it is unknown.
     public var cgroupPath: String { facts.cgroupPath }
-    /// Whose `cgroupPath` it is.
+    /// The names that `cgroupPath` contains: unit, container, pod.
     public var cgroup: CgroupNames { facts.cgroup }
-    /// nil where it is not known.
+    /// nil if it is unknown.
     public var memoryLock: MemoryLock? { facts.memoryLock }
-    /// What people know it by: the VM, else the container's short id, else the unit unless that is
-    /// a login's. Empty for a mere command.
+    /// The name that users know: the VM's, else the container's short id, else the unit unless it
+    /// is a login's. Empty for a mere command.
     public var title: String { facts.title }
 
     private let facts: Facts
@@ -65,12 +65,13 @@ public struct ProcessInfo: Sendable {
     }
 }
 
-/// How much memory a process may have locked: what type1 counts the pages against that it pins for
-/// it.
+/// How much memory a process may lock. type1 counts the pages that it pins for the process against
+/// this limit.
 public struct MemoryLock: Hashable, Sendable {
     /// RLIMIT_MEMLOCK's soft limit, bytes; nil for none.
     public var limit: UInt64?
-    /// CAP_IPC_LOCK in the initial user namespace: the limit does not hold then.
+    /// Whether the process has CAP_IPC_LOCK in the initial user namespace: then the limit does not
+    /// apply.
     public var isLifted: Bool
 
     public init(limit: UInt64?, isLifted: Bool) {
@@ -78,12 +79,12 @@ public struct MemoryLock: Hashable, Sendable {
         self.isLifted = isLifted
     }
 
-    /// Bytes that the kernel refuses to go beyond, nil when it refuses none.
+    /// The most bytes that the kernel lets the process lock; nil if there is no limit.
     public var effectiveLimit: UInt64? { isLifted ? nil : limit }
 }
 
 extension ProcessInfo {
-    /// Reads a `vs_process_info` record; the first ones ended behind `vm`.
+    /// Reads a `vs_process_info` record; records of the first version end after `vm`.
     init(_ record: UnsafeRawPointer, count: Int) {
         func text(_ field: PartialKeyPath<vs_process_info>, _ capacity: Int32) -> String {
             let start = MemoryLayout<vs_process_info>.offset(of: field)!

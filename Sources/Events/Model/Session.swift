@@ -10,16 +10,15 @@ public struct Session: Sendable, Equatable {
     /// When tracing began, nanoseconds since boot.
     public var began: UInt64
     public var hooks: [Hook]
-    /// How many mappings a container may have (`dma_entry_limit` of vfio_iommu_type1); nil where it
-    /// is not known.
+    /// How many mappings a container may have (`dma_entry_limit` of vfio_iommu_type1); nil if
+    /// unknown.
     public var mappingLimit: UInt32?
-    /// Whether the host remaps interrupts, so that a device raises only its own; nil where it is
-    /// not known.
+    /// Whether the host remaps interrupts, so that a device can raise only its own; nil if unknown.
     public var remapsInterrupts: Bool?
-    /// `allow_unsafe_interrupts` of vfio_iommu_type1; nil where it is not loaded.
+    /// `allow_unsafe_interrupts` of vfio_iommu_type1; nil if the module is not loaded.
     public var allowsUnsafeInterrupts: Bool?
 
-    /// What stands for the session of a recording that has lost its own.
+    /// Replaces the session of a recording whose session block was lost.
     public static let unknown = Session(
         toolVersion: Events.toolVersion, kernel: "", machine: "", bootID: "", clockOffset: 0, began: 0, hooks: [])
 
@@ -54,9 +53,9 @@ public struct Session: Sendable, Equatable {
     }
 }
 
-/// How much of what happened was seen: the end of a recording and of a timeline.
+/// How completely the events were seen: the end of a recording and of a timeline.
 public struct Evidence: Sendable, Equatable {
-    /// Records that the hooks tried to deliver.
+    /// The number of records that the hooks tried to deliver.
     public var attempted: UInt64
     public var delivered: UInt64
     public var lost: UInt64

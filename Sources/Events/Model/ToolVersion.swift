@@ -1,2 +1,2 @@
-/// The version of this vfioscope, as `--version`, recordings and timelines have it.
+/// The version of this vfioscope, as `--version`, recordings and timelines show it.
 public let toolVersion = "0.1.0"

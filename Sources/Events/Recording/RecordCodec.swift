@@ -1,16 +1,16 @@
 /// Packs records into few bytes: each 8-byte word is written only where it differs from a
 /// prediction.
 ///
-/// A header's words are predicted from the record before, whatever its type; a body's words by
-/// continuing the line through the last two records of the same type, so that ascending addresses
-/// cost nothing. A record is: its type (1 byte), its size in words (varint), a bit mask of the
-/// words that were predicted wrongly (varint), and for each of them the difference (zigzag varint).
-/// A block starts from zero, so that one block can be read without another. A record of more than
-/// 64 words has a mask for each 64 of them, and words from the 48th on, which are text, are
-/// predicted to be zero. docs/recording.md has the format byte by byte.
+/// A header's words are predicted from the previous record, whatever its type. A body's words are
+/// predicted by linear extrapolation from the last two records of the same type, so that ascending
+/// addresses cost nothing. A record is: its type (1 byte), its size in words (varint), a bit mask
+/// of the words that were predicted wrongly (varint), and the difference for each of those words
+/// (zigzag varint). Each block starts from zero, so that it can be read without the others. A
+/// record of more than 64 words has a mask for each 64 of them, and words from the 48th on, which
+/// are text, are predicted to be zero. docs/recording.md has the format byte by byte.
 struct RecordPredictor {
     static let headerWords = 7
-    /// Words of a record that are predicted from the records before.
+    /// The number of words in a record that are predicted from previous records.
     static let predictedWords = 48
     static let maxWords = 512
     static let types = 64
@@ -56,8 +56,8 @@ struct RecordPredictor {
     }
 }
 
-/// The first word holds type and size, which are written apart: only the thread id in its upper
-/// half is predicted.
+/// The first word contains the type and the size, which are written separately. Only the thread id
+/// in its upper half is predicted.
 let tidMask: UInt64 = 0xffff_ffff_0000_0000
 
 /// Writes records into a growing buffer.
@@ -90,7 +90,8 @@ struct RecordEncoder {
         count += 1
     }
 
-    /// The mask of up to 64 words, and those that were predicted wrongly.
+    /// Appends the mask of up to 64 words, and the differences of those that were predicted
+    /// wrongly.
     @inline(__always)
     private mutating func append(_ source: UnsafePointer<UInt64>, _ type: Int, _ range: Range<Int>) {
         var mask: UInt64 = 0

@@ -1,11 +1,11 @@
-/// Reads back what `RecordEncoder` wrote, one block after another.
+/// Unpacks the records that `RecordEncoder` wrote, one block after another.
 ///
-/// The predictor's row of a type is the last record of that type, so a record is not copied: its
-/// row is moved on by the steps, all words at once, then corrected where the mask says so, and lent
-/// as it stands.
+/// A type's row in the predictor is the last record of that type, so no record is copied. The steps
+/// are added to the row, all words at once; the words in the mask are corrected; and the row is
+/// lent as the record.
 ///
 /// Invariants: `rows` and `steps` hold `types` × `predictedWords` words, `header` holds
-/// `headerWords`; nothing beyond them is written, whatever a payload says, and nothing is read
+/// `headerWords`; nothing beyond them is written, whatever a payload contains, and nothing is read
 /// beyond the payload's end.
 struct RecordUnpacker {
     private static let width = RecordPredictor.predictedWords
@@ -13,7 +13,8 @@ struct RecordUnpacker {
 
     private let rows = UnsafeMutablePointer<UInt64>.allocate(capacity: RecordPredictor.types * width)
     private let steps = UnsafeMutablePointer<UInt64>.allocate(capacity: RecordPredictor.types * width)
-    /// Of the record before, whatever its type; of the first word only the thread id.
+    /// The header of the previous record, whatever its type. Only the thread id of its first word
+    /// is kept.
     private let header = UnsafeMutablePointer<UInt64>.allocate(capacity: headerWords)
     /// For records that are longer than a row.
     private let scratch = UnsafeMutablePointer<UInt64>.allocate(capacity: RecordPredictor.maxWords)
@@ -25,8 +26,8 @@ struct RecordUnpacker {
         scratch.deallocate()
     }
 
-    /// Calls `body` with each record of a block's payload; false when the payload is malformed. The
-    /// pointer is valid during the call.
+    /// Calls `body` with each record of a block's payload. Returns false if the payload is
+    /// malformed. The pointer is valid during the call.
     @inline(__always)
     func forEach(in payload: UnsafeRawBufferPointer, count: UInt32, _ body: (UnsafeRawPointer, Int) -> Void) -> Bool {
         rows.update(repeating: 0, count: RecordPredictor.types * Self.width)
@@ -55,15 +56,15 @@ struct RecordUnpacker {
         return cursor.isAtEnd
     }
 
-    /// Makes a row the next record of its type; all but the lower half of its first word.
+    /// Turns a row into the next record of its type, except for the lower half of its first word.
     @inline(__always)
     private func advance(
         _ row: UnsafeMutablePointer<UInt64>, _ step: UnsafeMutablePointer<UInt64>, _ words: Int, _ mask: UInt64,
         _ cursor: inout Cursor
     ) -> Bool {
         var word = Self.headerWords
-        // Two at a time; one more than there are is another's word of the same row, so the last
-        // goes alone.
+        // Two words at a time. An odd last word is advanced alone, because the word after it
+        // belongs to longer records of the same type.
         while word + 1 < words {
             let moved = SIMD2(row[word], row[word + 1]) &+ SIMD2(step[word], step[word + 1])
             (row[word], row[word + 1]) = (moved[0], moved[1])
@@ -87,7 +88,8 @@ struct RecordUnpacker {
         return true
     }
 
-    /// What follows a row: text, which is predicted to be zero, and has a mask for each 64 words.
+    /// Reads the words after a row: text, which is predicted to be zero, with a mask for each 64
+    /// words.
     @inline(never)
     private func text(_ row: UnsafeMutablePointer<UInt64>, _ words: Int, _ first: UInt64, _ cursor: inout Cursor)
         -> Bool
@@ -110,45 +112,46 @@ struct RecordUnpacker {
     }
 }
 
-/// A place in a payload.
+/// Reads a payload's bytes and varints in order.
 private struct Cursor {
-    private var at: UnsafePointer<UInt8>
+    private var pointer: UnsafePointer<UInt8>
     private let end: UnsafePointer<UInt8>
 
     @inline(__always)
     init(_ payload: UnsafeRawBufferPointer) {
         let base = payload.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!
-        at = base.assumingMemoryBound(to: UInt8.self)
-        end = at + payload.count
+        pointer = base.assumingMemoryBound(to: UInt8.self)
+        end = pointer + payload.count
     }
 
-    var isAtEnd: Bool { at == end }
+    var isAtEnd: Bool { pointer == end }
 
     @inline(__always)
     mutating func byte() -> UInt8? {
-        guard at < end else { return nil }
-        defer { at += 1 }
-        return at.pointee
+        guard pointer < end else { return nil }
+        defer { pointer += 1 }
+        return pointer.pointee
     }
 
-    /// A zigzag varint.
+    /// Reads a zigzag varint.
     @inline(__always)
     mutating func difference() -> UInt64? {
         guard let coded = varint() else { return nil }
         return (coded >> 1) ^ (0 &- (coded & 1))
     }
 
-    /// Seven bits a byte, the lowest first, the last byte below 128. Up to eight bytes are read as
-    /// one word, and their bits moved together without a branch that depends on how many they are.
+    /// Reads a varint: seven bits in each byte, the lowest first, the last byte below 128. Up to
+    /// eight bytes are read as one word, and their bits are moved together without a branch that
+    /// depends on their number.
     @inline(__always)
     mutating func varint() -> UInt64? {
-        guard end - at >= 8 else { return slowVarint() }
-        let word = UInt64(littleEndian: UnsafeRawPointer(at).loadUnaligned(as: UInt64.self))
+        guard end - pointer >= 8 else { return slowVarint() }
+        let word = UInt64(littleEndian: UnsafeRawPointer(pointer).loadUnaligned(as: UInt64.self))
         let last = ~word & 0x8080_8080_8080_8080
         guard last != 0 else { return slowVarint() }
-        at += last.trailingZeroBitCount >> 3 + 1
+        pointer += last.trailingZeroBitCount >> 3 + 1
         var bits = word & (last ^ (last &- 1)) & 0x7f7f_7f7f_7f7f_7f7f
-        // Of each pair of neighbours the upper one moves down: by 1 bit, by 2, by 4.
+        // The upper one of each pair of neighbours moves down: by 1 bit, by 2, by 4.
         bits &-= (bits & 0x7f00_7f00_7f00_7f00) >> 1
         let pairs = bits & 0x3fff_0000_3fff_0000
         bits = bits &- pairs &+ pairs >> 2
@@ -156,21 +159,21 @@ private struct Cursor {
         return bits &- upper &+ upper >> 4
     }
 
-    /// The same, where nearly all are of one byte.
+    /// Reads a varint at a place where nearly all have one byte.
     @inline(__always)
     mutating func shortVarint() -> UInt64? {
-        guard at < end, at.pointee < 0x80 else { return varint() }
-        defer { at += 1 }
-        return UInt64(at.pointee)
+        guard pointer < end, pointer.pointee < 0x80 else { return varint() }
+        defer { pointer += 1 }
+        return UInt64(pointer.pointee)
     }
 
     @inline(never)
     private mutating func slowVarint() -> UInt64? {
         var result: UInt64 = 0
         var shift: UInt64 = 0
-        while at < end, shift < 64 {
-            let byte = at.pointee
-            at += 1
+        while pointer < end, shift < 64 {
+            let byte = pointer.pointee
+            pointer += 1
             result |= UInt64(byte & 0x7f) << shift
             if byte < 0x80 { return result }
             shift += 7

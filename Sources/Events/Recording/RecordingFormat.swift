@@ -5,7 +5,7 @@ import CZlib
 ///
 /// File header: the 8 bytes `VFIOSCPE`, then the format version (UInt32) and 4 reserved bytes.
 /// Block header, 24 bytes: `VSBK`, kind (UInt32), payload bytes (UInt32), records in it (UInt32),
-/// CRC-32 of the payload (UInt32), CRC-32 of the 20 bytes before (UInt32). All little-endian.
+/// CRC-32 of the payload (UInt32), CRC-32 of the 20 preceding bytes (UInt32). All little-endian.
 /// docs/recording.md is the reference.
 enum RecordingFormat {
     static let magic: [UInt8] = Array("VFIOSCPE".utf8)
@@ -36,7 +36,7 @@ enum RecordingFormat {
     static func littleEndian(_ value: UInt32) -> [UInt8] { withUnsafeBytes(of: value.littleEndian) { Array($0) } }
 }
 
-/// `key=value` lines: the payload of session and end blocks, readable with `strings`.
+/// Lines of the form `key=value`: the payload of session and end blocks, readable with `strings`.
 struct KeyedLines {
     var lines: [(key: String, value: String)] = []
 

@@ -1,7 +1,7 @@
-/// Reads a recording from memory: every whole block, whatever became of the others.
+/// Reads a recording from memory: every intact block, whatever the state of the others.
 ///
-/// A damaged or cut block is never skipped in silence: it becomes a defect of the evidence, and
-/// reading goes on at the next block.
+/// A damaged or truncated block is never skipped silently. It becomes a defect of the evidence, and
+/// reading continues at the next block.
 public struct RecordingReader {
     public private(set) var session: Session?
     public private(set) var evidence = Evidence()
@@ -26,7 +26,8 @@ public struct RecordingReader {
         session = lastSession()
     }
 
-    /// Whether `bytes` begin with the magic of a recording, as far as they go.
+    /// Whether `bytes` begin with the magic of a recording, or with a part of it if they are
+    /// shorter.
     public static func looksLikeRecording(_ bytes: UnsafeRawBufferPointer) -> Bool {
         bytes.count > 0 && zip(bytes, RecordingFormat.magic).allSatisfy { $0 == $1 }
     }
@@ -72,7 +73,8 @@ public struct RecordingReader {
             }
         }
         guard ended else {
-            // Nobody counted: what is here was delivered, and how much more there was is not known.
+            // Without an end block there is no count. The records read were delivered; how many
+            // more there were is unknown.
             evidence.attempted = recordsRead
             evidence.delivered = recordsRead
             evidence.defects.append("the recording has no end block: the tool was killed, or the disk was full")
@@ -90,8 +92,8 @@ public struct RecordingReader {
         bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self).littleEndian
     }
 
-    /// The whole block at `offset`. Without `checked`, the payload of one that holds records may be
-    /// damaged.
+    /// The intact block at `offset`, or nil. If `checked` is false, the payload of a block of
+    /// records may be damaged.
     private func block(at offset: Int, checked: Bool = true) -> Block? {
         guard offset + RecordingFormat.blockHeaderBytes <= bytes.count, word(offset) == RecordingFormat.blockMagic,
             RecordingFormat.crc(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + 20])) == word(offset + 20),
@@ -105,7 +107,7 @@ public struct RecordingReader {
         return Block(kind: kind, records: word(offset + 12), payload: payload)
     }
 
-    /// The next offset at which a whole block begins.
+    /// The next offset at which an intact block begins.
     private func nextBlock(after offset: Int) -> Int? {
         var candidate = offset + 1
         while candidate + RecordingFormat.blockHeaderBytes <= bytes.count {
@@ -119,8 +121,8 @@ public struct RecordingReader {
         return nil
     }
 
-    /// The last session block that can be reached: it knows of hooks that were attached late. Looks
-    /// at no records: those are checked when they are read. O(blocks).
+    /// The last session block that can be reached. It includes hooks that were attached late. Does
+    /// not read records: those are checked later. O(blocks).
     private func lastSession() -> Session? {
         var offset = RecordingFormat.fileHeaderBytes
         var last: Session?

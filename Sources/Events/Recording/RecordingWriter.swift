@@ -4,8 +4,8 @@ import CRecords
 import Glibc
 #endif
 
-/// Writes a recording block by block, so that whatever happens to the tool, all but the last block
-/// reads.
+/// Writes a recording block by block. Whatever happens to the tool, all blocks except the last can
+/// be read.
 ///
 /// Not thread-safe. Errors: `RecordingError.cannotWrite` with the errno of the first write that
 /// failed; later calls throw it again.
@@ -16,10 +16,10 @@ public final class RecordingWriter {
     private var failure: RecordingError?
     public private(set) var bytesWritten: UInt64 = 0
 
-    /// Bytes of packed records at which a block is written.
+    /// A block is written when it has this many bytes of packed records.
     private let blockBytes = 256 << 10
 
-    /// Takes over an open descriptor; `path` is for messages.
+    /// Takes ownership of an open descriptor. `path` is for messages.
     public init(descriptor: Int32, path: String) throws(RecordingError) {
         self.descriptor = descriptor
         self.path = path
@@ -28,13 +28,13 @@ public final class RecordingWriter {
 
     deinit { encoder.deallocate() }
 
-    /// Says what is known of the machine; the last one in a recording holds.
+    /// Adds the facts about the machine. The last session in a recording applies.
     public func append(_ session: Session) throws(RecordingError) {
         try flush()
         try writeBlock(.session, payload: session.keyedLines.bytes, records: 0)
     }
 
-    /// Adds one record of `count` bytes. O(count); writes when a block is full.
+    /// Adds one record of `count` bytes, and writes the block if it is full. O(count).
     public func append(_ record: UnsafeRawPointer, count: Int) throws(RecordingError) {
         let words = count >> 3
         guard words <= RecordPredictor.maxWords else { return }
@@ -49,7 +49,7 @@ public final class RecordingWriter {
         try writeBlock(.records, payload: encoder.bytes, records: encoder.count)
     }
 
-    /// Ends the recording: without this block a reader says that it was cut short.
+    /// Ends the recording. Without this block a reader reports that the recording was cut short.
     public func finish(_ evidence: Evidence) throws(RecordingError) {
         try flush()
         try writeBlock(.end, payload: evidence.keyedLines.bytes, records: 0)
@@ -91,7 +91,7 @@ extension RecordingError: CustomStringConvertible {
         switch self {
         case .cannotOpen(let path, let code): "cannot open \(path): \(String(cString: strerror(code)))"
         case .cannotRead(let path, let code): "cannot read \(path): \(String(cString: strerror(code)))"
-        case .cannotWrite(let path, let code): "cannot write \(path): \(String(cString: strerror(code)))"
+        case .cannotWrite(let path, let code): "cannot write to \(path): \(String(cString: strerror(code)))"
         case .empty(let path):
             "\(path) is empty: the tool was stopped before it wrote anything, or this is the wrong file"
         case .notARecording(let path): "\(path) is neither a vfioscope recording nor a JSON timeline"

@@ -1,22 +1,22 @@
 import CRecords
 
-/// What nearly all records report, as one small value: private RAM was mapped, removed on request,
-/// or asked to be unmapped, and the call succeeded.
+/// The content of nearly all records as one small value: private RAM was mapped, removed on
+/// request, or asked to be unmapped, and the call succeeded.
 ///
-/// An event is twice as large, because it holds anything that can happen. So the decoder makes this
-/// value where it can, and the graph and the rules consume it without an event. Who prints needs
-/// the `Details` too. `Event(record, details)` states the same in the general form: the model tests
-/// compare what both lead to.
+/// An event is twice as large, because it can hold any kind of event. So the decoder makes this
+/// value when it can, and the graph and the rules consume it without an event. Printing also needs
+/// the `Details`. `Event(record, details)` is the same in the general form; tests check that both
+/// lead to the same result.
 public struct OrdinaryRecord: Sendable {
     public enum Kind: UInt8, Sendable { case map, removal, unmapRequest }
 
     public let kind: Kind
-    /// Of a map: whether devices may write.
+    /// For a map: whether devices may write.
     public let isWritable: Bool
     public let tid: UInt32
     /// Nanoseconds since boot.
     public let time: UInt64
-    /// Of a map: when the first page was pinned, or 0.
+    /// For a map: when the first page was pinned, or 0.
     public let began: UInt64
     public let process: ProcessKey
     public let iommu: IOMMUKey
@@ -40,10 +40,11 @@ public struct OrdinaryRecord: Sendable {
         self.size = size
     }
 
-    /// What graph and rules do not ask for: who acted, and the call's other argument.
+    /// The parts that the graph and the rules do not use: who acted, and the call's other argument.
     public struct Details: Sendable {
         public let actor: Actor
-        /// Of a map: the user address. Of an unmap request: the bytes asked for, 0 when not known.
+        /// For a map: the user address. For an unmap request: the number of bytes requested, 0 if
+        /// unknown.
         @usableFromInline let argument: UInt64
 
         @inlinable @inline(__always)
@@ -53,13 +54,13 @@ public struct OrdinaryRecord: Sendable {
         }
     }
 
-    /// The call, of a map.
+    /// The call, for a map.
     @inlinable
     public func map(_ details: Details) -> MapRequest {
         MapRequest(iommu: iommu, iova: iova, vaddr: details.argument, size: size, writable: isWritable, began: began)
     }
 
-    /// The call, of an unmap request.
+    /// The call, for an unmap request.
     @inlinable
     public func unmapRequest(_ details: Details) -> UnmapRequest {
         UnmapRequest(
@@ -97,7 +98,7 @@ extension RecordDecoder {
         switch vs_type(UInt32(header.pointee.type)) {
         case VS_MAP where count >= MemoryLayout<vs_map>.size:
             let raw = record.assumingMemoryBound(to: vs_map.self)
-            // Every flag of a map stands for something unusual.
+            // Every flag of a map means something unusual.
             guard raw.pointee.ret == 0, raw.pointee.flags == 0, raw.pointee.device_bytes == 0,
                 raw.pointee.extents == 0, raw.pointee.backing_kind == 0, raw.pointee.prot & 1 != 0
             else { return nil }
@@ -124,7 +125,7 @@ extension RecordDecoder {
 }
 
 extension OrdinaryRecord.Details {
-    /// Reads them from the record that `ordinary` was read from.
+    /// Reads the details from the record that `ordinary` was read from.
     @inlinable @inline(__always)
     public init(_ ordinary: OrdinaryRecord, at record: UnsafeRawPointer) {
         let argument =

@@ -1,15 +1,17 @@
 import CRecords
 
+/// Decoding of a snapshot's records.
 extension RecordDecoder {
-    /// The records of a snapshot. A root's object is what the tool put there: a container's
-    /// address, a group's number, a PCI address.
+    /// Decodes the records of a snapshot. A root's object is the value that the tool put there: a
+    /// container's address, a group's number, a PCI address.
     func snapshotKind(of record: UnsafeRawPointer, _ header: vs_header, _ size: Int) -> Event.Kind? {
         switch vs_type(UInt32(header.type)) {
         case VS_SNAP_BEGIN: return .snapshotBegin
         case VS_SNAP_END: return .snapshotEnd
         case VS_SNAP_WALK_BEGIN: return .walkBegin(IOMMUKey(markField(\.object, of: record)))
         case VS_SNAP_WALK_END:
-            // The first marks ended before their flags; a walk was taken at its word then.
+            // Marks of the first version end before their flags. Their walks are taken to be
+            // consistent.
             let saysWhether = Int(header.size) >= MemoryLayout<vs_snap_mark>.size
             return .walkEnd(
                 IOMMUKey(markField(\.object, of: record)), mappings: markField(\.value, of: record),
@@ -38,7 +40,7 @@ extension RecordDecoder {
         }
     }
 
-    /// One field of a mark that may be shorter than today's.
+    /// Reads one field of a mark that may be shorter than the present version's.
     private func markField<T>(_ field: KeyPath<vs_snap_mark, T>, of record: UnsafeRawPointer) -> T {
         record.load(fromByteOffset: MemoryLayout<vs_snap_mark>.offset(of: field)!, as: T.self)
     }

@@ -1,21 +1,23 @@
 import CRecords
 
-/// Turns raw records, as the ring delivers and a recording stores them, into events.
+/// Decodes raw records, as the ring delivers and a recording stores them, into events.
 ///
-/// A pure state machine: what it remembers is which threads are taking a group out of an IOMMU,
-/// because what `vfio_remove_dma` removes meanwhile is teardown and not a request.
+/// It is a state machine without I/O. Its state is the set of threads that are detaching a group
+/// from an IOMMU: a mapping that `vfio_remove_dma` removes meanwhile is removed by the teardown and
+/// not by a request.
 public struct RecordDecoder: Sendable {
     private var detaching: [(tid: UInt32, iommu: UInt64)] = [] {
         didSet { isTakingDown = !detaching.isEmpty }
     }
-    /// Whether any thread is taking a group out of an IOMMU.
+    /// Whether any thread is detaching a group from an IOMMU.
     @usableFromInline private(set) var isTakingDown = false
-    /// Records that were too short or of no known type: a newer recording, or a damaged one.
+    /// The number of records that were too short or of an unknown type. The recording is newer than
+    /// this version, or damaged.
     public private(set) var unknownRecords: UInt64 = 0
 
     public init() {}
 
-    /// The event that `record` stands for, or nil when it stands for none. O(1), without
+    /// Returns the event that `record` stands for, or nil if it stands for none. O(1), without
     /// allocation.
     ///
     /// - Precondition: `record` points to `count` readable bytes, aligned to 8.
@@ -25,7 +27,7 @@ public struct RecordDecoder: Sendable {
             return nil
         }
         var header = record.load(as: vs_header.self)
-        // Of a damaged record the size may be any.
+        // A damaged record can contain any size.
         header.size = UInt16(min(Int(header.size), count))
         guard let wanted = Self.size(of: UInt32(header.type)), count >= wanted else {
             unknownRecords += 1
@@ -107,7 +109,7 @@ public struct RecordDecoder: Sendable {
         case VS_IOMMU_OPEN: return .iommuOpen(iommu, type: raw.value, container: nil)
         case VS_IOMMU_ATTACH: return .iommuAttach(iommu, group: raw.value, result: raw.ret)
         default:
-            // DETACH and RELEASE both come as a beginning and an end.
+            // DETACH and RELEASE are each reported at the beginning and at the end.
             if raw.phase == VS_BEGIN.rawValue {
                 detaching.append((header.tid, raw.iommu))
                 return nil
@@ -156,7 +158,7 @@ public struct RecordDecoder: Sendable {
                 isKept: raw.action == VS_KEPT.rawValue))
     }
 
-    /// A record of a type that has grown: a shorter one is filled with zeros.
+    /// Reads a record of a type that has grown. A shorter record is filled with zeros.
     @inline(__always)
     func padded<T>(_ record: UnsafeRawPointer, _ count: Int, _ zero: T) -> T {
         if count >= MemoryLayout<T>.size { return record.load(as: T.self) }
@@ -175,7 +177,8 @@ public struct RecordDecoder: Sendable {
 let pciCommandMemory: UInt32 = 2
 
 extension RecordDecoder {
-    /// Bytes that a record of `type` has at least; nil for a type that this version does not know.
+    /// The least size of a record of `type`, in bytes; nil for a type that this version does not
+    /// know.
     public static func size(of type: UInt32) -> Int? {
         switch vs_type(type) {
         case VS_CONTAINER_OPEN, VS_CONTAINER_CLOSE: MemoryLayout<vs_container>.size
@@ -183,27 +186,27 @@ extension RecordDecoder {
         case VS_GROUP_OPEN, VS_GROUP_CLOSE, VS_GROUP_ATTACH, VS_GROUP_DETACH: MemoryLayout<vs_group>.size
         case VS_DEVICE_OPEN, VS_DEVICE_CLOSE, VS_DEVICE_ENABLE, VS_DEVICE_DISABLE: MemoryLayout<vs_device>.size
         case VS_BAR_MMAP: MemoryLayout<vs_bar_mmap>.size
-        case VS_MAP, VS_SNAP_MAP: MemoryLayout<vs_map>.offset(of: \.backing_kind)!  // what it had at first
+        case VS_MAP, VS_SNAP_MAP: MemoryLayout<vs_map>.offset(of: \.backing_kind)!  // the first version's size
         case VS_EXTENT: MemoryLayout<vs_extent>.size
         case VS_REMOVE: MemoryLayout<vs_remove>.size
         case VS_UNMAP: MemoryLayout<vs_unmap>.offset(of: \.requested)!
         case VS_MEMORY, VS_RESET, VS_POWER, VS_PCI_REMOVE: MemoryLayout<vs_pci>.size
         case VS_DRIVER, VS_DEVICE_INFO, VS_BAR_MOVE:
-            // What it had at first.
+            // The first version's size.
             MemoryLayout<vs_driver>.offset(of: \.msix_bar)!
         case VS_EXIT: MemoryLayout<vs_exit>.size
         case VS_DMA_BUF: MemoryLayout<vs_dma_buf>.size
         case VS_KEPT_BAR: MemoryLayout<vs_kept_bar>.size
         case VS_EXEC: MemoryLayout<vs_exec>.size
         case VS_SNAP_BEGIN, VS_SNAP_END, VS_SNAP_WALK_BEGIN, VS_SNAP_WALK_END:
-            MemoryLayout<vs_snap_mark>.offset(of: \.available)!  // what it had at first
+            MemoryLayout<vs_snap_mark>.offset(of: \.available)!  // the first version's size
         case VS_SNAP_ROOT: MemoryLayout<vs_snap_root>.size
         case VS_SNAP_CONTAINER: MemoryLayout<vs_snap_container>.size
         case VS_SNAP_GROUP: MemoryLayout<vs_group>.size
         case VS_SNAP_DEVICE: MemoryLayout<vs_snap_device>.size
         case VS_MODULE: MemoryLayout<vs_module>.size
         case VS_FORK: MemoryLayout<vs_fork>.size
-        case VS_PROCESS_INFO: MemoryLayout<vs_process_info>.offset(of: \.vm_uuid)!  // what it had at first
+        case VS_PROCESS_INFO: MemoryLayout<vs_process_info>.offset(of: \.vm_uuid)!  // the first version's size
         case VS_LOSS: MemoryLayout<vs_loss>.size
         default: nil
         }
@@ -223,7 +226,7 @@ extension Actor {
 }
 
 extension UnmapRequest {
-    /// Reads a `vs_unmap` record that is whole.
+    /// Reads a complete `vs_unmap` record.
     @inline(__always)
     init(at record: UnsafeRawPointer) {
         let raw = record.assumingMemoryBound(to: vs_unmap.self).pointee
@@ -234,7 +237,7 @@ extension UnmapRequest {
 }
 
 extension MapRequest {
-    /// Reads a `vs_map` record that is whole.
+    /// Reads a complete `vs_map` record.
     @inline(__always)
     init(at record: UnsafeRawPointer) { self.init(record.assumingMemoryBound(to: vs_map.self).pointee) }
 
@@ -265,7 +268,7 @@ extension DeviceUse {
 }
 
 extension DeviceInfo {
-    /// Reads a `vs_driver` record; the first ones ended before the MSI-X table.
+    /// Reads a `vs_driver` record; records of the first version end before the MSI-X table.
     init(_ record: UnsafeRawPointer, _ header: vs_header) {
         var raw = vs_driver()
         withUnsafeMutableBytes(of: &raw) {

@@ -156,7 +156,7 @@ public final class Tracer {
 
     /// Scans at once for BARs that processes keep, and confirms what it finds by another scan: for
     /// a caller that does not go on tracing, which would do this in time.
-    public func lookForKeptBars() {
+    public func scanForKeptBars() {
         guard let keptBars else { return }
         keptBars.requestNow()
         drain(milliseconds: 0)

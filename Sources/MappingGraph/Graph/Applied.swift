@@ -1,58 +1,59 @@
 import Events
 
-/// What an event meant to the graph, for the rules and the writers that come after.
+/// What an event changed in the graph, for the rules and the writers.
 ///
-/// Most events are ordinary records, where only `container` and `containerChange` are news. It is
-/// lent, never copied, like the graph: two copies for each event cost more than the rules do.
+/// Most events are ordinary records, which set only `container` and `containerChange`. Like the
+/// graph it is lent, never copied: two copies for each event would cost more than the rules.
 public struct Applied: ~Copyable, Sendable {
     /// The container that the event concerns.
     public var container: ContainerID?
-    /// The container appears for the first time, opened or inferred.
+    /// Whether the container appears for the first time, opened or inferred.
     public var newContainer = false
-    /// The event bound the container to its IOMMU side.
+    /// Whether the event bound the container to its IOMMU side.
     public var linked = false
-    /// `PeerMapping.id` made or removed.
+    /// The `PeerMapping.id` that was made or removed.
     public var peer: UInt32?
     /// The mapping that is gone: unmapped, or replaced by a map.
     public var removed: Mapping?
-    /// An unmap or a map of a mapping that the graph had already.
+    /// Whether an unmap or a map concerns a mapping that the graph already had.
     public var known = false
-    /// A map took the place of a mapping whose removal was not seen; `removed` is that one.
+    /// Whether a map replaced a mapping whose removal was not seen, which is `removed`.
     public var replaced = false
-    /// A map whose mapping another thread had removed before this record was written: it is not in
-    /// force and `peer` is nil.
+    /// Whether another thread had removed a map's mapping before the map's record was written. The
+    /// mapping is not in force, and `peer` is nil.
     public var raced = false
-    /// Mappings went away with their container, without a removal each.
+    /// Whether mappings went away with their container, without separate removals.
     public var cleared = false
-    /// Mappings that a snapshot did not find: they are gone, and their removal was not seen.
+    /// Mappings that a snapshot did not find. They are gone, but their removal was not seen.
     public var missing: [Mapping] = []
-    /// Where a map leads, whether it succeeded or not; empty for RAM only.
+    /// The targets of a map, whether or not it succeeded; empty for RAM only.
     public var targets = Few<Target>()
-    /// What its thread had removed when an unmap request returned.
+    /// For an unmap request that returned: the mappings that its thread had removed.
     public var removedByRequest = RemovedByRequest()
-    /// Whose findings may change.
+    /// The peer mappings whose findings may change.
     public var affects = Affected.nothing
-    /// What may have changed of containers, for rules that judge them.
+    /// What may have changed in containers, for rules that judge them.
     public var containerChange = ContainerChange.nothing
-    /// A map or an unmap request that failed, did nothing, or asked for something odd.
+    /// Whether a map or an unmap request failed, did nothing, or requested something odd.
     public var isUnusual = false
 
-    /// The inode of the dma-buf that the event is about.
+    /// The inode of the dma-buf that the event concerns.
     public var buffer: UInt64?
 
-    /// An ordinary record that met an ordinary state: it concerns `container`, whose change is
-    /// `containerChange`, and there is nothing else to report.
+    /// Whether the event is an ordinary record that met an ordinary state. Then only `container`
+    /// and `containerChange` are set.
     @inlinable public var isOrdinary: Bool { ordinary }
     @usableFromInline var ordinary = false
 
-    /// Swift 6.3 lends a value of known layout by copying its bytes. What holds an existential it
-    /// lends by address.
+    /// Swift 6.3 lends a value of known layout by copying its bytes. A value that contains an
+    /// existential is lent by address.
     private let lentByAddress: any Sendable = ()
 
     public init() {}
 
-    /// Makes this the account of an ordinary record. After another one only two values change: a
-    /// pipeline keeps one account for all events, because to make each anew costs 150 instructions.
+    /// Sets this to the result of an ordinary record. If the previous one was ordinary too, only
+    /// two values change. That is why a pipeline reuses one value for all events: creating each
+    /// anew costs 150 instructions.
     @inline(__always)
     mutating func setOrdinary(_ container: ContainerID, _ change: ContainerChange) {
         if !ordinary {
@@ -63,33 +64,33 @@ public struct Applied: ~Copyable, Sendable {
         containerChange = change
     }
 
-    /// What a map or an unmap of RAM changes of a container is hardly ever news: then this is
-    /// `nothing`.
+    /// What changed in a container. A map or an unmap of RAM seldom changes anything that rules ask
+    /// for: then this is `nothing`.
     public enum ContainerChange: Sendable, Equatable {
         case nothing
-        /// The number of its mappings passed a mark of `Graph.mappingLimit`, or a process's pinned
-        /// memory one of its limit.
+        /// The number of its mappings passed a mark below `Graph.mappingLimit`, or a process's
+        /// pinned memory passed a mark below its limit.
         case count
-        /// Anything else: its first mapping or none left, its descriptors, groups, devices,
-        /// processes.
+        /// Anything else: the first mapping was made, the last was removed, or descriptors, groups,
+        /// devices or processes changed.
         case state
     }
 
-    /// The peer mappings for which the event may change a rule's answer. `removed?.peer` comes on
-    /// top.
+    /// The peer mappings for which the event may change a rule's answer, in addition to
+    /// `removed?.peer`.
     public enum Affected: Sendable, Equatable {
         case nothing
         /// The mapping `peer` was made.
         case mapping
-        /// Those that target the device.
+        /// Mappings that target the device.
         case device(PCIAddress)
-        /// Those that target a device on the same bus as this one.
+        /// Mappings that target a device on the same bus as this one.
         case bus(PCIAddress)
-        /// Those that target a device of the group.
+        /// Mappings that target a device of the group.
         case group(UInt32)
-        /// Those made by the process, or whose target it has open.
+        /// Mappings that the process made, or whose target it has open.
         case process(ProcessKey)
-        /// All of them: a snapshot after a loss.
+        /// All mappings, as in a snapshot after a loss.
         case everything
     }
 }

@@ -1,18 +1,18 @@
 import Events
 
-/// A loss of records: what happened within it is not in the graph.
+/// A loss of records. The events within it are missing from the graph.
 public struct Gap: Sendable, Equatable {
-    /// Nanoseconds since boot: the last moment at which nothing had been lost, and when the loss
-    /// was noticed.
+    /// Nanoseconds since boot: the last time at which nothing had been lost, and the time at which
+    /// the loss was noticed.
     public var since: UInt64
     public var until: UInt64
     /// Records.
     public var lost: UInt64
-    /// When a snapshot had made the graph the kernel's again, nanoseconds since boot; nil if none
-    /// did.
+    /// When a snapshot had synchronised the graph with the kernel again, nanoseconds since boot;
+    /// nil if none did.
     public var recovered: UInt64?
 
-    /// Until when the graph may have been wrong.
+    /// The end of the time for which the graph may have been wrong.
     public var end: UInt64 { recovered ?? .max }
 }
 
@@ -25,7 +25,7 @@ public struct EvidenceSpan: Sendable, Equatable {
 extension Graph {
     public var lastGap: Gap? { gaps.last }
 
-    /// A loss before the last one was made good belongs to it.
+    /// A loss that occurs before the previous one is recovered belongs to the same gap.
     mutating func extendGap(since: UInt64, until: UInt64, lost: UInt64) {
         if let last = gaps.indices.last, gaps[last].recovered == nil {
             gaps[last].until = until
@@ -35,8 +35,8 @@ extension Graph {
         }
     }
 
-    /// For which times between `began` and `ended` the evidence is complete: the state that there
-    /// was before tracing is known from the end of the first snapshot. O(gaps).
+    /// The times between `began` and `ended` for which the evidence is complete. The state before
+    /// tracing is known from the end of the first snapshot. O(gaps).
     public func evidenceSpans(began: UInt64, ended: UInt64) -> [EvidenceSpan] {
         var spans: [EvidenceSpan] = []
         var from = max(began, knownSince ?? began)

@@ -1,25 +1,26 @@
 import Events
 
-/// How many mappings a container has and may have.
+/// The number of a container's mappings, and their limit.
 public struct MappingCapacity: Sendable, Equatable {
     public var mappings: Int
     public var limit: Int
-    /// When it is full at the rate of the last seconds, nanoseconds; nil when it does not grow.
+    /// The time until the container is full at the rate of the last seconds, nanoseconds; nil if it
+    /// does not grow.
     public var exhaustedIn: UInt64?
 }
 
-/// How much RAM a process's mappings pin, and how much it may lock.
+/// The amount of RAM that a process's mappings pin, and the amount that it may lock.
 public struct MemoryCapacity: Sendable, Equatable {
     public var pinnedBytes: UInt64
-    /// nil for none: no RLIMIT_MEMLOCK, or CAP_IPC_LOCK, or not known.
+    /// nil if there is no limit or it is unknown: no RLIMIT_MEMLOCK, or CAP_IPC_LOCK.
     public var limitBytes: UInt64?
-    /// When the limit is reached at the rate of the last seconds, nanoseconds; nil when it does not
-    /// grow.
+    /// The time until the limit is reached at the rate of the last seconds, nanoseconds; nil if the
+    /// amount does not grow.
     public var exhaustedIn: UInt64?
 }
 
 extension Graph {
-    /// At a time, nanoseconds since boot, not before the last event. O(1).
+    /// The budget at a time (nanoseconds since boot) that is not before the last event. O(1).
     public func mappingCapacity(of id: ContainerID, at time: UInt64) -> MappingCapacity {
         let count = mappingCount(in: id)
         guard id.number > 0, Int(id.number) <= slots.count else {
@@ -31,7 +32,7 @@ extension Graph {
             exhaustedIn: slots[Int(id.number) - 1].growth.nanoseconds(toGrowBy: rest, at: time))
     }
 
-    /// nil for a process that has made no mapping. O(1).
+    /// The pinned memory of a process; nil if it has made no mapping. O(1).
     public func memoryCapacity(of process: ProcessKey, at time: UInt64) -> MemoryCapacity? {
         guard let index = actors.find(process) else { return nil }
         let memory = actors.memory[Int(index)]
@@ -41,8 +42,9 @@ extension Graph {
             exhaustedIn: rest.flatMap { memory.growth.nanoseconds(toGrowBy: $0, at: time) })
     }
 
-    /// Who has nearly as much memory pinned as it may lock, and came there by a mapping in this
-    /// container: the nearest. It has not exited. O(processes), O(1) when nobody has.
+    /// The process that is nearest to the limit of the memory that it may lock, among those that
+    /// have not exited and that a mapping in this container brought near the limit. O(processes),
+    /// O(1) if there are none.
     public func nearMemoryLimit(in id: ContainerID) -> Actor? {
         guard actors.nearLimit > 0 else { return nil }
         var nearest: (index: Int, rest: UInt64)?
@@ -55,13 +57,14 @@ extension Graph {
         return nearest.map { actors[UInt32($0.index)] }
     }
 
-    /// Of a mapping: bytes that are not a device's. Before its peer mapping is removed.
+    /// The bytes of a mapping that are not device memory. Call this before its peer mapping is
+    /// removed.
     func ramBytes(of mapping: Mapping) -> UInt64 {
         guard let peer = mapping.peer, let targets = peers[peer]?.targets else { return mapping.size }
         return mapping.size &- min(mapping.size, targets.reduce(0) { $0 &+ $1.size })
     }
 
-    /// The index of who makes a mapping; what is known of its limit comes with the first one. O(1).
+    /// The index of the process that makes a mapping. Its limit is set at its first mapping. O(1).
     mutating func owner(of event: Event) -> UInt32 {
         let known = actors.actors.count
         let index = actors.index(of: event.actor)

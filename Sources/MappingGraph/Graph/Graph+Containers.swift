@@ -1,7 +1,9 @@
 import Events
 
+/// How events change containers, groups and IOMMU sides.
 extension Graph {
-    /// A new generation of a container: the kernel's pointer may have been another's before.
+    /// Adds a new generation of a container: the kernel's pointer may have belonged to another one
+    /// before.
     mutating func makeContainer(
         key: ContainerKey?, iommu: IOMMUKey?, provenance: Provenance, opener: Actor?, time: UInt64
     ) -> Int {
@@ -20,8 +22,8 @@ extension Graph {
     mutating func openContainer(_ key: ContainerKey, _ event: Event) -> Applied {
         var applied = Applied()
         if let old = byKey.removeValue(forKey: key) {
-            // The kernel freed it to reuse its pointer: its groups and mappings went before,
-            // unseen.
+            // The kernel has reused its pointer, so it was freed: its groups and mappings went
+            // before that, unseen.
             if slots[old].container.closed == nil { slots[old].container.closed = event.time }
             for number in slots[old].container.groups { groups[number]?.container = nil }
             slots[old].container.groups = []
@@ -35,7 +37,7 @@ extension Graph {
         return applied
     }
 
-    /// `vfio_fops_release`: the last descriptor is gone; the mappings live on while a group is
+    /// `vfio_fops_release`: the last descriptor is closed. The mappings stay while a group is
     /// attached.
     mutating func closeContainer(_ key: ContainerKey, _ event: Event) -> Applied {
         var applied = Applied()
@@ -54,13 +56,13 @@ extension Graph {
             bind(iommu, slot, event, &applied)
             return applied
         }
-        // A pointer that is known still: its release was not seen.
+        // The pointer is still known: its release was not seen.
         if let old = byIOMMU[iommu] { applied.cleared = unlink(iommu, old, time: event.time) }
         unlinkedTypes[iommu] = type
         return applied
     }
 
-    /// The end of `vfio_iommu_type1_release`: every mapping that is left goes with it.
+    /// The end of `vfio_iommu_type1_release`: every remaining mapping goes with it.
     mutating func releaseIOMMU(_ iommu: IOMMUKey, _ event: Event) -> Applied {
         var applied = Applied()
         unlinkedTypes[iommu] = nil
@@ -72,8 +74,8 @@ extension Graph {
         return applied
     }
 
-    /// `vfio_iommu_type1_attach_group`: inside SET_IOMMU for a group that its container has, or,
-    /// for a later group, before its own attach.
+    /// `vfio_iommu_type1_attach_group`: called inside SET_IOMMU for a group that is already in its
+    /// container, or, for a later group, before the group's own attach.
     mutating func attach(_ iommu: IOMMUKey, group number: UInt32, result: Int32, _ event: Event) -> Applied {
         var applied = Applied()
         guard result == 0 else {
@@ -141,8 +143,8 @@ extension Graph {
         return makeContainer(key: key, iommu: nil, provenance: .inferred, opener: nil, time: event.time)
     }
 
-    /// Binds a container to its IOMMU side; where mappings had already led to an inferred
-    /// container, the two become that one.
+    /// Binds a container to its IOMMU side. If mappings had already led to an inferred container,
+    /// the two become one.
     private mutating func bind(_ iommu: IOMMUKey, _ slot: Int, _ event: Event, _ applied: inout Applied) {
         applied.container = slots[slot].container.id
         if let other = byIOMMU[iommu] {
@@ -174,8 +176,8 @@ extension Graph {
         cachedIOMMU = iommu
     }
 
-    /// Parts a container from its IOMMU side and drops the mappings that are left; says whether any
-    /// of device memory was among them.
+    /// Separates a container from its IOMMU side and drops the remaining mappings. Returns whether
+    /// any of them was of device memory.
     mutating func unlink(_ iommu: IOMMUKey, _ slot: Int, time: UInt64) -> Bool {
         byIOMMU[iommu] = nil
         if walk?.iommu == iommu { walk = nil }
@@ -191,7 +193,7 @@ extension Graph {
         sharedMemory.forget(slot, &slots[slot].backed)
         slots[slot].container.vaddrInvalid = 0
         slots[slot].container.vaddrInvalidBy = nil
-        // Those that are left: an ordinary release has removed them one by one.
+        // The remaining mappings. A normal release has already removed all mappings one by one.
         for mapping in slots[slot].index { _ = actors.unpin(ramBytes(of: mapping), by: mapping.owner, at: nil) }
         actors.leave(slot: slot)
         slots[slot].growth = Growth()
@@ -232,7 +234,7 @@ extension Group {
 }
 
 extension Container {
-    /// Whether it has a descriptor, a group or an IOMMU side left. One that was inferred from its
-    /// IOMMU side ends with that.
+    /// Whether the container has a descriptor, a group or an IOMMU side left. A container that was
+    /// inferred from its IOMMU side ends with it.
     public var isAlive: Bool { iommu != nil || !groups.isEmpty || (key != nil && closed == nil) }
 }

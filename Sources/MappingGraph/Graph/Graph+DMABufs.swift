@@ -1,19 +1,20 @@
 import Events
 
-/// Device memory that was given out as a dma-buf and can still come to life: its device is open.
+/// Device memory that was exported as a dma-buf and can still become accessible, because its device
+/// is open.
 public struct ExportedBuffer: Sendable {
     public var device: PCIAddress
     public var inode: UInt64
     public var size: UInt64
     public var exporter: Actor
-    /// The kernel has taken it back for as long as the device does not answer.
+    /// Whether the kernel has revoked it until the device answers again.
     public var isRevoked: Bool
-    /// And the device has come to answer since, without the kernel giving it back.
+    /// Whether the device has answered again since, without the kernel restoring it.
     public var isForgotten = false
 }
 
 extension Graph {
-    /// What befell dma-bufs. O(dma-bufs).
+    /// Applies an event of dma-bufs. O(dma-bufs).
     mutating func apply(_ buffer: DMABuf, _ event: Event) -> Applied {
         var applied = Applied()
         switch buffer.action {
@@ -39,8 +40,9 @@ extension Graph {
         return applied
     }
 
-    /// A device came to answer again: the kernel gives its dma-bufs back right after, or forgets
-    /// to. One that its user lets sleep, and that is awake all the same, does not come to it.
+    /// Records that a device answers again. The kernel restores its dma-bufs right after, or
+    /// forgets to. This does not apply to a device that is awake although its user has let it
+    /// sleep.
     mutating func remindOfBuffers(of device: PCIAddress) {
         for (key, buffer) in buffers where buffer.device == device && buffer.isRevoked {
             buffers[key]!.isForgotten = true
@@ -52,8 +54,7 @@ extension Graph {
         buffers.isEmpty ? [] : buffers.values.filter { $0.device == device }.sorted { $0.inode < $1.inode }
     }
 
-    /// `vfio_pci_dma_buf_cleanup`: the last close of a device takes its memory out of them for
-    /// good.
+    /// `vfio_pci_dma_buf_cleanup`: the last close of a device revokes its dma-bufs permanently.
     mutating func forgetBuffers(of device: PCIAddress) {
         if !buffers.isEmpty { buffers = buffers.filter { $0.value.device != device } }
     }

@@ -1,7 +1,8 @@
 import Events
 
+/// How events change devices and their BARs.
 extension Graph {
-    /// Changes a device's state, adding the device if this is the first that is heard of it.
+    /// Changes a device's state. Adds the device if it was not known before.
     mutating func change(_ address: PCIAddress, _ body: (inout Device) -> Void) -> Applied {
         let wasReachable = devices[address]?.isReachable ?? true
         body(&devices[address, default: Device(address)])
@@ -13,7 +14,7 @@ extension Graph {
 
     mutating func firstOpen(_ use: DeviceUse, _ event: Event) -> Applied {
         guard let address = use.device else { return Applied() }
-        // What can be opened is there: its return was not seen.
+        // A device that is opened exists: its return was not seen.
         if devices[address]?.isRemoved == true { isBarTableStale = true }
         return change(address) { device in
             device.isRemoved = false
@@ -28,7 +29,7 @@ extension Graph {
     }
 
     /// `vfio_pci_core_disable` restores the state saved at open: decode is on again, whatever the
-    /// user wrote.
+    /// user had written.
     mutating func lastClose(_ use: DeviceUse, _ event: Event) -> Applied {
         guard let address = use.device else { return Applied() }
         forgetBuffers(of: address)
@@ -70,8 +71,8 @@ extension Graph {
             let msix =
                 device.info.vendorID == info.vendorID && device.info.deviceID == info.deviceID ? device.info.msix : nil
             device.info = info
-            // Only config space says where the table is, and the kernel's own word of a device does
-            // not hold it.
+            // The location of the MSI-X table is only in config space, not in the kernel's device
+            // struct.
             device.info.msix = info.msix ?? msix
             device.isDriverKnown = true
             device.group = info.group ?? device.group
@@ -96,14 +97,14 @@ extension Graph {
         }
     }
 
-    /// A rescan assigns before it adds: a device that was removed stays so until then.
+    /// A rescan assigns BARs before it adds the device: until then a removed device stays removed.
     mutating func assign(_ info: DeviceInfo) -> Applied { changePlace(info.device) { $0.merge(info) } }
 
-    /// The mappings of its BARs stay: type1 does not know them for what they are.
+    /// The mappings of its BARs stay: type1 does not know that they are BARs.
     mutating func remove(_ address: PCIAddress) -> Applied { changePlace(address) { $0.isRemoved = true } }
 
-    /// Changes what decides where a device's BARs are. Where they are others than before, mappings
-    /// of other devices may lead to it.
+    /// Changes a property that decides where a device's BARs are. If the BARs move, mappings of
+    /// other devices may lead to it.
     private mutating func changePlace(_ address: PCIAddress, _ body: (inout Device) -> Void) -> Applied {
         let before = devices[address]
         isBarTableStale = true
@@ -114,7 +115,7 @@ extension Graph {
         return applied
     }
 
-    /// A bus reset holds every device of the bus, whoever has it.
+    /// A bus reset affects every device on the bus, whoever has it.
     mutating func reset(_ address: PCIAddress, phase: Phase, wholeBus: Bool) -> Applied {
         func step(_ device: inout Device) {
             switch phase {
@@ -138,7 +139,7 @@ extension Graph {
 }
 
 extension PCIAddress {
-    /// Same domain and bus.
+    /// Whether two devices have the same domain and bus.
     public func isOnSameBus(as other: PCIAddress) -> Bool { packed >> 8 == other.packed >> 8 }
 }
 
@@ -151,7 +152,7 @@ extension Device {
         opened = time
     }
 
-    /// Takes over what a driver event says of the device; it need not say everything.
+    /// Updates the device from a driver event, which need not contain every property.
     mutating func merge(_ new: DeviceInfo) {
         if let group = new.group {
             self.group = group
@@ -169,7 +170,7 @@ extension Device {
         }
     }
 
-    /// Whether its BARs answer where they did.
+    /// Whether the BARs are at the same addresses as before.
     func isInSamePlace(as other: Device?) -> Bool {
         guard let other, isRemoved == other.isRemoved else { return false }
         for index in 0..<7 where info.bars[index] != other.info.bars[index] { return false }

@@ -1,7 +1,7 @@
 import Events
 
-/// A part of a BAR that a process keeps where the kernel's zap does not reach it: it answers that
-/// process's CPUs, or fails them, whatever becomes of the device.
+/// A part of a BAR that a process keeps where the kernel's zap does not reach it. The process's
+/// CPUs can still access it, whatever becomes of the device.
 public struct KeptArea: Sendable {
     /// Unique in a graph, in order of appearance.
     public let id: UInt32
@@ -14,7 +14,8 @@ public struct KeptArea: Sendable {
 }
 
 extension Graph {
-    /// One that lies in no BAR that is known is nobody's, both times. O(kept areas).
+    /// An area outside all known BARs is ignored, both when it appears and when it goes. O(kept
+    /// areas).
     mutating func apply(_ kept: KeptBar, _ event: Event) -> Applied {
         guard let target = resolve(address: kept.address, size: 1).first, target.device == kept.device else {
             return Applied()
@@ -39,8 +40,8 @@ extension Graph {
         return applied
     }
 
-    /// A device's last close comes after the last of its areas (each holds its file), and an
-    /// address space ends with its process or program.
+    /// A device's last close follows the end of its last area, because each area holds the device's
+    /// file. An address space ends with its process or program.
     mutating func forgetKept(_ isGone: (KeptArea) -> Bool) {
         if !keptAreas.isEmpty { keptAreas = keptAreas.filter { !isGone($0.value) } }
     }
@@ -49,6 +50,6 @@ extension Graph {
 
     public func keptArea(_ id: UInt32) -> KeptArea? { keptAreas[id] }
 
-    /// In order of appearance. O(*n* log *n*).
+    /// The kept areas in order of appearance. O(*n* log *n*).
     public var allKeptAreas: [KeptArea] { keptAreas.isEmpty ? [] : keptAreas.values.sorted { $0.id < $1.id } }
 }

@@ -1,10 +1,11 @@
 import Events
 
+/// How maps and removals change mappings and peer mappings.
 extension Graph {
     mutating func apply(_ map: MapRequest, _ event: Event) -> Applied {
         var applied = Applied()
         applied.targets = resolveTargets(map, thread: event.actor.tid)
-        // A failed map was never in force; a vaddr update changes nothing that the IOMMU sees.
+        // A failed map was never in force. A vaddr update changes nothing in the IOMMU.
         guard map.result == 0, !map.vaddrOnly else {
             applied.container = containerID(for: map.iommu)
             applied.isUnusual = map.result != 0
@@ -32,7 +33,7 @@ extension Graph {
             iova: map.iova, size: map.size, readable: map.readable, writable: map.writable, provenance: map.provenance,
             owner: owner, peer: applied.peer)
         slots[slot].bytes &+= map.size
-        // What a snapshot finds was made at another time.
+        // A mapping that a snapshot finds was made at another time.
         let seen: UInt64? = map.provenance == .observed ? event.time : nil
         if let old = slots[slot].index.insert(mapping) {
             slots[slot].bytes &-= old.size
@@ -41,12 +42,12 @@ extension Graph {
             forgetBacking(old, slot, &applied)
             if let peer = old.peer { removePeer(peer) }
             applied.removed = old
-            // What a snapshot found half made, its own event completes.
+            // If a snapshot found the mapping while it was being made, its own event completes it.
             applied.replaced = map.provenance == .snapshot || old.provenance != .snapshot
             if map.provenance == .observed, !unexplained.isEmpty { explain(map) }
             applied.known = true
         }
-        if let backing = map.backing, map.provenance == .observed { noteBacking(backing, mapping, slot, &applied) }
+        if let backing = map.backing, map.provenance == .observed { recordBacking(backing, mapping, slot, &applied) }
         if let seen, !applied.known { slots[slot].growth.add(1, at: seen) }
         if actors.pin(ramBytes(of: mapping), by: owner, slot: slot, at: seen), applied.containerChange == .nothing {
             applied.containerChange = .count
@@ -65,11 +66,11 @@ extension Graph {
         var applied = Applied()
         if removal.cause == .failedMap {
             applied.container = containerID(for: removal.iommu)
-            // A snapshot may have found it half made.
+            // A snapshot may have found it while it was being made.
             guard let slot = byIOMMU[removal.iommu], slots[slot].index.find(removal.iova)?.provenance == .snapshot
             else { return applied }
         }
-        if removal.cause == .request { requests.note(removal, thread: event.actor.tid) }
+        if removal.cause == .request { requests.record(removal, thread: event.actor.tid) }
         recentRemovals.insert(iommu: removal.iommu, iova: removal.iova, time: event.time)
         if walk?.iommu == removal.iommu { walk!.removed.insert(removal.iova) }
         let slot = self.slot(for: removal.iommu, event, &applied)
@@ -91,8 +92,8 @@ extension Graph {
         return applied
     }
 
-    /// Takes a mapping that has left the index out of what its container and its maker count.
-    /// `time` is nil where it is not known when it went.
+    /// Subtracts a mapping that has left the index from the counts of its container and its maker.
+    /// `time` is nil if the time of its removal is unknown.
     mutating func forget(_ old: Mapping, _ slot: Int, at time: UInt64?, _ applied: inout Applied) {
         slots[slot].bytes &-= old.size
         if let time { slots[slot].growth.add(-1, at: time) }
@@ -109,8 +110,8 @@ extension Graph {
         if slots[slot].container.vaddrInvalid > slots[slot].bytes { setVaddrInvalid(slots[slot].bytes, slot, &applied) }
     }
 
-    /// One mapping more, or less, of a maker that may be gone: asked about when the first is there,
-    /// and when none is left.
+    /// Counts one mapping more or less of a maker that may be gone. Rules are asked when the first
+    /// appears and when none is left.
     private mutating func count(_ owner: UInt32, _ change: Int, _ slot: Int, _ applied: inout Applied) {
         switch actors.state(owner) {
         case .alive: return
@@ -123,20 +124,21 @@ extension Graph {
         }
     }
 
-    /// The index of an address space that is gone; its process may have been seen to exit.
+    /// The index of an address space that is gone. Its process may have been seen to exit.
     mutating func formerIndex(of actor: Actor) -> UInt32 {
         let index = actors.formerIndex(of: actor)
         if exited.contains(actor.process) { _ = actors.exit(actor.process) }
         return index
     }
 
-    /// A mapping that has another maker from now on, for the kernel as well.
+    /// Changes the maker of a mapping, as the kernel does.
     mutating func give(_ mapping: Mapping, to owner: UInt32, _ slot: Int, _ applied: inout Applied) {
         guard owner != mapping.owner else { return }
         var given = mapping
         given.owner = owner
         slots[slot].index.insert(given)
-        // The pages are charged to the new one's mm from here on; nobody saw either grow by it.
+        // From now on the pages are charged to the new maker's mm. Neither maker's growth rate
+        // changes.
         let ram = ramBytes(of: mapping)
         if actors.unpin(ram, by: mapping.owner, at: nil) { applied.containerChange = .state }
         if actors.pin(ram, by: owner, slot: slot, at: nil), applied.containerChange == .nothing {
@@ -146,8 +148,8 @@ extension Graph {
         count(owner, 1, slot, &applied)
     }
 
-    /// The container behind an IOMMU side, inferred if no other event has named it. O(1); no hash
-    /// for the one that came last.
+    /// The container of an IOMMU side, inferred if no other event has named it. O(1), without a
+    /// hash for the same one as in the previous call.
     private mutating func slot(for iommu: IOMMUKey, _ event: Event, _ applied: inout Applied) -> Int {
         if cachedSlot >= 0, cachedIOMMU == iommu {
             applied.container = ContainerID(UInt32(cachedSlot + 1))
@@ -166,10 +168,10 @@ extension Graph {
         return slot
     }
 
-    /// Where the map leads. Device bytes that no extent reports lead to a target without device,
+    /// The targets of a map. Device bytes that no extent reports become a target without a device,
     /// after the last extent.
     private mutating func resolveTargets(_ map: MapRequest, thread: UInt32) -> Few<Target> {
-        let pending = extents.take(map.extentCount, thread: thread)
+        let pending = extents.consume(map.extentCount, thread: thread)
         guard map.deviceBytes > 0 || !pending.isEmpty else { return [] }
         rebuildBarTable()
         var targets = Few<Target>()
@@ -211,8 +213,8 @@ extension Graph {
         return id
     }
 
-    /// A VMA of VFIO's keeps its device open. That it was not has to be certain: seen, or said by a
-    /// snapshot, and nothing lost since.
+    /// A VMA of VFIO keeps its device open. That the device was not open must be certain: it was
+    /// seen, or a snapshot showed it, and nothing was lost since.
     private func wasKnownClosed(_ address: PCIAddress?, during map: MapRequest, _ event: Event) -> Bool {
         guard map.provenance == .observed, !needsSnapshot, let address, let device = devices[address], !device.isOpen
         else { return false }
@@ -223,16 +225,16 @@ extension Graph {
     mutating func removePeer(_ id: UInt32) {
         guard let peer = peers.removeValue(forKey: id) else { return }
         for target in peer.targets {
-            // One that is empty stays: a device that was a target once is likely to be one again.
+            // An empty entry stays: a device that was a target once is likely to become one again.
             if let device = target.device { peersByDevice[device, default: []].removeAscending(id) }
         }
     }
 }
 
 extension [UInt32] {
-    /// From an ascending array; nothing if it is not there.
+    /// Removes a value from an ascending array, if it is there.
     fileprivate mutating func removeAscending(_ value: UInt32) {
-        if let at = position(of: value) { remove(at: at) }
+        if let position = position(of: value) { remove(at: position) }
     }
 
     /// Binary search in an ascending array.

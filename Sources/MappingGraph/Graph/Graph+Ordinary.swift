@@ -1,12 +1,12 @@
 import Events
 
-/// The short way for ordinary records: private RAM mapped or unmapped, in a container and by a
-/// process that the graph knows already.
+/// The short way for ordinary records: private RAM is mapped or unmapped, in a container and by a
+/// process that the graph already knows.
 extension Graph {
-    /// Brings the graph up to date and leaves in `applied` what the record meant: what `apply`
-    /// leaves for its event. O(log *n*) in the mappings of the container.
+    /// Updates the graph, and stores in `applied` what the record changed. The result is the same
+    /// as for the record's event. O(log *n*) in the mappings of the container.
     ///
-    /// - Parameter event: the record's; only made when the state that it meets is unusual.
+    /// - Parameter event: returns the record's event; called only if the graph's state is unusual.
     @inlinable @inline(__always)
     public mutating func apply(_ record: OrdinaryRecord, event: () -> Event, into applied: inout Applied) {
         if !applyOrdinary(record, &applied) { apply(event(), into: &applied) }
@@ -19,9 +19,8 @@ extension Graph {
         return true
     }
 
-    /// Does all that `apply` does for the record's event, and returns what of its container may
-    /// have changed; or does nothing and returns nil, when the state that the record meets is
-    /// unusual.
+    /// Does what `apply` does for the record's event, and returns what may have changed in its
+    /// container. If the graph's state is unusual for the record, does nothing and returns nil.
     @inline(__always)
     private mutating func applyOrdinary(_ record: OrdinaryRecord) -> Applied.ContainerChange? {
         guard walk == nil, select(record.iommu) else { return nil }
@@ -29,13 +28,13 @@ extension Graph {
         case .map: return map(record)
         case .removal: return remove(record)
         case .unmapRequest:
-            _ = requests.take(record.iommu, thread: record.tid)
+            _ = requests.consume(record.iommu, thread: record.tid)
             return .nothing
         }
     }
 
-    /// Makes `cachedSlot` the container's, if it is known. O(1); no hash for the one that came
-    /// last.
+    /// Sets `cachedSlot` to the container's slot, if the container is known. O(1), without a hash
+    /// for the same container as in the previous call.
     @inline(__always)
     private mutating func select(_ iommu: IOMMUKey) -> Bool {
         if cachedSlot >= 0, cachedIOMMU == iommu { return true }
@@ -47,7 +46,7 @@ extension Graph {
 
     @inline(__always)
     private mutating func map(_ record: OrdinaryRecord) -> Applied.ContainerChange? {
-        // A removal that came before its map is of one that had begun by then.
+        // A removal that precedes its map concerns a mapping that had begun by then.
         let began = record.began, tid = record.tid
         guard extents.isEmpty || !extents.holds(tid), orphans.isEmpty || began == 0 || began > orphans.latest,
             let owner = actors.known(record.process), actors.state(owner) == .alive
@@ -64,14 +63,14 @@ extension Graph {
 
     @inline(__always)
     private mutating func remove(_ record: OrdinaryRecord) -> Applied.ContainerChange? {
-        guard let old = slots[cachedSlot].take(record.iova) else { return nil }
+        guard let old = slots[cachedSlot].removeOrdinary(record.iova) else { return nil }
         guard old.peer == nil, actors.state(old.owner) == .alive else {
             slots[cachedSlot].index.insert(old)
             return nil
         }
         slots[cachedSlot].bytes &-= old.size
         slots[cachedSlot].growth.add(-1, at: record.time)
-        requests.note(
+        requests.record(
             MappingRemoved(iommu: record.iommu, iova: record.iova, size: record.size, cause: .request),
             thread: record.tid)
         recentRemovals.insert(iommu: record.iommu, iova: record.iova, time: record.time)
@@ -82,8 +81,8 @@ extension Graph {
 }
 
 extension Graph.Slot {
-    /// How many mappings there are with the new one; 0, and nothing has changed, when one begins
-    /// there already.
+    /// Inserts the mapping and returns the new number of mappings. If one already begins at this
+    /// IOVA, changes nothing and returns 0.
     @inline(__always)
     fileprivate mutating func insert(_ mapping: Mapping, at time: UInt64) -> Int {
         if let old = index.insert(mapping) {
@@ -95,10 +94,10 @@ extension Graph.Slot {
         return index.count
     }
 
-    /// The mapping that begins at `iova`, no longer in the index; nil, and nothing has changed,
-    /// when there is none, or it may have a file.
+    /// Removes and returns the mapping that begins at `iova`. If there is none, or it may have a
+    /// file, changes nothing and returns nil.
     @inline(__always)
-    fileprivate mutating func take(_ iova: UInt64) -> Mapping? {
+    fileprivate mutating func removeOrdinary(_ iova: UInt64) -> Mapping? {
         backed.isEmpty && container.vaddrInvalid == 0 ? index.remove(iova) : nil
     }
 }

@@ -1,12 +1,14 @@
 import Events
 
+/// Queries of the graph, for rules and outputs.
 extension Graph {
     // MARK: Containers
 
-    /// Every container there ever was, in order of appearance.
+    /// All containers, including those that are gone, in order of appearance.
     public var allContainers: some RandomAccessCollection<Container> { slots.lazy.map(\.container) }
 
-    /// Those that are alive, in order of appearance. O(*n*) in all there ever were.
+    /// The containers that are alive, in order of appearance. O(*n*) in all containers, including
+    /// those that are gone.
     public var containers: [Container] { slots.lazy.map(\.container).filter(\.isAlive) }
 
     /// O(1).
@@ -18,13 +20,13 @@ extension Graph {
     /// The present generation of a container. O(1).
     public func container(for key: ContainerKey) -> Container? { byKey[key].map { slots[$0].container } }
 
-    /// O(1); without a hash for the one that was asked for last.
+    /// O(1), without a hash for the same one as in the previous call.
     public func containerID(for iommu: IOMMUKey) -> ContainerID? {
         if cachedSlot >= 0, cachedIOMMU == iommu { return ContainerID(UInt32(cachedSlot + 1)) }
         return byIOMMU[iommu].map { ContainerID(UInt32($0 + 1)) }
     }
 
-    /// The container that a device's group is in, as far as is known. O(1).
+    /// The container that a device's group is in, as far as it is known. O(1).
     public func containerID(of device: PCIAddress) -> ContainerID? {
         guard let group = devices[device]?.group else { return nil }
         return groups[group]?.container
@@ -38,14 +40,15 @@ extension Graph {
 
     public func device(_ address: PCIAddress) -> Device? { devices[address] }
 
-    /// Those of a container's groups, by address. O(devices).
+    /// The devices of a container's groups, by address. O(devices).
     public func devices(in container: Container) -> [Device] {
         devices.values.filter { $0.group.map(container.groups.contains) ?? false }.sorted { $0.address < $1.address }
     }
 
     // MARK: Mappings
 
-    /// In ascending order of IOVA; a snapshot that later events do not change. O(1) to get.
+    /// The mappings in ascending order of IOVA. Later events do not change the returned value.
+    /// O(1).
     public func mappings(in id: ContainerID) -> MappingIndex { slot(of: id).map { slots[$0].index } ?? MappingIndex() }
 
     /// O(1).
@@ -70,27 +73,27 @@ extension Graph {
 
     // MARK: Peer mappings
 
-    /// Those in force, in order of creation. O(*n* log *n*).
+    /// The peer mappings in force, in order of creation. O(*n* log *n*).
     public var peerMappings: [PeerMapping] { peers.values.sorted { $0.id < $1.id } }
 
     public var peerMappingCount: Int { peers.count }
 
-    /// One that is in force. O(1).
+    /// A peer mapping that is in force. O(1).
     public func peer(_ id: UInt32) -> PeerMapping? { peers[id] }
 
-    /// Those in force that lead to a device, in order of creation. O(matches).
+    /// The peer mappings in force that lead to a device, in order of creation. O(matches).
     public func peers(targeting device: PCIAddress) -> [PeerMapping] {
         peerIDs(targeting: device).compactMap { peers[$0] }
     }
 
-    /// `PeerMapping.id` of those in force that lead to a device, ascending. O(1).
+    /// The `PeerMapping.id` of the mappings in force that lead to a device, ascending. O(1).
     public func peerIDs(targeting device: PCIAddress) -> [UInt32] { peersByDevice[device] ?? [] }
 
-    /// The devices that a mapping in force leads to, in no order.
+    /// The devices that any mapping in force leads to, in no particular order.
     public var targetedDevices: [PCIAddress] { peersByDevice.compactMap { $0.value.isEmpty ? nil : $0.key } }
 
-    /// Where `size` bytes from a physical address lie: pieces in ascending order, without device
-    /// where there is no BAR. `iova` counts from 0.
+    /// The BARs in which `size` bytes from a physical address lie: pieces in ascending order,
+    /// without a device where there is no BAR. Their `iova` counts from 0.
     public func resolve(address: UInt64, size: UInt64) -> Few<Target> {
         var targets = Few<Target>()
         let table = isBarTableStale ? BarTable(devices.values) : barTable
@@ -98,8 +101,8 @@ extension Graph {
         return targets
     }
 
-    /// Whose BARs lie now where a part of a mapping leads to in physical memory, in ascending
-    /// order; none for one whose device was never known.
+    /// The BARs that now lie at the physical addresses to which a part of a mapping leads, in
+    /// ascending order; none if the part's device was never known.
     public func residents(_ peer: PeerMapping, at index: Int) -> [Target] {
         guard peer.bars[index].size > 0 else { return [] }
         return resolve(
@@ -115,23 +118,23 @@ extension Graph {
     /// The creator of a mapping, see `Mapping.owner`.
     public func actor(at index: UInt32) -> Actor { actors[index] }
 
-    /// Whether the address space in which it was made is gone, and its maker is not known to have
-    /// exited. O(1).
+    /// Whether the address space in which the mapping was made is gone, although its maker is not
+    /// known to have exited. O(1).
     public func isWithoutMemory(_ mapping: Mapping) -> Bool { actors.state(mapping.owner) == .memoryGone }
 
     public func processInfo(for process: ProcessKey) -> ProcessInfo? { processes[process] }
 
-    /// What people know it by, see `ProcessInfo.title`; else the command's name, else its pid.
+    /// The name that users know, see `ProcessInfo.title`; else the command's name, else its pid.
     public func displayName(for actor: Actor) -> String {
         if let title = processes[actor.process]?.title, !title.isEmpty { return title }
         return actor.comm.isEmpty ? "pid \(actor.process.pid)" : actor.comm.string
     }
 
-    /// Whether two actors are the same owner: one process, two of one VM (a live update), or two in
-    /// one container of a container runtime.
+    /// Whether two actors are the same owner: the same process, two processes of one VM (a live
+    /// update), or two processes in one container of a container runtime.
     ///
-    /// Two UUIDs decide, and without them two names do: one container can run the VMs of many
-    /// owners. O(1).
+    /// If both have UUIDs, these decide; otherwise, if both have names, those decide, because one
+    /// container can run the VMs of many owners. O(1).
     public func isSamePrincipal(_ a: Actor, _ b: Actor) -> Bool {
         if a.process == b.process { return true }
         guard let first = processes[a.process], let second = processes[b.process] else { return false }

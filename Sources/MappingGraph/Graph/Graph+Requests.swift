@@ -1,18 +1,19 @@
 import Events
 
-/// What a thread removed during one unmap request.
+/// The mappings that a thread removed during one unmap request.
 public struct RemovedByRequest: Sendable, Equatable {
     public var mappings = 0
-    /// Sum of their sizes.
+    /// The sum of their sizes.
     public var bytes: UInt64 = 0
 }
 
 extension Graph {
-    /// `VFIO_IOMMU_UNMAP_DMA` returned; its removals came before, each by an event of its own.
+    /// Applies a `VFIO_IOMMU_UNMAP_DMA` that returned. Each removal preceded it as an event of its
+    /// own.
     mutating func apply(_ request: UnmapRequest, _ event: Event) -> Applied {
         var applied = Applied()
         applied.container = containerID(for: request.iommu)
-        applied.removedByRequest = requests.take(request.iommu, thread: event.actor.tid)
+        applied.removedByRequest = requests.consume(request.iommu, thread: event.actor.tid)
         applied.isUnusual = request.result != 0 || request.size == 0 || request.differs
         guard request.result == 0, let id = applied.container else { return applied }
         let slot = Int(id.number) - 1
@@ -27,8 +28,8 @@ extension Graph {
         return applied
     }
 
-    /// A VFIO_DMA_MAP_FLAG_VADDR call: the mapping has a user address again, and is the caller's
-    /// (vfio_change_dma_owner).
+    /// Applies a VFIO_DMA_MAP_FLAG_VADDR call: the mapping has a user address again, and belongs to
+    /// the caller (vfio_change_dma_owner).
     mutating func giveBackVaddr(_ map: MapRequest, _ event: Event, _ applied: inout Applied) {
         guard let id = applied.container else { return }
         let slot = Int(id.number) - 1
@@ -43,7 +44,8 @@ extension Graph {
         applied.containerChange = .state
     }
 
-    /// The last thread of a process that used VFIO is gone. O(mappings) for one that made any.
+    /// Applies the exit of a process that used VFIO: its last thread is gone. O(mappings) if it had
+    /// made any.
     mutating func exit(_ event: Event) -> Applied {
         extents.drop(thread: event.actor.tid)
         let process = event.actor.process
@@ -55,7 +57,7 @@ extension Graph {
         return applied
     }
 
-    /// A process that used VFIO runs another program. O(mappings) for one that made any.
+    /// Applies the exec of a process that used VFIO. O(mappings) if it had made any.
     mutating func exec(_ event: Event) -> Applied {
         var applied = Applied()
         applied.affects = .process(event.actor.process)
@@ -81,10 +83,10 @@ extension Graph {
 
     // MARK: The budget of mappings
 
-    /// As many as this are `mappingMarkPercent` of `mappingLimit`.
+    /// The mark, in mappings: `mappingMarkPercent` of `mappingLimit`.
     public var mappingMark: Int { (mappingLimit * mappingMarkPercent + 99) / 100 }
 
-    /// Fewer than this are 5 % of `mappingLimit` below the mark.
+    /// The relief, in mappings: 5 % of `mappingLimit` below the mark.
     public var mappingRelief: Int { (mappingLimit * (mappingMarkPercent - 5) + 99) / 100 }
 
     /// Whether, within the 10 s before `time`, an unmap request for `iova` … `last` of a container
@@ -99,18 +101,19 @@ extension UnmapRequest {
     public static let allFlag: UInt32 = 1 << 1
     public static let vaddrFlag: UInt32 = 1 << 2
 
-    /// Whether it removed, where that is known, another number of bytes than it had asked for.
+    /// Whether the number of bytes removed differs from the number requested, as far as both are
+    /// known.
     public var differs: Bool { requested != nil && requested != size && flags & (Self.allFlag | Self.vaddrFlag) == 0 }
 
-    /// The last byte that it asked for, as far as is known.
+    /// The last byte requested, as far as it is known.
     public var last: UInt64 {
         let (sum, overflow) = iova.addingReportingOverflow(max(requested ?? size, 1) - 1)
         return overflow ? .max : sum
     }
 }
 
-/// Removals of threads whose unmap request has not returned. Fixed size, no hash: hardly ever are
-/// more than a few under way.
+/// Removals of threads whose unmap request has not yet returned. Fixed size, no hash: there are
+/// seldom more than a few requests at a time.
 struct RequestProgress: Sendable {
     private struct Entry {
         var thread: UInt32 = 0
@@ -122,7 +125,7 @@ struct RequestProgress: Sendable {
     private var last = 0
     private var next = 0
 
-    mutating func note(_ removal: MappingRemoved, thread: UInt32) {
+    mutating func record(_ removal: MappingRemoved, thread: UInt32) {
         if entries[last].thread != thread || entries[last].iommu != removal.iommu.raw {
             select(thread, removal.iommu.raw)
         }
@@ -130,8 +133,8 @@ struct RequestProgress: Sendable {
         entries[last].removed.bytes &+= removal.size
     }
 
-    /// What the thread removed, which is forgotten with that.
-    mutating func take(_ iommu: IOMMUKey, thread: UInt32) -> RemovedByRequest {
+    /// Returns the mappings that the thread removed, and forgets them.
+    mutating func consume(_ iommu: IOMMUKey, thread: UInt32) -> RemovedByRequest {
         for index in 0..<8 where entries[index].thread == thread && entries[index].iommu == iommu.raw {
             defer { entries[index] = Entry() }
             return entries[index].removed
@@ -139,7 +142,7 @@ struct RequestProgress: Sendable {
         return RemovedByRequest()
     }
 
-    /// The pointer may be another's from here on.
+    /// Forgets an IOMMU side, because the kernel can reuse its pointer.
     mutating func forget(_ iommu: IOMMUKey) {
         for index in 0..<8 where entries[index].iommu == iommu.raw { entries[index] = Entry() }
     }
@@ -155,7 +158,7 @@ struct RequestProgress: Sendable {
     }
 }
 
-/// The last few unmap requests that succeeded and removed nothing.
+/// The latest unmap requests that succeeded and removed nothing.
 struct EmptyUnmaps: Sendable {
     private var entries: InlineArray<16, (container: UInt32, iova: UInt64, last: UInt64, time: UInt64)> = InlineArray(
         repeating: (0, 0, 0, 0))

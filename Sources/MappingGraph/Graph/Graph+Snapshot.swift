@@ -1,43 +1,44 @@
 import Events
 
-/// What a snapshot has shown so far.
+/// The objects that a snapshot has found so far.
 struct SnapshotProgress: Sendable {
     var containers: Set<Int> = []
     var groups: Set<UInt32> = []
     var devices: Set<PCIAddress> = []
-    /// Mappings that the walk in progress has found.
+    /// The number of mappings that the walk in progress has found.
     var walked = 0
-    /// IOMMU sides of which no walk has found as many mappings as the kernel counts.
+    /// IOMMU sides for which no walk has found as many mappings as the kernel counts.
     var unsettled: Set<IOMMUKey> = []
-    /// Containers that it shows without an IOMMU side, though the graph has one.
+    /// Containers that the snapshot shows without an IOMMU side, although the graph has one.
     var withoutIOMMU: Set<Int> = []
     var result: SnapshotResult
 
     var began: UInt64 { result.began }
-    /// Records were lost since the last snapshot: what this one does not show is gone. Without a
-    /// loss the events know better.
+    /// Whether records were lost since the last snapshot. Then objects that this one does not show
+    /// are gone. Without a loss the events are more reliable.
     var isResync: Bool { result.isAfterLoss }
 }
 
-/// How a snapshot of the kernel's own state compared with the graph that events had built.
+/// The result of comparing a snapshot of the kernel's own state with the graph built from events.
 public struct SnapshotResult: Sendable, Equatable {
     /// Nanoseconds since boot, both ends.
     public var began: UInt64
     public var ended: UInt64 = 0
-    /// The first one tells what was there before tracing: nothing that it finds is a difference.
+    /// Whether this is the first snapshot. It shows the state before tracing, so nothing that it
+    /// finds is a difference.
     public var isFirst: Bool
-    /// Records had been lost: differences are what the loss cost.
+    /// Whether records had been lost. Then the differences result from the loss.
     public var isAfterLoss: Bool
     public var containers = 0
     public var mappings = 0
-    /// Mappings that the kernel has and the graph had not, and the other way round; the graph now
-    /// has what the kernel has.
+    /// The number of mappings that only the kernel had, and that only the graph had. The graph now
+    /// agrees with the kernel.
     public var added = 0
     public var removed = 0
-    /// Mappings of another size or access, containers, groups and devices in another state than the
-    /// graph had them.
+    /// The number of mappings whose size or access differed from the graph's, plus containers,
+    /// groups and devices whose state differed.
     public var changed = 0
-    /// Containers whose mappings changed during each attempt to read them all.
+    /// The number of containers whose mappings changed during each attempt to read them all.
     public var unsettled = 0
 
     public var differences: Int { isFirst ? 0 : added + removed + changed }
@@ -52,12 +53,12 @@ extension Graph {
         return Applied()
     }
 
-    /// After a loss, what was not shown is not there any more.
+    /// Ends the snapshot. After a loss, objects that it did not show are dropped.
     mutating func endSnapshot(_ event: Event) -> Applied {
         var applied = Applied()
         defer { snapshot = nil }
-        // Records of the snapshot itself may be among the lost: nothing follows from what it does
-        // not show, and another one comes.
+        // Records of the snapshot itself may have been lost. Then its gaps prove nothing, and
+        // another snapshot follows.
         guard snapshot != nil, !needsSnapshot else { return applied }
         if snapshot!.isResync { dropUnseen(event, &applied) }
         var result = snapshot!.result
@@ -144,7 +145,7 @@ extension Graph {
     mutating func foundGroup(_ number: UInt32, _ key: ContainerKey?, _ event: Event) -> Applied {
         var applied = Applied()
         snapshot?.groups.insert(number)
-        // The snapshot says better which IOMMU side its container has.
+        // The snapshot is more reliable about the container's IOMMU side.
         unlinkedGroups[number] = nil
         guard let key else {
             if snapshot?.isResync == true, groups[number]?.container != nil {
@@ -176,7 +177,8 @@ extension Graph {
         guard let address = found.device else { return Applied() }
         snapshot?.devices.insert(address)
         let isOpen = devices[address]?.isOpen ?? false
-        // Of a reset the end may have been lost; one that is under way is over in no time.
+        // The end of a reset may have been lost. If the reset is really in progress, it ends very
+        // soon.
         let isResync = snapshot?.isResync == true
         if found.openCount == 0 {
             if isOpen {
@@ -196,7 +198,7 @@ extension Graph {
         return change(address) { device in
             device.group = found.group ?? device.group
             device.isRemoved = false
-            // By whom, its holder tells.
+            // The record of its holder shows who opened it.
             if !isOpen { device.open(by: Actor(), at: event.time, .snapshot) }
             device.openDescriptors = found.openCount
             if isResync { device.resetDepth = 0 }
@@ -205,14 +207,14 @@ extension Graph {
         }
     }
 
-    /// The first holder that is found stands for who opened it, where that was not seen.
+    /// If the open was not seen, the first holder that is found counts as the opener.
     mutating func foundHolder(_ held: Held, _ event: Event) -> Applied {
         var applied = Applied()
         switch held {
         case .container(let key):
             guard let slot = byKey[key] else { break }
             applied.container = slots[slot].container.id
-            // One that has exited has handed its descriptor on.
+            // A process that has exited had passed its descriptor on.
             if slots[slot].container.opener.map({ exited.contains($0.process) }) ?? true {
                 slots[slot].container.opener = event.actor
             }

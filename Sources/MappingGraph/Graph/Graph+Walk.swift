@@ -1,15 +1,15 @@
 import Events
 
-/// One IOMMU's mappings on their way in, ascending, with events in between.
+/// A walk in progress: the mappings of one IOMMU arrive in ascending order, with events in between.
 struct WalkProgress: Sendable {
     var iommu: IOMMUKey
     var began: UInt64
-    /// Where the graph's own mappings began when the walk did, ascending.
+    /// The IOVAs of the graph's mappings at the beginning of the walk, ascending.
     var expected: [UInt64]
     var position = 0
-    /// Those of `expected` that the walk passed by.
+    /// The mappings of `expected` that the walk has passed without finding them.
     var missing: [UInt64] = []
-    /// Made and removed since, by their own events.
+    /// Mappings made and removed since the walk began, by their own events.
     var mapped: Set<UInt64> = []
     var removed: Set<UInt64> = []
 }
@@ -29,13 +29,13 @@ extension Graph {
         return applied
     }
 
-    /// What the walk did not find is gone: at once after a loss, else only if nothing changed
-    /// meanwhile. A tree that is rebalanced while it is walked can hide a node, so nothing follows
-    /// from a walk that found another number than the kernel counts.
+    /// Ends the walk, and drops the mappings that it did not find: always after a loss, otherwise
+    /// only if nothing changed meanwhile. A tree that is rebalanced while it is walked can hide a
+    /// node. So a walk whose number of mappings differs from the kernel's count proves nothing.
     mutating func endWalk(_ iommu: IOMMUKey, consistent: Bool) -> Applied {
         var applied = Applied()
         applied.container = containerID(for: iommu)
-        passBy(upTo: nil)
+        recordMissing(upTo: nil)
         defer { walk = nil }
         guard consistent else {
             snapshot?.unsettled.insert(iommu)
@@ -51,31 +51,31 @@ extension Graph {
         return applied
     }
 
-    /// A mapping that was found: the event of its making may have been before the start, or lost,
-    /// or is still to come.
+    /// Applies a mapping that the walk found. The event of its creation may have preceded tracing,
+    /// may be lost, or may follow.
     mutating func found(_ map: MapRequest, slot: Int, at time: UInt64, by actor: Actor, _ applied: inout Applied)
         -> Bool
     {
         snapshot?.walked += 1
-        if walk?.iommu == map.iommu { passBy(upTo: map.iova) }
+        if walk?.iommu == map.iommu { recordMissing(upTo: map.iova) }
         if let old = slots[slot].index.find(map.iova) {
             applied.known = true
             if map.isMemoryGone, actors.state(old.owner) == .alive {
                 give(old, to: formerIndex(of: actor), slot, &applied)
             }
-            // A map under way is found with the size that it has so far; its event will say the
-            // rest.
+            // A mapping that is still being made is found with its present size. Its event follows
+            // with the final size.
             if old.size == map.size, old.readable == map.readable, old.writable == map.writable {
                 guard isMissingTargets(old), !applied.targets.isEmpty else { return false }
                 return applied.targets.allSatisfy { $0.device != nil }
             }
             if walk?.mapped.contains(map.iova) == true { return false }
-            // Found once more while it is being made, it has grown.
+            // If it was found before while it was being made, it has only grown.
             if unexplained[FoundMapping(iommu: map.iommu, iova: map.iova)] == nil { snapshot?.result.changed += 1 }
             return true
         }
-        // Its removal was said at the beginning of vfio_remove_dma; the walk found it on the way
-        // out.
+        // Its removal was reported at the beginning of vfio_remove_dma; the walk found it before it
+        // was out of the tree.
         let since = (walk?.began ?? 0) &- Self.removalTakes
         if walk?.removed.contains(map.iova) == true
             || recentRemovals.contains(iommu: map.iommu, iova: map.iova, since: since)
@@ -88,14 +88,14 @@ extension Graph {
         return true
     }
 
-    /// Whether it is not known where a mapping of device memory leads: an extent of it was lost.
+    /// Whether it is unknown where a mapping of device memory leads, because an extent was lost.
     private func isMissingTargets(_ mapping: Mapping) -> Bool {
         guard let peer = mapping.peer.flatMap({ peers[$0] }) else { return false }
         return peer.targets.contains { $0.device == nil }
     }
 
-    /// The event of a mapping that a snapshot had found while it was being made: no event was
-    /// missed.
+    /// Records that the event of a mapping has arrived. If a snapshot had found the mapping while
+    /// it was being made, no event was missed.
     mutating func explain(_ map: MapRequest) {
         guard let foundAt = unexplained.removeValue(forKey: FoundMapping(iommu: map.iommu, iova: map.iova)),
             map.began != 0, map.began <= foundAt
@@ -108,11 +108,12 @@ extension Graph {
         }
     }
 
-    /// How long before a walk a removal may have begun that it still finds, nanoseconds.
+    /// A walk can still find a mapping whose removal began at most this long before the walk,
+    /// nanoseconds.
     private static let removalTakes: UInt64 = 100_000_000
 
-    /// Notes what the walk has passed by without finding it.
-    private mutating func passBy(upTo limit: UInt64?) {
+    /// Records the expected mappings that the walk has passed without finding them.
+    private mutating func recordMissing(upTo limit: UInt64?) {
         guard walk != nil, walk!.position < walk!.expected.count else { return }
         while walk!.position < walk!.expected.count {
             let iova = walk!.expected[walk!.position]
@@ -139,8 +140,8 @@ extension Graph {
     }
 }
 
-/// The last few removals, for a snapshot that finds one of them still on its way out. Fixed size: a
-/// thread removes one mapping at a time.
+/// The latest removals, for a snapshot that still finds a mapping while it is being removed. Fixed
+/// size: a thread removes one mapping at a time.
 struct RecentRemovals: Sendable {
     private var entries: InlineArray<16, (iommu: UInt64, iova: UInt64, time: UInt64)> = InlineArray(
         repeating: (0, 0, 0))
@@ -151,7 +152,7 @@ struct RecentRemovals: Sendable {
         next = (next + 1) & 15
     }
 
-    /// The pointer may be another's from here on.
+    /// Forgets an IOMMU side, because the kernel can reuse its pointer.
     mutating func forget(_ iommu: IOMMUKey) {
         for index in 0..<16 where entries[index].iommu == iommu.raw { entries[index].iommu = 0 }
     }

@@ -1,21 +1,21 @@
 import Events
 
-/// Who can DMA where: the containers, groups, devices and mappings of one host, rebuilt from
-/// events.
+/// The graph of who can DMA where: the containers, groups, devices and mappings of one host,
+/// rebuilt from events.
 ///
-/// A pure value that is lent and never copied: no I/O and no clock. The same events in the same
-/// order give the same graph, live or replayed. A RAM-only map or unmap allocates nothing (a new
-/// leaf of the index apart) and hashes nothing while events stay with one container and one
-/// process.
+/// A value that is lent and never copied. It does no I/O and has no clock: the same events in the
+/// same order yield the same graph, live or replayed. A RAM-only map or unmap allocates nothing,
+/// except for a new leaf of the index. It hashes nothing while events stay with one container and
+/// one process.
 public struct Graph: ~Copyable, Sendable {
-    /// A container with its mappings; at index `ContainerID.number - 1`, for ever.
+    /// A container with its mappings. Its index is always `ContainerID.number - 1`.
     struct Slot: Sendable {
         var container: Container
         var index = MappingIndex()
-        /// Those of `index` whose memory has a file.
+        /// The mappings of `index` whose memory has a file.
         var backed = BackedMappings()
         var bytes: UInt64 = 0
-        /// Of the number of mappings.
+        /// The growth of the number of mappings.
         var growth = Growth()
     }
 
@@ -25,14 +25,14 @@ public struct Graph: ~Copyable, Sendable {
     /// The last look-up in `byIOMMU`; -1 for none.
     var cachedSlot = -1
     var cachedIOMMU = IOMMUKey(0)
-    /// Types of IOMMU sides whose container is not known yet.
+    /// Types of IOMMU sides whose container is not yet known.
     var unlinkedTypes: [IOMMUKey: UInt32] = [:]
-    /// The IOMMU side that a group was attached to before its container was known.
+    /// The IOMMU sides to which groups were attached before their container was known.
     var unlinkedGroups: [UInt32: IOMMUKey] = [:]
 
-    /// By group number. A group stays once seen.
+    /// By group number. Groups are never removed.
     public internal(set) var groups: [UInt32: Group] = [:]
-    /// By PCI address. A device stays once seen, `isRemoved` when it is gone.
+    /// By PCI address. Devices are never removed; one that is gone has `isRemoved`.
     public internal(set) var devices: [PCIAddress: Device] = [:]
     var barTable = BarTable()
     var isBarTableStale = false
@@ -50,7 +50,7 @@ public struct Graph: ~Copyable, Sendable {
     var snapshot: SnapshotProgress?
     var walk: WalkProgress?
     var recentRemovals = RecentRemovals()
-    /// Whether records were lost, and no snapshot has made up for them yet.
+    /// Whether records were lost, and no snapshot has followed yet.
     public internal(set) var needsSnapshot = false
 
     /// Processes that used VFIO and have exited.
@@ -60,45 +60,45 @@ public struct Graph: ~Copyable, Sendable {
     /// How many mappings a container may have, the kernel's `dma_entry_limit`: a parameter of
     /// vfio_iommu_type1.
     public var mappingLimit = 65_535
-    /// Whether the host remaps interrupts; nil where it is not known.
+    /// Whether the host remaps interrupts; nil if unknown.
     public var remapsInterrupts: Bool?
-    /// Of `mappingLimit`, 10…100: the mark at which rules are asked about a container's number of
-    /// mappings.
+    /// The mark at which rules are asked about a container's number of mappings, in percent of
+    /// `mappingLimit`, 10…100.
     public var mappingMarkPercent = 95
-    /// Of RLIMIT_MEMLOCK, 10…100: the mark at which rules are asked about a process's pinned
-    /// memory. Before the first event.
+    /// The mark at which rules are asked about a process's pinned memory, in percent of
+    /// RLIMIT_MEMLOCK, 10…100. Set this before the first event.
     public var memlockMarkPercent = 95
 
-    /// Losses of records, in order: what happened within them is not in the graph.
+    /// Losses of records, in order. The events within them are missing from the graph.
     public internal(set) var gaps: [Gap] = []
-    /// What the last complete snapshot found, and how it differed from the graph.
+    /// The result of the last complete snapshot, with its differences from the graph.
     public internal(set) var lastSnapshot: SnapshotResult?
-    /// Snapshots that found another state although nothing had been lost: an event was missed and
-    /// nobody knew. The first 16.
+    /// The first 16 snapshots that found differences although nothing had been lost: an event was
+    /// missed without notice.
     public internal(set) var contradictions: [SnapshotResult] = []
-    /// Mappings that the last snapshot found and the graph had not, with the time at which it did:
-    /// one that was being made just then is yet to be told by its own event.
+    /// Mappings that the last snapshot found and the graph did not have, with the time of the find.
+    /// If one was being made at that time, its own event follows.
     var unexplained: [FoundMapping: UInt64] = [:]
     /// dma-bufs of open devices.
     var buffers: [UInt64: ExportedBuffer] = [:]
-    /// What processes keep of BARs past the kernel's zap, by `KeptArea.id`.
+    /// Parts of BARs that processes keep after the kernel's zap, by `KeptArea.id`.
     var keptAreas: [UInt32: KeptArea] = [:]
     var nextKeptArea: UInt32 = 0
-    /// When the first complete snapshot ended: from then on the graph knows what was there before
-    /// tracing, nanoseconds since boot.
+    /// When the first complete snapshot ended, nanoseconds since boot. From then on the graph
+    /// includes the state before tracing.
     public internal(set) var knownSince: UInt64?
 
     /// Swift 6.3 lends a value of known layout by copying its bytes, here 1,800 for each call of a
-    /// rule. What holds an existential it lends by address.
+    /// rule. A value that contains an existential is lent by address.
     private let lentByAddress: any Sendable = ()
 
     public init() {}
 
-    /// Brings the graph up to date and leaves in `applied` what the event meant. O(log *n*) in the
+    /// Updates the graph, and stores in `applied` what the event changed. O(log *n*) in the
     /// mappings of the container for a map or unmap.
     public mutating func apply(_ event: Event, into applied: inout Applied) { applied = apply(event) }
 
-    /// The same, and returns what the event meant.
+    /// Updates the graph, and returns what the event changed.
     public mutating func apply(_ event: Event) -> Applied {
         switch event.kind {
         case .map(let map): return apply(map, event)
@@ -114,7 +114,7 @@ public struct Graph: ~Copyable, Sendable {
         return Applied()
     }
 
-    /// What happens a few times in a container's life.
+    /// Applies the events that happen only a few times in a container's life.
     private mutating func applyRare(_ event: Event) -> Applied {
         switch event.kind {
         case .map, .mappingRemoved, .extent, .unmapRequest, .barMmap: break

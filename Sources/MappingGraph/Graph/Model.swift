@@ -1,7 +1,7 @@
 import Events
 
-/// A container's name for as long as the trace lasts: `c1`, `c2`, … in order of appearance. The
-/// kernel reuses the pointer, never this.
+/// A container's name for the whole trace: `c1`, `c2`, … in order of appearance. Unlike the
+/// kernel's pointer, it is never reused.
 public struct ContainerID: Hashable, Sendable, Comparable, CustomStringConvertible {
     public var number: UInt32
     public init(_ number: UInt32) { self.number = number }
@@ -16,8 +16,7 @@ public struct ContainerID: Hashable, Sendable, Comparable, CustomStringConvertib
     public var description: String { "c\(number)" }
 }
 
-/// A VFIO container: who opened it, which groups are in it. Its mappings are in the graph's IOVA
-/// index.
+/// A VFIO container: its opener and its groups. Its mappings are in the graph's IOVA index.
 public struct Container: Sendable {
     public let id: ContainerID
     public var key: ContainerKey?
@@ -26,23 +25,23 @@ public struct Container: Sendable {
     public var iommuType: UInt32?
     public var opener: Actor?
     public var opened: UInt64
-    /// The last descriptor was released; the mappings live on while a group is attached.
+    /// Whether the last descriptor was released. The mappings stay while a group is attached.
     public var closed: UInt64?
-    /// The IOMMU side is gone, and every mapping with it.
+    /// Whether the IOMMU side is gone, and every mapping with it.
     public var released: UInt64?
     public var groups: Set<UInt32>
     public var provenance: Provenance
-    /// When it got its present IOMMU side, or was first seen with it.
+    /// When it received its present IOMMU side, or was first seen with it.
     public var linked: UInt64?
-    /// Its last group is on the way out: every mapping goes, one after the other.
+    /// Whether its last group is being detached: all mappings are removed, one after the other.
     public var isTearingDown = false
-    /// Mappings in force whose creator is known to have exited.
+    /// The number of mappings in force whose creator is known to have exited.
     public var abandoned = 0
-    /// Mappings in force whose maker's address space is gone, though it is not known to have
-    /// exited.
+    /// The number of mappings in force whose maker's address space is gone, although the maker is
+    /// not known to have exited.
     public var withoutMemory = 0
-    /// Bytes whose user addresses VFIO_DMA_UNMAP_FLAG_VADDR took away and no map gave back, and who
-    /// took them last.
+    /// The number of bytes whose user addresses VFIO_DMA_UNMAP_FLAG_VADDR invalidated and no map
+    /// restored, and the last actor that invalidated any.
     public var vaddrInvalid: UInt64 = 0
     public var vaddrInvalidBy: Actor?
 }
@@ -58,14 +57,14 @@ public struct Group: Sendable {
 
 public struct Device: Sendable {
     public var info: DeviceInfo
-    /// Whether `info.driver` is a fact: empty then means that no driver is bound, else that nothing
-    /// has said which.
+    /// Whether `info.driver` is known. If so, an empty name means that no driver is bound;
+    /// otherwise that the driver is unknown.
     public var isDriverKnown: Bool
     public var group: UInt32?
     /// Between first open and last close.
     public var isOpen: Bool
     public var openDescriptors: UInt32
-    /// Counts first opens: two opens of a device are two users of it.
+    /// The number of first opens. Two first opens of a device are two users.
     public var openGeneration: UInt32
     public var opener: Actor?
     public var opened: UInt64
@@ -79,7 +78,8 @@ public struct Device: Sendable {
 
     public var address: PCIAddress { info.device }
 
-    /// A device of which nothing is known but its address: taken to be closed, awake and decoding.
+    /// Creates a device of which only the address is known. It is assumed to be closed, awake and
+    /// decoding.
     init(_ address: PCIAddress) {
         info = DeviceInfo(device: address)
         isDriverKnown = false
@@ -94,8 +94,8 @@ public struct Device: Sendable {
         provenance = .inferred
     }
 
-    /// Its last descriptor is gone and VFIO resets it on the way to the last close: slow on some
-    /// devices, and no defect.
+    /// Whether VFIO resets the device on its way to the last close, after the last descriptor is
+    /// gone. This is slow on some devices, and not a defect.
     public var isClosing: Bool { isOpen && openDescriptors == 0 && resetDepth > 0 }
 
     /// Whether a DMA to its BARs would be answered.
@@ -104,8 +104,8 @@ public struct Device: Sendable {
     }
 }
 
-/// Where a part of a mapping leads: bytes of a BAR, or device memory whose owner is not known
-/// (`device` nil).
+/// The target of a part of a mapping: bytes of a BAR, or device memory whose owner is unknown
+/// (`device` is nil).
 public struct Target: Hashable, Sendable {
     public var device: PCIAddress?
     public var bar: UInt8
@@ -134,17 +134,18 @@ public struct PeerMapping: Sendable {
     /// When it was made, nanoseconds since boot.
     public let since: UInt64
     public let provenance: Provenance
-    /// A target's open generation when the mapping was made, by position in `targets`; 0 when the
+    /// Each target's open generation when the mapping was made, by position in `targets`; 0 if the
     /// device was not open.
     public let openGenerations: Few<UInt32>
-    /// Whether a target's group was in the mapping's own container when it was made, by position in
-    /// `targets`.
+    /// Whether each target's group was in the mapping's own container when it was made, by position
+    /// in `targets`.
     public let wereInSameContainer: Few<Bool>
-    /// Whether a target was known not to be open through VFIO all the while it was made, by
-    /// position in `targets`; never for one that a snapshot found.
+    /// Whether each target was known not to be open through VFIO during the whole map call, by
+    /// position in `targets`; always false for a mapping that a snapshot found.
     public let wereKnownClosed: Few<Bool>
-    /// The target's BAR as it lay when the mapping was made, by position in `targets`: what the
-    /// IOMMU has, whatever is moved since. Of size 0 for a target without device.
+    /// Each target's BAR at the time when the mapping was made, by position in `targets`. The IOMMU
+    /// still leads there, even if the BAR has moved since. Its size is 0 for a target without a
+    /// device.
     public let bars: Few<Bar>
 }
 
@@ -156,7 +157,7 @@ public struct Mapping: Sendable, Equatable {
     public var readable: Bool
     public var writable: Bool
     public var provenance: Provenance
-    /// Index of its creator, see `Graph.actor(at:)`.
+    /// The index of its creator, see `Graph.actor(at:)`.
     public var owner: UInt32
     /// `PeerMapping.id`, nil for RAM alone.
     public var peer: UInt32?
@@ -175,6 +176,6 @@ public struct Mapping: Sendable, Equatable {
         self.peer = peer
     }
 
-    /// The last byte: a range can end at 2⁶⁴-1.
+    /// The last byte, inclusive, because a range can end at 2⁶⁴-1.
     public var last: UInt64 { iova &+ (size &- 1) }
 }

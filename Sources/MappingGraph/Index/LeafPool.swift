@@ -1,17 +1,17 @@
 import Glibc
 
-/// Memory for the leaves of one index, in slabs of an eighth of what there is, up to 2 MiB: from
-/// there on a slab is one huge page, where the system allows it by `madvise`, and ten million
-/// mappings do not cost a page fault for every 170 of them.
+/// Memory for the leaves of one index, in slabs. A new slab is an eighth of the present memory, at
+/// most 2 MiB. A slab of 2 MiB is one huge page where the system allows that by `madvise`.
+/// Otherwise ten million mappings would cost a page fault for every 170 of them.
 ///
-/// A freed leaf serves the next one; slabs go back all at once, when the index is empty.
+/// A freed leaf is reused for the next one. All slabs are freed at once, when the index is empty.
 struct LeafPool {
     static let leafBytes = MappingStorage.leafCapacity * MemoryLayout<MappingEntry>.stride
     private static let largestSlab = 2 << 20
 
     private var slabs: [UnsafeMutableRawBufferPointer] = []
     private var bytes = 0
-    /// Leaves that were given back, linked by their first word.
+    /// Freed leaves, linked by their first word.
     private var freed: UnsafeMutableRawPointer?
     private var unused: UnsafeMutableRawPointer?
     private var unusedLeaves = 0
@@ -34,7 +34,7 @@ struct LeafPool {
         freed = raw
     }
 
-    /// Gives every slab back. No leaf may be in use.
+    /// Frees every slab. No leaf may be in use.
     mutating func removeAll() {
         for slab in slabs { slab.deallocate() }
         self = LeafPool()
@@ -46,7 +46,7 @@ struct LeafPool {
         let count = share >= Self.largestSlab / 2 ? Self.largestSlab : share
         let isHuge = count == Self.largestSlab
         let slab = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: isHuge ? Self.largestSlab : 64)
-        // Not to be had on every system, and no loss then.
+        // Not available on every system. A failure does no harm.
         if isHuge { madvise(slab.baseAddress, count, MADV_HUGEPAGE) }
         slabs.append(slab)
         bytes += count

@@ -1,5 +1,6 @@
+/// A check of the index's invariants.
 extension MappingIndex {
-    /// What is wrong with the structure, or nil: for tests. O(*n*).
+    /// The first violated invariant, or nil: for tests. O(*n*).
     ///
     /// Checked: keys ascend strictly over all leaves; first keys are exact at both upper levels; no
     /// leaf or branch is empty or over its capacity; a leaf's entries lie inside its allocation;

@@ -1,6 +1,7 @@
 import Events
 
-/// The mappings of one container, in order of IOVA: a chunked sorted array with 24 bytes a mapping.
+/// The mappings of one container, in order of IOVA: a chunked sorted array with 24 bytes for each
+/// mapping.
 ///
 /// Leaves of up to 128 entries hang under branches of up to 256 leaves, and the branches under one
 /// root array. Appending in ascending order fills leaves completely and moves nothing; removal from
@@ -14,7 +15,7 @@ public struct MappingIndex: Sendable {
 
     public init() {}
 
-    /// Mappings held. O(1).
+    /// The number of mappings. O(1).
     public var count: Int { storage?.count ?? 0 }
 
     public var isEmpty: Bool { count == 0 }
@@ -22,7 +23,7 @@ public struct MappingIndex: Sendable {
     /// Bytes of heap in use, without the allocator's own. O(1).
     public var allocatedBytes: Int { storage?.allocatedBytes ?? 0 }
 
-    /// Adds a mapping; returns the one that began at the same IOVA, which it replaces. O(1) in
+    /// Adds a mapping. Returns the mapping that it replaces, which began at the same IOVA. O(1) in
     /// ascending order, else O(log *n*) plus at most a leaf's worth of moves; allocates only for a
     /// new leaf.
     @discardableResult
@@ -31,8 +32,8 @@ public struct MappingIndex: Sendable {
         return withStorage { $0.insert(MappingEntry(mapping)) }?.mapping
     }
 
-    /// Removes the mapping that begins at `iova`, exactly. O(log *n*), no moves at either end of a
-    /// leaf.
+    /// Removes the mapping that begins exactly at `iova`. O(log *n*), without moves at either end
+    /// of a leaf.
     @discardableResult
     public mutating func remove(_ iova: UInt64) -> Mapping? {
         guard storage != nil else { return nil }
@@ -43,7 +44,7 @@ public struct MappingIndex: Sendable {
     /// Frees everything. O(*n* / 128).
     public mutating func removeAll() { storage = nil }
 
-    /// The mapping that begins at `iova`, exactly. O(log *n*).
+    /// The mapping that begins exactly at `iova`. O(log *n*).
     public func find(_ iova: UInt64) -> Mapping? { storage?.find(iova)?.mapping }
 
     /// The mapping that contains the byte at `iova`, its first and last byte included. O(log *n*).
@@ -54,8 +55,8 @@ public struct MappingIndex: Sendable {
 
     /// The highest mapping that has a byte in `first` … `last`, both included. O(log *n*).
     public func overlapping(_ first: UInt64, _ last: UInt64) -> Mapping? {
-        // Mappings do not overlap: if any reaches into the range, the last one that begins in or
-        // before it does.
+        // Mappings do not overlap. So if any mapping reaches into the range, the last one that
+        // begins in or before it does.
         guard let entry = storage?.floor(last), entry.iova >= first || first &- entry.iova < entry.size else {
             return nil
         }
@@ -67,7 +68,7 @@ public struct MappingIndex: Sendable {
         if !isKnownUniquelyReferenced(&storage) { storage = storage?.clone() ?? MappingStorage() }
     }
 
-    /// Nobody else has the storage, so that it stays without being retained for the call.
+    /// No other index shares the storage, so it does not need to be retained for the call.
     @inline(__always)
     private func withStorage<T>(_ body: (MappingStorage) -> T) -> T {
         Unmanaged.passUnretained(storage.unsafelyUnwrapped)._withUnsafeGuaranteedRef { body($0) }
@@ -79,8 +80,8 @@ extension MappingIndex: Sequence {
 
     public func makeIterator() -> Iterator { Iterator(storage: storage) }
 
-    /// Walks in ascending order of IOVA. O(1) a step; a change to the index meanwhile does not
-    /// show.
+    /// Iterates in ascending order of IOVA. O(1) for each step. A change to the index meanwhile
+    /// does not affect the iteration.
     public struct Iterator: IteratorProtocol {
         let storage: MappingStorage?
         var position = MappingStorage.Position()
@@ -92,7 +93,7 @@ extension MappingIndex: Sequence {
     }
 }
 
-/// A mapping in 24 bytes: a size is a multiple of 4096, so its low 12 bits hold flags.
+/// A mapping in 24 bytes. Sizes are multiples of 4096, so the low 12 bits hold flags.
 struct MappingEntry {
     var iova: UInt64
     var sizeAndFlags: UInt64

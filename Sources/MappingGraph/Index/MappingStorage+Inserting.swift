@@ -1,3 +1,4 @@
+/// Insertion of mappings, with splits of leaves and branches.
 extension MappingStorage {
     func insert(_ entry: MappingEntry) -> MappingEntry? {
         guard count > 0 else {
@@ -37,15 +38,15 @@ extension MappingStorage {
         if size < Self.leafCapacity {
             place(entry, at: at)
         } else if at.entry == size {
-            // Past the end of a full leaf: into the next one, or a new one, which an ascending run
-            // then fills.
+            // The entry belongs after the end of a full leaf: it goes into the next leaf, or into a
+            // new one, which an ascending run then fills.
             if let next = leafAfter(at), root[next.branch].leaves[next.leaf].size < Self.leafCapacity {
                 place(entry, at: next)
             } else {
                 insertLeaf(branch: at.branch, at: at.leaf + 1, holding: entry, fromEnd: false)
             }
         } else if at.entry == 0 {
-            // Before everything: only the very first leaf is asked for that.
+            // The entry belongs before all others: only possible in the very first leaf.
             insertLeaf(branch: at.branch, at: at.leaf, holding: entry, fromEnd: true)
         } else {
             split(at, inserting: entry)
@@ -57,12 +58,12 @@ extension MappingStorage {
         return at.branch + 1 < rootCount ? Position(branch: at.branch + 1, leaf: 0, entry: 0) : nil
     }
 
-    /// Puts an entry into a leaf with room, moving whichever side can and costs less.
+    /// Inserts an entry into a leaf that has room. Moves the side that can move at less cost.
     private func place(_ entry: MappingEntry, at: Position) {
         let slot = root[at.branch].leaves + at.leaf
         let size = slot.pointee.size
         if at.entry == size, Int(slot.pointee.start) + size == Self.leafCapacity {
-            // A queue: make room for many appends at once.
+            // The leaf is used as a queue: make room for many appends at once.
             slot.pointee.entries.update(from: slot.pointee.first, count: size)
             slot.pointee.start = 0
         }
@@ -114,7 +115,8 @@ extension MappingStorage {
         setFirst(branch: b, leaf: l, entry.iova)
     }
 
-    /// Where a leaf meant for `position` of a full branch goes.
+    /// Makes room for a leaf at `position` of a full branch: splits the branch, or adds a
+    /// neighbour. Returns where the leaf goes.
     private func makeRoom(branch b: Int, at position: Int) -> (branch: Int, leaf: Int) {
         let capacity = Self.branchCapacity
         if position == capacity {

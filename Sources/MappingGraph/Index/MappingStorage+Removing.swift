@@ -1,3 +1,4 @@
+/// Removal of mappings, with merges of leaves and branches.
 extension MappingStorage {
     func remove(_ iova: UInt64) -> MappingEntry? {
         guard count > 0 else { return nil }

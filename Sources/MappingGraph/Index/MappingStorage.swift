@@ -1,18 +1,19 @@
-/// The memory behind a `MappingIndex`: root → branches → leaves, by hand, because an array of
-/// arrays would copy or retain on the hot path.
+/// The memory of a `MappingIndex`: root → branches → leaves. It is managed by hand, because an
+/// array of arrays would copy or retain on the hot path.
 ///
 /// First keys are exact at every level: a branch's key is its leaf's first IOVA, the root's is its
-/// branch's. The invariants are in `MappingIndex+Invariants.swift`; nothing but the `+Inserting`
-/// and `+Removing` files changes what is here.
+/// branch's. The invariants are in `MappingIndex+Invariants.swift`; only the `+Inserting` and
+/// `+Removing` files change the tree.
 final class MappingStorage: @unchecked Sendable {
     static let leafCapacity = 128
     static let branchCapacity = 256
-    /// Neighbours merge when they hold this many or fewer together: below the capacity, so that one
-    /// insert does not split them again.
+    /// Neighbours merge when they hold at most this many entries together. It is below the
+    /// capacity, so that one insert does not split them again.
     static let leafMerge = 120
     static let branchMerge = 240
 
-    /// Up to `leafCapacity` entries from `start`, so that both ends grow and shrink without moves.
+    /// Up to `leafCapacity` entries from `start`, so that both ends can grow and shrink without
+    /// moves.
     struct Leaf {
         var entries: UnsafeMutablePointer<MappingEntry>
         var start: Int32
@@ -23,7 +24,7 @@ final class MappingStorage: @unchecked Sendable {
     }
 
     struct Branch {
-        /// The first IOVA of all.
+        /// The branch's first IOVA.
         var first: UInt64
         var keys: UnsafeMutablePointer<UInt64>
         var leaves: UnsafeMutablePointer<Leaf>
@@ -42,8 +43,8 @@ final class MappingStorage: @unchecked Sendable {
     var count = 0
     var leafCount = 0
     var pool = LeafPool()
-    /// The leaves that the last insertion and the last removal came to: the next is likely to come
-    /// there, too.
+    /// The leaves of the last insertion and the last removal: the next is likely to be in the same
+    /// leaf.
     var insertedAt = Hint()
     var removedAt = Hint()
 
@@ -105,7 +106,7 @@ final class MappingStorage: @unchecked Sendable {
         let at = locate(iova)
         let leaf = root[at.branch].leaves[at.leaf]
         if at.entry < leaf.size, leaf.first[at.entry].iova == iova { return leaf.first[at.entry] }
-        // First keys are exact: only before the very first entry is there nothing.
+        // First keys are exact, so nothing is found only before the very first entry.
         return at.entry > 0 ? leaf.first[at.entry - 1] : nil
     }
 
@@ -128,8 +129,8 @@ final class MappingStorage: @unchecked Sendable {
         return nil
     }
 
-    /// The leaf that holds or would hold `iova`, and there the first entry not below it. Only when
-    /// not empty.
+    /// Returns the leaf that holds or would hold `iova`, and in it the position of the first entry
+    /// not below `iova`. The storage must not be empty.
     func locate(_ iova: UInt64) -> Position {
         let b = Self.last(of: rootCount) { root[$0].first <= iova }
         let keys = root[b].keys
@@ -137,8 +138,8 @@ final class MappingStorage: @unchecked Sendable {
         return Position(branch: b, leaf: l, entry: entry(notBelow: iova, in: root[b].leaves[l]))
     }
 
-    /// The same, looking first at the leaf that the last one of its kind came to. A hint can be of
-    /// any age: it is checked.
+    /// Does the same, but checks the leaf of the previous operation of the same kind first. A hint
+    /// can be out of date, so it is verified.
     @inline(__always)
     func locate(_ iova: UInt64, near hint: inout Hint) -> Position {
         if hint.branch < rootCount, hint.leaf < root[hint.branch].count {
@@ -157,8 +158,8 @@ final class MappingStorage: @unchecked Sendable {
         return found
     }
 
-    /// The first entry of a leaf that is not below `iova`, or its size. The ends come first:
-    /// ascending maps and unmaps are there.
+    /// The position of the first entry of a leaf that is not below `iova`, or the leaf's size. The
+    /// ends are checked first, because ascending maps and unmaps are there.
     @inline(__always)
     private func entry(notBelow iova: UInt64, in leaf: Leaf) -> Int {
         let first = leaf.first
@@ -167,13 +168,13 @@ final class MappingStorage: @unchecked Sendable {
         return Self.last(of: leaf.size) { first[$0].iova < iova } + 1
     }
 
-    /// The last index below `count` for which `holds` says so, or 0: it does so up to some index
-    /// and not from there on.
+    /// The last index below `count` for which `holds` is true, or 0. `holds` must be true up to
+    /// some index and false after it.
     ///
-    /// It branches, and guesses wrongly every other time. Yet a search that only moves
-    /// conditionally takes as long at a thousand mappings and 1.5 times as long at three million:
-    /// there each step waits for the memory of the step before, where a guess, even a wrong one,
-    /// has fetched ahead.
+    /// The search branches, and every other branch is mispredicted. A search with conditional moves
+    /// takes as long at a thousand mappings and 1.5 times as long at three million: each of its
+    /// steps waits for the memory of the previous step, while a predicted branch, even a wrong one,
+    /// fetches ahead.
     @inline(__always)
     private static func last(of count: Int, where holds: (Int) -> Bool) -> Int {
         var low = 0, rest = count

@@ -1,11 +1,12 @@
 import Events
 
-/// The creators of mappings, by a small index: one an address space, as its process was at the
-/// first mapping. A process that runs another program has another address space, and another index.
+/// The creators of mappings, by a small index. There is one entry for each address space: its
+/// process as it was at the first mapping. A process that runs another program has another address
+/// space, and so another index.
 struct ActorTable: Sendable {
     enum State: UInt8, Sendable {
         case alive
-        /// Its address space is gone; its process has not been seen to exit.
+        /// Its address space is gone, but its process has not been seen to exit.
         case memoryGone
         case exited
     }
@@ -13,16 +14,16 @@ struct ActorTable: Sendable {
     private(set) var actors: [Actor] = []
     private var byProcess: [ProcessKey: UInt32] = [:]
     private var last: UInt32 = 0
-    /// What they have pinned, by index.
+    /// The memory that each has pinned, by index.
     private(set) var memory: [PinnedMemory] = []
-    /// How many of them are near what they may lock.
+    /// How many of them are near the limit of what they may lock.
     private(set) var nearLimit = 0
-    /// By index; empty as long as everybody is alive.
+    /// By index; empty as long as all are alive.
     private var states: [State] = []
     /// Indices whose address space is gone, by process.
     private var former: [ProcessKey: [UInt32]] = [:]
 
-    /// O(1); without hashing for the process that came last.
+    /// O(1), without hashing for the same process as in the previous call.
     mutating func index(of actor: Actor) -> UInt32 {
         if Int(last) < actors.count, actors[Int(last)].process == actor.process { return last }
         if let known = byProcess[actor.process] {
@@ -36,8 +37,8 @@ struct ActorTable: Sendable {
         return last
     }
 
-    /// nil for one that has made no mapping, or not since it left its address space. O(1); without
-    /// hashing for the process that came last.
+    /// The index of a process; nil if it has made no mapping in its present address space. O(1),
+    /// without hashing for the same process as in the previous call.
     @inline(__always)
     mutating func known(_ process: ProcessKey) -> UInt32? {
         if Int(last) < actors.count, actors[Int(last)].process == process { return last }
@@ -46,10 +47,10 @@ struct ActorTable: Sendable {
         return known
     }
 
-    /// O(1); one comparison as long as everybody is alive.
+    /// O(1): one comparison as long as all are alive.
     func state(_ index: UInt32) -> State { Int(index) < states.count ? states[Int(index)] : .alive }
 
-    /// Whether a process that has exited from now on had made any mapping.
+    /// Records that a process has exited. Returns whether it had made any mapping.
     mutating func exit(_ process: ProcessKey) -> Bool {
         var indices = former[process] ?? []
         if let index = byProcess[process] { indices.append(index) }
@@ -57,7 +58,8 @@ struct ActorTable: Sendable {
         return !indices.isEmpty
     }
 
-    /// Whether a process that has left its address space had made any mapping from it.
+    /// Records that a process has left its address space. Returns whether it had made any mapping
+    /// from it.
     mutating func exec(_ process: ProcessKey) -> Bool {
         guard let index = byProcess[process], state(index) == .alive else { return false }
         byProcess[process] = nil
@@ -65,8 +67,7 @@ struct ActorTable: Sendable {
         return true
     }
 
-    /// The index of an address space that a process had and that is gone: of the last one, where
-    /// there were several.
+    /// The index of a process's former address space; of the last, if there were several.
     mutating func formerIndex(of actor: Actor) -> UInt32 {
         if let known = former[actor.process]?.last { return known }
         if let known = byProcess[actor.process], state(known) == .exited { return known }
@@ -88,12 +89,12 @@ struct ActorTable: Sendable {
         states[Int(index)] = state
     }
 
-    /// nil for one that has made no mapping. O(1).
+    /// The index of a process; nil if it has made no mapping. O(1).
     func find(_ process: ProcessKey) -> UInt32? { byProcess[process] }
 
     // MARK: Pinned memory
 
-    /// Whether the process is near its limit now and was not before. O(1).
+    /// Adds pinned RAM. Returns whether this brought the process near its limit. O(1).
     @inline(__always)
     mutating func pin(_ ram: UInt64, by index: UInt32, slot: Int, at time: UInt64?) -> Bool {
         guard memory[Int(index)].pin(ram, slot: slot, at: time) else { return false }
@@ -101,7 +102,8 @@ struct ActorTable: Sendable {
         return true
     }
 
-    /// Whether the process is near its limit no more. O(1).
+    /// Subtracts pinned RAM. Returns whether the process thereby stopped being near its limit.
+    /// O(1).
     @inline(__always)
     mutating func unpin(_ ram: UInt64, by index: UInt32, at time: UInt64?) -> Bool {
         guard memory[Int(index)].unpin(ram, at: time) else { return false }
@@ -114,7 +116,7 @@ struct ActorTable: Sendable {
         nearLimit = memory.count { $0.nearIn >= 0 }
     }
 
-    /// The container is gone. O(processes).
+    /// Forgets a container that no longer exists. O(processes).
     mutating func leave(slot: Int) {
         guard nearLimit > 0 else { return }
         for index in memory.indices { memory[index].leave(slot: slot) }

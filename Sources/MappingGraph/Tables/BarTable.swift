@@ -1,7 +1,7 @@
 import Events
 
-/// Which BAR a physical address lies in: a sorted array of the BARs of every known device that has
-/// not been removed.
+/// Finds the BAR in which a physical address lies: a sorted array of the BARs of all known devices
+/// that have not been removed.
 ///
 /// BARs are powers of two, naturally aligned, and do not overlap (PCI Local Bus 3.0, 6.2.5.1): one
 /// binary search finds the only candidate.
@@ -23,7 +23,7 @@ struct BarTable: Sendable {
         for device in devices where !device.isRemoved {
             for index in 0..<7 {
                 let bar = device.info.bars[index]
-                // Address 0 is a BAR that was never assigned.
+                // A BAR at address 0 was never assigned.
                 guard bar.size > 0, bar.address > 0, bar.last >= bar.address else { continue }
                 rows.append(Row(address: bar.address, last: bar.last, device: device.address, bar: UInt8(index)))
             }
@@ -35,9 +35,9 @@ struct BarTable: Sendable {
         }
     }
 
-    /// A BAR smaller than a page can be mapped as a whole page, of which VFIO then reserves the
-    /// rest (vfio_pci_probe_mmaps, 5.10 to 7.3): it is the BAR's as far as nobody else's begins
-    /// there.
+    /// A BAR smaller than a page can be mapped as a whole page; VFIO then reserves the rest of the
+    /// page (vfio_pci_probe_mmaps, 5.10 to 7.3). So the rest counts as the BAR's, up to the next
+    /// BAR.
     private static func lastOfPage(_ row: Row, before next: UInt64?) -> UInt64 {
         guard row.address & 0xfff == 0, row.last - row.address < 0xfff else { return row.last }
         let last = row.address | 0xfff
@@ -45,19 +45,19 @@ struct BarTable: Sendable {
         return next > row.last ? next - 1 : row.last
     }
 
-    /// Appends the pieces of `size` bytes from `address`, in order; the parts in no BAR have no
-    /// device. A piece that continues the last one is joined to it. O(log *n* + pieces).
+    /// Appends the pieces of `size` bytes from `address`, in order. Parts outside all BARs have no
+    /// device. A piece that continues the previous one is joined to it. O(log *n* + pieces).
     func resolve(address: UInt64, size: UInt64, iova: UInt64, into targets: inout Few<Target>) {
         guard size > 0 else { return }
         let room = UInt64.max - address
         let last = address + min(size - 1, room)
-        var at = address
+        var begin = address
         var index = firstRow(endingAtOrAfter: address)
         while true {
             var pieceLast = last
             var row: Row?
             if index < rows.count, rows[index].address <= last {
-                if rows[index].address <= at {
+                if rows[index].address <= begin {
                     row = rows[index]
                     pieceLast = min(last, rows[index].last)
                 } else {
@@ -66,11 +66,11 @@ struct BarTable: Sendable {
             }
             Self.append(
                 Target(
-                    device: row?.device, bar: row?.bar ?? 0, barOffset: row.map { at - $0.address } ?? 0,
-                    iova: iova &+ (at - address), size: pieceLast - at + 1), to: &targets)
+                    device: row?.device, bar: row?.bar ?? 0, barOffset: row.map { begin - $0.address } ?? 0,
+                    iova: iova &+ (begin - address), size: pieceLast - begin + 1), to: &targets)
             if pieceLast == last { return }
-            at = pieceLast + 1
-            while index < rows.count, rows[index].last < at { index += 1 }
+            begin = pieceLast + 1
+            while index < rows.count, rows[index].last < begin { index += 1 }
         }
     }
 

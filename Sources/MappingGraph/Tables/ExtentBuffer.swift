@@ -1,8 +1,9 @@
 import Events
 
-/// The extents that each thread has reported and whose `map` has yet to come.
+/// Extents that wait for their `map` event, by thread.
 struct ExtentBuffer: Sendable {
-    /// A thread makes one mapping at a time; more threads than this have lost their maps.
+    /// A thread makes one mapping at a time. If there are more threads than this, the maps of some
+    /// were lost.
     static let maxThreads = 1024
 
     private var byThread: [UInt32: Few<Extent>] = [:]
@@ -16,9 +17,9 @@ struct ExtentBuffer: Sendable {
         byThread[thread, default: Few()].append(extent)
     }
 
-    /// The last `count` extents of a thread, and forgets the thread: earlier ones belong to a map
-    /// that was lost.
-    mutating func take(_ count: UInt32, thread: UInt32) -> Slice<Few<Extent>> {
+    /// Returns the last `count` extents of a thread and forgets the thread. Earlier extents belong
+    /// to a map that was lost.
+    mutating func consume(_ count: UInt32, thread: UInt32) -> Slice<Few<Extent>> {
         guard !byThread.isEmpty, let extents = byThread.removeValue(forKey: thread) else { return Few()[...] }
         return extents.suffix(Int(count))
     }

@@ -1,7 +1,8 @@
-/// A list that nearly always has one element, which is then held in place: no heap for it.
+/// A list that nearly always has one element. The first element is stored in place, without the
+/// heap.
 public struct Few<Element: Sendable>: RandomAccessCollection, MutableCollection, ExpressibleByArrayLiteral, Sendable {
     @usableFromInline var head: Element?
-    /// Those after the first.
+    /// The elements after the first.
     @usableFromInline var tail: [Element] = []
 
     @inlinable public init() {}
@@ -10,7 +11,7 @@ public struct Few<Element: Sendable>: RandomAccessCollection, MutableCollection,
         for element in elements { append(element) }
     }
 
-    /// What `transform` makes of each.
+    /// The results of `transform` for each element, in order.
     init<Source>(_ sources: some Sequence<Source>, _ transform: (Source) -> Element) {
         for source in sources { append(transform(source)) }
     }

@@ -1,20 +1,20 @@
-/// How fast something grows that changes by events: what it was at a few moments of the last
-/// seconds. Event time only, so a replay says the same.
+/// Measures how fast a quantity grows, by samples of its value over the last seconds. Only event
+/// time counts, so a replay yields the same rate.
 struct Growth: Sendable {
-    /// Between two samples, nanoseconds.
+    /// The least time between two samples, nanoseconds.
     private static let step: UInt64 = 500_000_000
-    /// What is older says nothing of the present rate, nanoseconds.
+    /// Older samples do not count for the present rate, nanoseconds.
     static let window: UInt64 = 4_000_000_000
-    /// Less than this is no time to measure a rate in, nanoseconds.
+    /// The shortest time over which a rate is measured, nanoseconds.
     private static let leastSpan: UInt64 = 100_000_000
 
     private var samples: InlineArray<8, (time: UInt64, net: Int64)> = InlineArray(repeating: (0, 0))
     private var count = 0
     private var nextSample: UInt64 = 0
-    /// Sum of all changes.
+    /// The sum of all changes.
     private var net: Int64 = 0
 
-    /// O(1): a comparison and an addition, and every half second a sample.
+    /// O(1): a comparison, an addition, and a sample every half second.
     @inline(__always)
     mutating func add(_ change: Int64, at time: UInt64) {
         if time >= nextSample { sample(time) }
@@ -28,8 +28,9 @@ struct Growth: Sendable {
         nextSample = time &+ Self.step
     }
 
-    /// How long `rest` more takes at the rate of the last seconds before `now`, nanoseconds; nil
-    /// when it does not grow, or for less than a tenth of a second. O(1).
+    /// How long growth by `rest` takes at the rate of the last seconds before `now`, nanoseconds.
+    /// nil if the quantity does not grow, or has been measured for less than a tenth of a second.
+    /// O(1).
     func nanoseconds(toGrowBy rest: UInt64, at now: UInt64) -> UInt64? {
         var oldest: (time: UInt64, net: Int64)?
         for index in 0..<min(count, 8) where samples[index].time <= now && now - samples[index].time <= Self.window {

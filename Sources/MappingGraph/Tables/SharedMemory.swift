@@ -1,11 +1,12 @@
 import Events
 
-/// Which containers have memory of which file mapped, for memory that is shared: RAM is told by its
-/// file, not page by page.
+/// The files whose memory containers have mapped. Shared memory is recognised by its file, not page
+/// by page.
 ///
-/// Of a file, each container's part is known by its first and last byte, which shrink only when the
-/// container has none of it left. So a mapping costs a look-up and 24 bytes, however scattered the
-/// memory is, and two containers that use every other page look as if they shared.
+/// For each file, a container's part is known by its first and last byte. This range shrinks only
+/// when the container has no mapping of the file left. So a mapping costs a look-up and 24 bytes,
+/// however scattered the memory is; but two containers that use alternate pages seem to share
+/// memory.
 struct SharedMemory: Sendable {
     struct FileKey: Hashable, Sendable {
         var device: UInt32
@@ -14,10 +15,10 @@ struct SharedMemory: Sendable {
 
     struct Holder: Sendable {
         var slot: Int
-        /// Who made the first of its mappings, see `Graph.actor(at:)`.
+        /// The creator of its first mapping, see `Graph.actor(at:)`.
         var owner: UInt32
         var mappings = 0
-        /// Bytes of the file, `end` exclusive.
+        /// The range of bytes in the file, `end` exclusive.
         var first = UInt64.max
         var end: UInt64 = 0
     }
@@ -25,24 +26,24 @@ struct SharedMemory: Sendable {
     struct File: Sendable {
         var key: FileKey
         var kind: Backing.Kind
-        /// Hardly ever more than two.
+        /// Seldom more than two.
         var holders: [Holder] = []
     }
 
     private var numbers: [FileKey: UInt32] = [:]
-    /// By number: no hash for a mapping of the file that the one before had.
+    /// By number. A mapping of the same file as the previous mapping needs no hash.
     private var files: [File] = []
-    /// Numbers of files that nobody has any more.
+    /// Numbers of files that no container has mapped any longer.
     private var free: [UInt32] = []
-    /// The file of the mapping before: neighbours mostly have the same.
+    /// The file of the previous mapping: neighbours usually have the same file.
     private var last: (key: FileKey, number: UInt32)?
     /// Files in more than one container, ascending.
     private(set) var shared: [UInt32] = []
 
     subscript(number: UInt32) -> File { files[Int(number)] }
 
-    /// A container has mapped a part of a file; says whether it is news to those who share it. O(1)
-    /// but for files in many containers.
+    /// Records that a container has mapped a part of a file. Returns whether that changes what
+    /// containers share. O(1), except for files in many containers.
     mutating func add(_ backing: Backing, size: UInt64, owner: UInt32, slot: Int) -> (file: UInt32, isNews: Bool) {
         let number = self.number(of: backing)
         let (isNews, makesShared) = files[Int(number)].add(backing.offset, size, owner: owner, slot: slot)
@@ -50,13 +51,14 @@ struct SharedMemory: Sendable {
         return (number, isNews)
     }
 
-    /// A mapping of a part of a file is gone; says whether that is news to those who share it.
+    /// Records that mappings of a file are gone. Returns whether that changes what containers
+    /// share.
     mutating func remove(_ number: UInt32, slot: Int, mappings: Int = 1) -> Bool {
         let index = Int(number)
-        guard let at = files[index].holders.firstIndex(where: { $0.slot == slot }) else { return false }
-        files[index].holders[at].mappings -= mappings
-        guard files[index].holders[at].mappings <= 0 else { return false }
-        files[index].holders.remove(at: at)
+        guard let position = files[index].holders.firstIndex(where: { $0.slot == slot }) else { return false }
+        files[index].holders[position].mappings -= mappings
+        guard files[index].holders[position].mappings <= 0 else { return false }
+        files[index].holders.remove(at: position)
         let left = files[index].holders.count
         if left == 1 { shared.removeAll { $0 == number } }
         if left == 0 {
@@ -67,7 +69,7 @@ struct SharedMemory: Sendable {
         return left > 0
     }
 
-    /// The container has no mappings any more.
+    /// Forgets a container that no longer has mappings.
     mutating func forget(_ slot: Int, _ backed: inout BackedMappings) {
         for (file, mappings) in backed.removeAll() { _ = remove(file, slot: slot, mappings: mappings) }
     }
@@ -89,25 +91,25 @@ struct SharedMemory: Sendable {
 }
 
 extension SharedMemory.File {
-    /// Whether the part now has something in common with another's that it had not, and whether a
-    /// second container has the file by that.
+    /// Returns whether the container's part now overlaps another's that it did not overlap before,
+    /// and whether the file thereby became shared by a second container.
     fileprivate mutating func add(_ offset: UInt64, _ size: UInt64, owner: UInt32, slot: Int) -> (
         isNews: Bool, makesShared: Bool
     ) {
-        var at = holders.count - 1
-        while at >= 0, holders[at].slot != slot { at -= 1 }
-        let isNew = at < 0
+        var position = holders.count - 1
+        while position >= 0, holders[position].slot != slot { position -= 1 }
+        let isNew = position < 0
         if isNew {
-            at = holders.count
+            position = holders.count
             holders.append(SharedMemory.Holder(slot: slot, owner: owner))
         }
-        let before = holders[at]
+        let before = holders[position]
         let (end, overflow) = offset.addingReportingOverflow(size)
-        holders[at].mappings += 1
-        holders[at].first = min(before.first, offset)
-        holders[at].end = max(before.end, overflow ? .max : end)
+        holders[position].mappings += 1
+        holders[position].first = min(before.first, offset)
+        holders[position].end = max(before.end, overflow ? .max : end)
         guard holders.count > 1 else { return (false, false) }
-        let after = holders[at]
+        let after = holders[position]
         return (
             holders.contains { $0.slot != slot && $0.overlaps(after) && !$0.overlaps(before) },
             isNew && holders.count == 2
@@ -119,9 +121,9 @@ extension SharedMemory.Holder {
     func overlaps(_ other: Self) -> Bool { first < other.end && other.first < end }
 }
 
-/// Which mappings of one container have which file, by IOVA.
+/// The mappings of one container that have a file, by IOVA.
 struct BackedMappings: Sendable {
-    /// A mapping's `owner` is the file's number here.
+    /// In this index a mapping's `owner` is the file's number.
     private var index = MappingIndex()
 
     var isEmpty: Bool { index.isEmpty }
@@ -130,10 +132,10 @@ struct BackedMappings: Sendable {
         index.insert(Mapping(iova: mapping.iova, size: mapping.size, owner: file))
     }
 
-    /// The file of a mapping, which is forgotten with that. O(log *n*).
+    /// Removes a mapping and returns its file. O(log *n*).
     mutating func remove(_ iova: UInt64) -> UInt32? { index.remove(iova)?.owner }
 
-    /// Files with how many mappings they had. O(*n*).
+    /// Removes all mappings, and returns the number of mappings for each file. O(*n*).
     mutating func removeAll() -> [UInt32: Int] {
         var counts: [UInt32: Int] = [:]
         for entry in index { counts[entry.owner, default: 0] += 1 }
@@ -142,20 +144,20 @@ struct BackedMappings: Sendable {
     }
 }
 
-/// Memory that two containers have in common.
+/// Memory that two containers share.
 public struct CommonMemory: Sendable, Equatable {
     public var other: ContainerID
-    /// Who made the first mapping of it, here and there.
+    /// The creators of the first mapping of it, in this container and in the other.
     public var maker: Actor
     public var otherMaker: Actor
     public var kind: Backing.Kind
     public var inode: UInt64
-    /// Bytes from the first to the last that both may have.
+    /// The size of the range that both may have, in bytes.
     public var bytes: UInt64
 }
 
 extension Graph {
-    mutating func noteBacking(_ backing: Backing, _ mapping: Mapping, _ slot: Int, _ applied: inout Applied) {
+    mutating func recordBacking(_ backing: Backing, _ mapping: Mapping, _ slot: Int, _ applied: inout Applied) {
         let (file, isNews) = sharedMemory.add(backing, size: mapping.size, owner: mapping.owner, slot: slot)
         slots[slot].backed.insert(mapping, file)
         if isNews { applied.containerChange = .state }
@@ -168,15 +170,15 @@ extension Graph {
         }
     }
 
-    /// Memory that a container has in common with another, of another owner; told of the one that
-    /// had it later. O(files in two containers or more).
+    /// The memory that a container shares with containers of other owners. It is reported for the
+    /// container that mapped it later. O(files in two containers or more).
     public func commonMemory(of id: ContainerID) -> [CommonMemory] {
         var found: [CommonMemory] = []
         for number in sharedMemory.shared {
             let file = sharedMemory[number]
-            guard let at = file.holders.firstIndex(where: { $0.slot == Int(id.number) - 1 }) else { continue }
-            let own = file.holders[at]
-            for other in file.holders[..<at] where other.overlaps(own) {
+            guard let position = file.holders.firstIndex(where: { $0.slot == Int(id.number) - 1 }) else { continue }
+            let own = file.holders[position]
+            for other in file.holders[..<position] where other.overlaps(own) {
                 let maker = actor(at: own.owner), otherMaker = actor(at: other.owner)
                 guard !isSamePrincipal(maker, otherMaker) else { continue }
                 found.append(

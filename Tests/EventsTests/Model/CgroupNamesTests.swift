@@ -1,12 +1,14 @@
 import Events
 import Testing
 
+// Tests which unit, container and pod are read from a control group's path.
+
 private let id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 private let outer = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
 private let uid = "1b8a4c1e-6c4f-4d62-9a0e-0d5b6c7e8f90"
 private let escaped = "1b8a4c1e_6c4f_4d62_9a0e_0d5b6c7e8f90"
 
-/// Paths as /proc/PID/cgroup has them on hosts with the named software.
+/// Paths as /proc/PID/cgroup shows them on hosts with the named software.
 @Suite("Names of control groups")
 struct CgroupNamesTests {
     @Test(arguments: [
@@ -69,13 +71,13 @@ struct CgroupNamesTests {
         #expect(ProcessInfo(exe: ShortText(), cgroupPath: path).title == "")
     }
 
-    /// systemd in a container: the unit is the container's, and both are known.
+    /// systemd in a container: the unit is the container's, and both names are known.
     @Test func aUnitInAContainer() {
         let names = CgroupNames(path: "/system.slice/docker-\(id).scope/system.slice/libvirtd.service")
         #expect(names.unit == "libvirtd.service" && names.containerID == id)
     }
 
-    /// A rootless container is in a user's manager.
+    /// A rootless container is below a user's manager.
     @Test func rootless() {
         let names = CgroupNames(
             path: "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-\(id).scope/container")

@@ -1,6 +1,7 @@
 import Events
 import Testing
 
+/// Tests the names of error numbers.
 @Suite struct ErrnoTests {
     @Test func namesByNumber() {
         #expect(Errno.name(7)?.description == "E2BIG")

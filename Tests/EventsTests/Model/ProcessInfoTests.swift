@@ -2,9 +2,10 @@ import CRecords
 @testable import Events
 import Testing
 
+/// Tests how records of /proc's facts are decoded and packed.
 @Suite("Process information")
 struct ProcessInfoTests {
-    /// Copying an event is what every stage does with it.
+    /// Every stage copies events.
     @Test func eventsAreSmall() {
         #expect(MemoryLayout<Event>.size <= 152)
     }
@@ -54,7 +55,8 @@ struct ProcessInfoTests {
         #expect(info?.memoryLock == MemoryLock(limit: nil, isLifted: true))
     }
 
-    /// A record of more than 64 words has several masks, and goes through a recording unchanged.
+    /// A record of more than 64 words has several masks, and is unchanged after packing and
+    /// unpacking.
     @Test func longRecordsArePacked() {
         var record = vs_process_info()
         record.h.type = UInt16(VS_PROCESS_INFO.rawValue)
@@ -79,7 +81,7 @@ struct ProcessInfoTests {
             unpacker.forEach(in: payload, count: 3) { read.append(Array(UnsafeRawBufferPointer(start: $0, count: $1))) }
         }
         #expect(isSound && read == [original, original, original])
-        // Every cut is noticed.
+        // Every truncation is detected.
         for count in stride(from: 0, to: encoder.bytes.count, by: 13) {
             #expect(!encoder.bytes.prefix(count).withUnsafeBytes { unpacker.forEach(in: $0, count: 3) { _, _ in } })
         }

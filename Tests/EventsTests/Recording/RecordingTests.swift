@@ -3,7 +3,7 @@ import Events
 import Glibc
 import Testing
 
-/// A recording in a temporary file, written by the real writer.
+/// Returns a recording that the real writer has written to a temporary file.
 private func record(_ body: (RecordingWriter) throws -> Void) throws -> [UInt8] {
     var template = Array("/tmp/vfioscope-test-XXXXXX".utf8CString)
     let descriptor = mkstemp(&template)
@@ -72,7 +72,7 @@ struct RecordingTests {
         }
     }
 
-    @Test func givesBackWhatWasWritten() throws {
+    @Test func readsTheWrittenRecords() throws {
         let result = try read(try whole(5000))
         #expect(result.iovas == (0..<5000).map { $0 * 4096 })
         #expect(result.session == session)
@@ -114,8 +114,8 @@ struct RecordingTests {
         #expect(index == maps.count)
     }
 
-    /// Every length at which a killed tool or a full disk can leave the file.
-    @Test func anyCutReadsUpToTheLastBlockAndSaysSo() throws {
+    /// Truncates the file at every length that a killed tool or a full disk can leave.
+    @Test func anyTruncationKeepsWholeBlocksAndIsReported() throws {
         let bytes = try whole(300, flushEvery: 100)
         for length in stride(from: 1, to: bytes.count, by: 7) {
             let result = try read(Array(bytes[..<length]))
@@ -125,7 +125,7 @@ struct RecordingTests {
         }
     }
 
-    /// One flipped bit anywhere: never a crash, never a wrong record, always said.
+    /// Flips one bit anywhere. It never causes a crash or a wrong record, and is always reported.
     @Test func anyFlippedBitIsNoticed() throws {
         let bytes = try whole(300, flushEvery: 100)
         for position in 16..<bytes.count {
@@ -138,7 +138,7 @@ struct RecordingTests {
         }
     }
 
-    @Test func whatIsNoRecordingIsRefused() throws {
+    @Test func otherFilesAreRefused() throws {
         #expect(throws: RecordingError.empty(path: "test")) { try read([]) }
         #expect(throws: RecordingError.notARecording(path: "test")) { try read(Array("\u{7f}ELF and so on".utf8)) }
         var newer = try whole(1)
@@ -155,7 +155,7 @@ struct RecordingTests {
     }
 }
 
-/// A small generator with a seed, so that a failure can be repeated.
+/// A small seeded generator, so that a failure can be repeated.
 struct SplitMix {
     private var state: UInt64
     init(seed: UInt64) { state = seed }

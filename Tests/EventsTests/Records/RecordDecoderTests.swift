@@ -2,6 +2,7 @@ import CRecords
 import Events
 import Testing
 
+/// Tests how records become events, including short, damaged and old ones.
 @Suite("Record decoder")
 struct RecordDecoderTests {
     private func decode<T>(
@@ -41,14 +42,14 @@ struct RecordDecoderTests {
         #expect(cause(decode(&decoder, VS_REMOVE, remove) { $0.tid = 7 }) == .request)
     }
 
-    @Test func removalOfAFailedMapSaysSo() {
+    @Test func removalOfAFailedMapHasThatCause() {
         var decoder = RecordDecoder()
         var remove = vs_remove()
         remove.flags = VS_REMOVE_FAILED_MAP.rawValue
         #expect(cause(decode(&decoder, VS_REMOVE, remove)) == .failedMap)
     }
 
-    /// What only makes the tool look is no event; it is not in recordings either.
+    /// A record that only triggers a scan is not an event, and is not in recordings either.
     @Test func keptBars() {
         var decoder = RecordDecoder()
         var raw = vs_kept_bar()
@@ -69,7 +70,7 @@ struct RecordDecoderTests {
         #expect(decode(&decoder, VS_KEPT_BAR, raw) == nil && decoder.unknownRecords == 1)
     }
 
-    @Test func releaseIsSaidAtItsEnd() {
+    @Test func releaseIsReportedAtItsEnd() {
         var decoder = RecordDecoder()
         var release = vs_iommu()
         release.iommu = 5
@@ -98,8 +99,8 @@ struct RecordDecoderTests {
         #expect(decoder.unknownRecords == 5)
     }
 
-    /// As they were before records grew, with something else behind them.
-    @Test func whatARecordHasNotComesAsNothing() {
+    /// Records of the first version, followed by unrelated bytes.
+    @Test func missingFieldsAreEmpty() {
         var decoder = RecordDecoder()
         var map = vs_map()
         map.h.type = UInt16(VS_MAP.rawValue)
@@ -129,7 +130,7 @@ struct RecordDecoderTests {
         #expect(oldRequest.requested == nil && newRequest.requested == 0x2000)
     }
 
-    /// The first recordings end a device's record before its MSI-X table.
+    /// In the first recordings a device's record ends before its MSI-X table.
     @Test func deviceRecordsOfTwoLengths() {
         var decoder = RecordDecoder()
         var raw = vs_driver()
@@ -151,7 +152,7 @@ struct RecordDecoderTests {
                         && info.msix == table)
             }
         }
-        // A record that says that it is longer than it is.
+        // A record whose size field exceeds its real size.
         raw.h.size = 240
         withUnsafeBytes(of: &raw) { bytes in
             guard case .deviceInfo(let info)? = decoder.decode(bytes.baseAddress!, count: 224)?.kind else {

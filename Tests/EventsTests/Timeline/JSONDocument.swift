@@ -1,4 +1,4 @@
-/// A JSON document as a tree, for tests that read the schemas: sound input only.
+/// A JSON document as a tree, for tests that read the schemas. The input must be valid.
 indirect enum JSONDocument {
     case object([(name: String, value: JSONDocument)])
     case array([JSONDocument])
@@ -52,7 +52,7 @@ indirect enum JSONDocument {
         return members.first { $0.name == name }?.value
     }
 
-    /// The strings of an array of strings, or the one string.
+    /// The strings of an array of strings, or the single string.
     var strings: [String] {
         switch self {
         case .array(let elements): elements.flatMap(\.strings)

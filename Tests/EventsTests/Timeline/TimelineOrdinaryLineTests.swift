@@ -2,14 +2,15 @@ import Glibc
 import Testing
 @testable import Events
 
+// Tests that the short way of ordinary lines leads to the same events as the general way.
+
 private let header = #"{"type":"header","schema":"vfioscope.timeline/1","t":5,"hooks":[],"devices":[]}"#
 private let summary = #"{"type":"summary","t":99,"attempted":10,"delivered":10,"lost":0}"#
 
-/// What a reader makes of lines between a header and a summary: the events, and what it says is
-/// wrong.
+/// Reads lines between a header and a summary. Returns the events and the defects.
 ///
-/// - Parameter generally: read by the general way, for a space in front of each line; columns are
-///   told without it.
+/// - Parameter generally: puts a space in front of each line, so that it is read the general way.
+///   Reported columns do not count the space.
 private func outcome(
     _ given: [[UInt8]], generally: Bool = false,
     ordinary: (OrdinaryRecord, OrdinaryRecord.Details) -> Void = { _, _ in }
@@ -35,7 +36,7 @@ private func outcome(
         }
 }
 
-/// The fields of one plain line, as they are spelled.
+/// The fields of one ordinary line, as they are spelled.
 private struct Line {
     var fields: [(String, String)]
 
@@ -86,13 +87,13 @@ private struct Line {
 
 private let kinds: [OrdinaryRecord.Kind] = [.map, .removal, .unmapRequest]
 
-/// Plain lines mean what they would mean if they were not read the short way.
+/// Tests that ordinary lines mean the same whether they are read the short or the general way.
 @Suite struct TimelineOrdinaryLineTests {
     @Test(arguments: kinds) func sameAsTheGeneralWay(kind: OrdinaryRecord.Kind) throws {
         var random = SystemRandomNumberGenerator()
         for _ in 0..<200 {
             var line = Line(kind, &random)
-            // Twice, so that the second finds the actor known.
+            // Twice, so that the second line finds the actor known.
             let expected = try outcome([line.bytes(), line.bytes()], generally: true)
             #expect(try outcome([line.bytes(), line.bytes()]) == expected)
             #expect(try outcome([line.bytes(colon: " : ", comma: " ,\t"), line.bytes()]) == expected)
@@ -101,7 +102,7 @@ private let kinds: [OrdinaryRecord.Kind] = [.map, .removal, .unmapRequest]
         }
     }
 
-    /// Whatever byte is another one, lost or doubled, the reader says the same of it.
+    /// Whichever byte is changed, lost or doubled, both ways report the same.
     @Test(arguments: kinds) func damaged(kind: OrdinaryRecord.Kind) throws {
         var random = SystemRandomNumberGenerator()
         let line = Line(kind, &random).bytes(), other = Line(kind, &random).bytes()
@@ -123,7 +124,7 @@ private let kinds: [OrdinaryRecord.Kind] = [.map, .removal, .unmapRequest]
         }
     }
 
-    @Test func writersLinesArePlain() throws {
+    @Test func writersLinesAreOrdinary() throws {
         let start =
             #""time":"2023-11-14T22:30:00.000041989Z","pid":4000,"tid":4001,"start":900000000000,"#
             + #""comm":"qemu-system-x86","uid":0,"cgroup":5000,"container":"c7","#
@@ -147,8 +148,8 @@ private let kinds: [OrdinaryRecord.Kind] = [.map, .removal, .unmapRequest]
         }
     }
 
-    /// The scanner looks at whole words: never at one that is not in the chunk.
-    @Test func nothingIsReadBehindTheChunk() throws {
+    /// The scanner reads whole words, but never one that is outside the chunk.
+    @Test func nothingIsReadBeyondTheChunk() throws {
         var random = SystemRandomNumberGenerator()
         let lines = kinds.flatMap { [Line($0, &random).bytes(), Line($0, &random).bytes()] }
         let bytes = Array(([Array(header.utf8)] + lines).joined(separator: [0x0a])) + [0x0a]

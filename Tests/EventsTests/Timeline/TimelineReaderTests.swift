@@ -1,6 +1,8 @@
 import Testing
 @testable import Events
 
+// Tests how a timeline is read, and which defects broken lines cause.
+
 private let header =
     #"{"type":"header","schema":"vfioscope.timeline/1","t":5,"time":"x","tool":"1","kernel":"6.1","machine":"x86_64","#
     + #""boot_id":"b","#
@@ -23,14 +25,14 @@ private func read(_ bytes: [UInt8]) throws -> (events: [Event], reader: Timeline
     return (events, reader)
 }
 
-/// Events of one line between a header and a summary; a defect fails.
+/// Reads one line between a header and a summary. A defect fails the test.
 private func events(_ line: String) throws -> [Event] {
     let (events, reader) = try read(header + "\n" + line + "\n" + summary + "\n")
     #expect(reader.evidence.defects == [])
     return events
 }
 
-/// The defect that one broken line gives.
+/// The defect that one broken line causes.
 private func defect(_ line: String) throws -> String? {
     let (_, reader) = try read(header + "\n" + line + "\n" + summary + "\n")
     #expect(reader.evidence.defects.count == 1 && reader.brokenLines == 1)
@@ -85,7 +87,7 @@ private func defect(_ line: String) throws -> String? {
                 + #"{"device":"0000:65:00.0","bar":0,"bar_offset":8192,"iova":"0x1000","size":4096},"#
                 + #"{"device":"0000:66:00.0","bar":0,"bar_offset":8192,"iova":"0x2000","size":4096},"#
                 + #"{"size":4096,"iova":"0x3000","bar_offset":null,"bar":null,"device":null}]}"#)
-        // The second one's device is not known, and the third continues it.
+        // The device of the second target is unknown, and the third target continues it.
         try #require(found.count == 3)
         guard case .extent(let first) = found[0].kind, case .extent(let second) = found[1].kind,
             case .map(let map) = found[2].kind
@@ -158,7 +160,7 @@ private func defect(_ line: String) throws -> String? {
     }
 }
 
-/// What is wrong with a file, and what is told of it.
+/// Tests which defects are reported for broken timelines.
 @Suite struct TimelineDefectTests {
     @Test(arguments: [
         (#"{"type":"map","t":1"#, "line 2: expected ',' or '}' at column 20"),

@@ -7,16 +7,16 @@ import Glibc
 import Musl
 #endif
 
-/// The vocabulary against the JSON Schema and the document of the timeline, both ways: a word of
-/// the table that either does not have is missing there, and one that only they have is invented.
+/// Compares the vocabulary with the JSON Schema and the timeline's page, in both directions: each
+/// must contain every word of the table, and no others.
 @Suite struct TimelineVocabularyTests {
     private let schema = JSONDocument(parsing: document("timeline.schema.json"))
     private let page = document("timeline.md")
 
-    /// Severities are words, too; their type is of a later target.
+    /// Severities are words, too. Their type is in a target that this one does not depend on.
     private let severities: [TimelineWord] = [.info, .low, .medium, .high, .critical]
 
-    /// Every word that the value of a key can be, by the table.
+    /// Every word that can be the value of a key, by the table.
     private var values: Set<String> {
         var words = Provenance.words + RemovalCause.words + Backing.Kind.words + Origin.words + PowerState.words
         words += severities + [.resync, .open, .resolved]
@@ -41,7 +41,7 @@ import Musl
                         names.insert(property)
                         collect(value, property: property, &names, &values)
                     }
-                // Rules have a registry and a test of their own.
+                // Rules have their own registry and test.
                 case "enum", "const": if property != "rule" { values.formUnion(value.strings) }
                 default: collect(value, property: property, &names, &values)
                 }
@@ -85,7 +85,7 @@ import Musl
         character.isASCII && (character.isLetter || character.isNumber || character == "_" || character == "-")
     }
 
-    /// The words in a span: itself, or what is between the quotes of a piece of JSON.
+    /// The words in a span: the span itself, or the quoted strings of a piece of JSON.
     private func words(_ span: Substring) -> [String] {
         if span.allSatisfy(Self.isPartOfWord), span.first?.isLetter == true { return [String(span)] }
         guard span.contains("\"") else { return [] }

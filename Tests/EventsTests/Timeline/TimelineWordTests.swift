@@ -1,6 +1,7 @@
 import Testing
 @testable import Events
 
+/// Tests that the timeline's words are spelled, found and read back alike.
 @Suite struct TimelineWordTests {
     /// `ordinal` reads the enum's tag: it must be the position among all cases.
     @Test func ordinals() {
@@ -75,7 +76,7 @@ import Testing
         }
     }
 
-    /// What the reader expects at once is what the writer writes piece by piece.
+    /// The reader expects as one run what the writer writes piece by piece.
     @Test func runsAreMadeOfPieces() {
         typealias L = TimelineLiteral
         func joined(_ pieces: StaticString...) -> String { pieces.map(\.description).joined() }

@@ -2,6 +2,8 @@ import Events
 @testable import MappingGraph
 import Testing
 
+// Tests pinned memory, limits and growth rates.
+
 private let second: UInt64 = 1_000_000_000
 private let page: UInt64 = 4096
 
@@ -52,7 +54,7 @@ struct GraphCapacityTests {
         ram(&graph, 101, 0, size: page, iommu: i2)
         ram(&graph, 102, 0x10000, size: 2 * page, by: vmB)
         #expect(pinned(graph, vmA) == 2 * page && pinned(graph, vmB) == 2 * page)
-        // The IOMMU side goes with mappings in it, their removals unseen.
+        // The IOMMU side is released with mappings in it, whose removals were not seen.
         graph.apply(200, .iommuRelease(i1))
         #expect(pinned(graph, vmA) == page && pinned(graph, vmB) == 0)
     }
@@ -64,7 +66,8 @@ struct GraphCapacityTests {
         #expect(pinned(graph, vmA) == 0 && pinned(graph, vmB) == page)
     }
 
-    /// Against sums over the mappings themselves, after each of many events in any order.
+    /// Compares the counts with sums over the mappings themselves, after each of many events in
+    /// random order.
     @Test(arguments: 1...8)
     func sumsAgreeWithTheMappings(_ seed: Int) {
         var random = Random(seed: UInt64(seed))
@@ -135,7 +138,7 @@ struct GraphCapacityTests {
         #expect(mappings.mappings == 100 && mappings.limit == 1000)
         #expect((85 * second...95 * second).contains(mappings.exhaustedIn ?? 0))
         #expect((28 * second...32 * second).contains(memory?.exhaustedIn ?? 0))
-        // Nothing more happens: the rate sinks, and after a window there is none.
+        // Nothing more happens: the rate falls, and after the window there is none.
         #expect(graph.mappingCapacity(of: ContainerID(1), at: now + 2 * second).exhaustedIn ?? 0 > 95 * second)
         #expect(graph.mappingCapacity(of: ContainerID(1), at: now + 5 * second).exhaustedIn == nil)
     }

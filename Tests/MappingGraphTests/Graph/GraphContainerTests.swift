@@ -3,6 +3,7 @@ import Testing
 
 @testable import MappingGraph
 
+/// Tests how containers, groups and IOMMU sides are linked and separated.
 @Suite struct GraphContainerTests {
     @Test func theKernelsOrderLinksAtTheFirstAttach() {
         var graph = Graph()
@@ -13,7 +14,7 @@ import Testing
         let attached = graph.apply(4, .iommuAttach(i1, group: gpuGroup, result: 0))
         #expect(attached.linked && attached.container == ContainerID(1))
         #expect(graph.container(for: i1)?.iommuType == 3)
-        // A second group of the same container links nothing anew.
+        // A second group of the same container does not link again.
         graph.apply(5, .iommuAttach(i1, group: nicGroup, result: 0))
         let second = graph.apply(6, .groupAttach(nicGroup, c1))
         #expect(!second.linked && second.container == ContainerID(1))
@@ -59,7 +60,7 @@ import Testing
         #expect(container?.closed == 20 && container?.isAlive == true)
         #expect(graph.mappingCount(in: ContainerID(1)) == 1)
         #expect(graph.containers.map(\.id) == [ContainerID(1)])
-        // The last group leaves, the IOMMU side goes: now it is dead.
+        // The last group leaves and the IOMMU side is released: now the container is dead.
         graph.apply(30, .groupDetach(gpuGroup, c1))
         graph.apply(31, .iommuRelease(i1))
         #expect(graph.containers.isEmpty)
@@ -77,7 +78,7 @@ import Testing
         #expect(graph.mappedBytes(in: ContainerID(1)) == 0)
         #expect(graph.peer(peer) == nil)
         #expect(graph.peers(targeting: gpu).isEmpty)
-        // The container can get another IOMMU side.
+        // The container can receive another IOMMU side.
         graph.apply(21, .iommuOpen(i2, type: 1, container: nil))
         #expect(graph.apply(22, .iommuAttach(i2, group: gpuGroup, result: 0)).container == ContainerID(1))
         #expect(graph.container(ContainerID(1))?.released == nil)
@@ -106,8 +107,8 @@ import Testing
         #expect(graph.containers.map(\.id) == [ContainerID(1)])
     }
 
-    /// Tracing began late: the mappings came first, a later group tells which container they are
-    /// in.
+    /// Tracing began late: the mappings are seen first, and a later group shows which container
+    /// they are in.
     @Test func anInferredContainerTakesItsIdentityLater() {
         var graph = Graph()
         graph.apply(5, .map(MapRequest(iommu: i1, iova: 0x1000, size: 4096)))

@@ -3,6 +3,7 @@ import Testing
 
 @testable import MappingGraph
 
+/// Tests the state of devices from their first open to their removal.
 @Suite struct GraphDeviceTests {
     @Test func firstOpenToLastClose() {
         var graph = Graph.prepared()
@@ -84,7 +85,7 @@ import Testing
         #expect(!graph.device(nic)!.isReachable)
         graph.apply(13, .reset(nic, phase: .end, wholeBus: true))
         #expect(graph.device(nic)!.isReachable)
-        // An end whose begin was not seen.
+        // The end of a reset whose beginning was not seen.
         graph.apply(14, .reset(nic, phase: .end, wholeBus: true))
         #expect([nic, nicSibling].map { graph.device($0)!.resetDepth } == [0, 0])
     }

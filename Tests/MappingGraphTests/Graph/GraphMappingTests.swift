@@ -3,6 +3,7 @@ import Testing
 
 @testable import MappingGraph
 
+/// Tests how maps, extents and removals change mappings.
 @Suite struct GraphMappingTests {
     private let id = ContainerID(1)
 
@@ -47,7 +48,7 @@ import Testing
         let applied = graph.apply(
             10, .map(MapRequest(iommu: i1, iova: 0x10000, size: 0x4000, deviceBytes: 0x3000, extentCount: 3)))
         let peer = graph.peer(applied.peer!)!
-        // What is contiguous is one target.
+        // Contiguous extents are one target.
         #expect(
             peer.targets == [
                 Target(device: gpu, bar: 0, barOffset: 0, iova: 0x11000, size: 0x2000),
@@ -104,7 +105,7 @@ import Testing
         #expect(applied.targets.map(\.device) == [nic])
         #expect(graph.mappingCount(in: id) == 0 && graph.peerMappings.isEmpty)
         graph.apply(11, .map(MapRequest(iommu: i1, iova: 0x10000, size: 0x1000)))
-        // What the kernel takes back of a failed map was never in force.
+        // The kernel removes the parts of a failed map, which were never in force.
         #expect(graph.unmap(12, i1, 0x10000, cause: .failedMap).known == false)
         #expect(graph.mappingCount(in: id) == 1)
         #expect(graph.orphans.isEmpty)
@@ -145,7 +146,7 @@ import Testing
         let late = graph.apply(25, .map(MapRequest(iommu: i1, iova: 0x10000, size: 0x1000, began: 15)))
         #expect(late.raced && late.container == id)
         #expect(graph.mappingCount(in: id) == 0)
-        // Consumed: the next one counts, though it began as early.
+        // The removal has been used up: the next map counts, although it began as early.
         #expect(graph.apply(30, .map(MapRequest(iommu: i1, iova: 0x10000, size: 0x1000, began: 15))).raced == false)
         #expect(graph.mappingCount(in: id) == 1)
     }

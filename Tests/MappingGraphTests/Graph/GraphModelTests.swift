@@ -3,7 +3,7 @@ import Testing
 
 @testable import MappingGraph
 
-/// Random histories against `NaiveGraph`.
+/// Compares the graph with `NaiveGraph` on random histories.
 @Suite struct GraphModelTests {
     @Test(arguments: 1...UInt64(20)) func agreesWithTheNaiveGraph(seed: UInt64) {
         var random = Random(seed: seed)
@@ -35,7 +35,7 @@ import Testing
         case 0..<30: return [event(.map(MapRequest(iommu: iommu, iova: iova, size: UInt64(1 + random.below(8)) << 12)))]
         case 30..<50:
             let pages = UInt64(1 + random.below(6))
-            // Now and then across the BAR's end.
+            // Sometimes beyond the BAR's end.
             let address = (device == gpu ? gpuBar : nicBar) + UInt64(random.below(260)) << 12
             return [
                 event(.extent(Extent(iova: iova, address: address, size: pages << 12))),

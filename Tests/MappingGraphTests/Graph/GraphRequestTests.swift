@@ -3,7 +3,7 @@ import Testing
 
 @testable import MappingGraph
 
-/// What rules on containers and calls ask of the graph.
+/// Tests the queries of rules that judge containers and requests.
 @Suite struct GraphRequestTests {
     private let side = IOMMUKey(0x1000), id = ContainerID(1)
 
@@ -19,7 +19,7 @@ import Testing
     }
 
     @discardableResult
-    private func say(_ graph: inout Graph, _ kind: Event.Kind, by pid: UInt32 = 7, thread: UInt32? = nil) -> Applied {
+    private func apply(_ graph: inout Graph, _ kind: Event.Kind, by pid: UInt32 = 7, thread: UInt32? = nil) -> Applied {
         graph.apply(Event(time: 10, actor: actor(pid, thread: thread), kind: kind))
     }
 
@@ -34,48 +34,50 @@ import Testing
     @Test func removalsBelongToTheRequestOfTheirThread() {
         var it = graph()
         for number in UInt64(0)..<12 {
-            say(&it, .map(MapRequest(iommu: side, iova: number << 12, size: 0x1000)))
-            say(&it, removal(number << 12), thread: UInt32(100 + number % 6))
+            apply(&it, .map(MapRequest(iommu: side, iova: number << 12, size: 0x1000)))
+            apply(&it, removal(number << 12), thread: UInt32(100 + number % 6))
         }
-        say(&it, removal(1 << 40, .failedMap), thread: 100)
-        say(&it, removal(1 << 41, .teardown), thread: 100)
+        apply(&it, removal(1 << 40, .failedMap), thread: 100)
+        apply(&it, removal(1 << 41, .teardown), thread: 100)
         for thread in UInt32(100)..<106 {
-            let both = say(&it, request(0x2000), thread: thread)
+            let both = apply(&it, request(0x2000), thread: thread)
             #expect(both.removedByRequest == RemovedByRequest(mappings: 2, bytes: 0x2000))
-            let none = say(&it, request(0), thread: thread)
+            let none = apply(&it, request(0), thread: thread)
             #expect(none.removedByRequest == RemovedByRequest())
         }
-        // A release parts what is left of one generation from the next with the same pointer.
-        say(&it, removal(1 << 42), thread: 100)
-        say(&it, .iommuRelease(side))
-        say(&it, .iommuOpen(side, type: 3, container: ContainerKey(0x100)))
-        let failed = say(&it, request(0, result: -22), thread: 100)
+        // After a release, removals of one generation do not count for the next one with the same
+        // pointer.
+        apply(&it, removal(1 << 42), thread: 100)
+        apply(&it, .iommuRelease(side))
+        apply(&it, .iommuOpen(side, type: 3, container: ContainerKey(0x100)))
+        let failed = apply(&it, request(0, result: -22), thread: 100)
         #expect(failed.removedByRequest == RemovedByRequest())
     }
 
     @Test func abandonedMappingsAreCounted() {
         var it = graph()
         for number in UInt64(0)..<10 {
-            say(&it, .map(MapRequest(iommu: side, iova: number << 12, size: 0x1000)), by: number % 2 == 0 ? 7 : 8)
+            apply(&it, .map(MapRequest(iommu: side, iova: number << 12, size: 0x1000)), by: number % 2 == 0 ? 7 : 8)
         }
         #expect(it.container(id)?.abandoned == 0)
-        say(&it, .processExit, by: 7)
-        say(&it, .processExit, by: 7)
+        apply(&it, .processExit, by: 7)
+        apply(&it, .processExit, by: 7)
         #expect(
             it.container(id)?.abandoned == 5 && it.hasExited(ProcessKey(pid: 7, start: 1))
                 && !it.hasExited(ProcessKey(pid: 7, start: 2)))
-        say(&it, removal(0))
-        say(&it, removal(1 << 12))
+        apply(&it, removal(0))
+        apply(&it, removal(1 << 12))
         #expect(it.container(id)?.abandoned == 4)
-        // Replaced by another's, and one of its own that comes late.
-        say(&it, .map(MapRequest(iommu: side, iova: 2 << 12, size: 0x1000)), by: 8)
-        say(&it, .map(MapRequest(iommu: side, iova: 1 << 30, size: 0x1000)), by: 7)
+        // One mapping is replaced by another process's, and a late map arrives from the process
+        // that has exited.
+        apply(&it, .map(MapRequest(iommu: side, iova: 2 << 12, size: 0x1000)), by: 8)
+        apply(&it, .map(MapRequest(iommu: side, iova: 1 << 30, size: 0x1000)), by: 7)
         #expect(it.container(id)?.abandoned == 4)
-        for number in [4, 6, 8] as [UInt64] { #expect(say(&it, removal(number << 12)).containerChange == .nothing) }
-        #expect(say(&it, removal(1 << 30)).containerChange == .state)
+        for number in [4, 6, 8] as [UInt64] { #expect(apply(&it, removal(number << 12)).containerChange == .nothing) }
+        #expect(apply(&it, removal(1 << 30)).containerChange == .state)
         #expect(it.container(id)?.abandoned == 0)
-        say(&it, .processExit, by: 8)
-        say(&it, .iommuRelease(side))
+        apply(&it, .processExit, by: 8)
+        apply(&it, .iommuRelease(side))
         #expect(it.container(id)?.abandoned == 0)
     }
 
@@ -85,14 +87,14 @@ import Testing
         it.mappingLimit = 20
         var news: [Int] = []
         for number in 1...20
-        where say(&it, .map(MapRequest(iommu: side, iova: UInt64(number) << 12, size: 0x1000))).containerChange
+        where apply(&it, .map(MapRequest(iommu: side, iova: UInt64(number) << 12, size: 0x1000))).containerChange
             != .nothing
         {
             news.append(number)
         }
         #expect(news == [1, 19])
         news = []
-        for number in (1...20).reversed() where say(&it, removal(UInt64(number) << 12)).containerChange != .nothing {
+        for number in (1...20).reversed() where apply(&it, removal(UInt64(number) << 12)).containerChange != .nothing {
             news.append(number - 1)
         }
         #expect(news == [17, 0])
@@ -101,7 +103,7 @@ import Testing
     @Test func whatLiesInARange() {
         var it = graph()
         for iova in [0x1000, 0x5000, UInt64.max - 0xfff] {
-            say(&it, .map(MapRequest(iommu: side, iova: iova, size: 0x1000)))
+            apply(&it, .map(MapRequest(iommu: side, iova: iova, size: 0x1000)))
         }
         func found(_ first: UInt64, _ last: UInt64) -> UInt64? { it.mapping(overlapping: first, last, in: id)?.iova }
         #expect(
@@ -113,21 +115,21 @@ import Testing
 
     @Test func invalidAddressesAreBytesOfWhatIsMapped() {
         var it = graph()
-        for number in UInt64(0)..<4 { say(&it, .map(MapRequest(iommu: side, iova: number << 12, size: 0x1000))) }
+        for number in UInt64(0)..<4 { apply(&it, .map(MapRequest(iommu: side, iova: number << 12, size: 0x1000))) }
         func invalid() -> UInt64? { it.container(id)?.vaddrInvalid }
-        say(&it, request(0x1000, flags: 4))
+        apply(&it, request(0x1000, flags: 4))
         #expect(invalid() == 0x1000)
-        say(&it, request(0x1000, flags: 4, result: -22))
+        apply(&it, request(0x1000, flags: 4, result: -22))
         #expect(invalid() == 0x1000)
-        say(&it, request(0, flags: 6))
+        apply(&it, request(0, flags: 6))
         #expect(invalid() == 0x4000)
-        say(&it, .map(MapRequest(iommu: side, iova: 0, size: 0x1000, vaddrOnly: true)))
-        say(&it, .map(MapRequest(iommu: side, iova: 0, size: 0x1000, result: -2, vaddrOnly: true)))
+        apply(&it, .map(MapRequest(iommu: side, iova: 0, size: 0x1000, vaddrOnly: true)))
+        apply(&it, .map(MapRequest(iommu: side, iova: 0, size: 0x1000, result: -2, vaddrOnly: true)))
         #expect(invalid() == 0x3000)
-        say(&it, removal(0))
-        say(&it, removal(0x1000))
+        apply(&it, removal(0))
+        apply(&it, removal(0x1000))
         #expect(invalid() == 0x2000)
-        say(&it, removal(0x2000))
-        #expect(say(&it, removal(0x3000)).containerChange == .state && invalid() == 0)
+        apply(&it, removal(0x2000))
+        #expect(apply(&it, removal(0x3000)).containerChange == .state && invalid() == 0)
     }
 }

@@ -3,6 +3,8 @@ import Testing
 
 @testable import MappingGraph
 
+// Tests snapshots: of an untraced host, after a loss, and repeated.
+
 private let k1 = ContainerID(1), k2 = ContainerID(2)
 
 @Suite struct GraphSnapshotTests {
@@ -62,7 +64,7 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
         #expect(mapping.openGenerations == [0])
     }
 
-    /// A descriptor leads to the container, which leads to its groups: either may come first.
+    /// Either the container or its groups may be found first.
     @Test func containerBeforeGroup() {
         var graph = Graph()
         graph.apply(1, .snapshotBegin, by: host)
@@ -72,7 +74,8 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
         #expect(graph.container(for: i1)?.groups == [gpuGroup] && graph.allContainers.count == 1)
     }
 
-    /// A map that came between attaching and the snapshot had led to a container without a name.
+    /// A map between attaching and the snapshot has led to an inferred container, whose key is
+    /// unknown.
     @Test func anInferredContainerGetsItsName() {
         var graph = Graph()
         graph.apply(1, .map(MapRequest(iommu: i1, iova: 0x5000, size: 0x1000)))
@@ -84,14 +87,8 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
 
     // MARK: After a loss
 
-    /// Behind the walk or ahead of it: an event knows better than a walk that passed by. Nothing
-    /// was lost, and nothing happened during the walk: then the graph was wrong, and says so. Found
-    /// while it was being made, half of it, and told by its own event when the snapshot was over:
-    /// nothing was missed. A tree that changes while it is walked can hide a node; events say what
-    /// became of it. Nothing can be said of its mappings yet: the gap stays open, and the next
-    /// snapshot is one after a loss again. The walk is tried again until it finds as many as the
-    /// kernel counts. Records of the snapshot itself are lost: nothing follows from what it does
-    /// not show, and the gap stays open until the next.
+    /// Records of the snapshot itself are lost. Then objects that it does not show prove nothing,
+    /// and the gap stays open until the next snapshot.
     @Test func aLossDuringTheSnapshot() {
         var graph = Graph.traced()
         graph.apply(10, .loss(since: 9, lost: 3), by: host)
@@ -107,8 +104,8 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
         #expect(graph.evidenceSpans(began: 1, ended: 60) == [EvidenceSpan(from: 50, until: 60)])
     }
 
-    /// Its last group left it unseen: the container is there, its IOMMU side is not, and the
-    /// mappings went with that.
+    /// The detach of its last group was not seen. The container still exists, but its IOMMU side is
+    /// gone, and the mappings with it.
     @Test func aContainerWithoutItsIOMMUSide() {
         var graph = Graph.traced()
         graph.apply(10, .loss(since: 9, lost: 3), by: host)
@@ -155,7 +152,7 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
         #expect(graph.device(gpu)?.isOpen == false && graph.device(gpu)?.lastClosed == 21)
         #expect(graph.apply(22, .snapshotGroup(gpuGroup, nil), by: host).affects == .group(gpuGroup))
         #expect(graph.groups[gpuGroup]?.container == nil && graph.container(k1)?.groups == [])
-        // Without a loss, that was an event that comes yet.
+        // Without a loss, the event of that change is still to come.
         graph = Graph.traced()
         graph.apply(20, .snapshotBegin, by: host)
         graph.apply(
@@ -166,8 +163,8 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
         #expect(graph.device(gpu)?.isOpen == true && graph.groups[gpuGroup]?.container == k1)
     }
 
-    /// The end of a reset was lost, and that the device went to sleep: its mappings are neither
-    /// unreachable for ever nor reachable meanwhile.
+    /// The end of a reset was lost, and the event that the device went to sleep. Its mappings must
+    /// be neither unreachable forever nor reachable meanwhile.
     @Test(arguments: [true, false]) func aResetWithoutEnd(isOpen: Bool) {
         var graph = Graph.traced()
         graph.apply(9, .reset(gpu, phase: .begin, wholeBus: false))
@@ -177,7 +174,7 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
         graph.apply(20, .snapshotBegin, by: host)
         graph.apply(21, .snapshotDevice(found), by: host)
         graph.apply(22, .snapshotEnd, by: host)
-        // As long as nothing was lost its end is still to come.
+        // As long as nothing was lost, the end of the reset is still to come.
         #expect(graph.device(gpu)?.resetDepth == 1 && graph.device(gpu)?.power == .d3hot)
         graph.apply(30, .loss(since: 25, lost: 3), by: host)
         graph.apply(40, .snapshotBegin, by: host)
@@ -209,7 +206,7 @@ private let k1 = ContainerID(1), k2 = ContainerID(2)
     @Test(arguments: [true, false]) func aSecondSnapshotChangesNothing(afterLoss: Bool) {
         var graph = Graph()
         graph.apply(1, .deviceInfo(info(gpu, group: gpuGroup, bar: gpuBar)))
-        /// Whether each event of a snapshot reports nothing new.
+        /// Returns for each event of a snapshot whether it reports nothing new.
         func snapshot(_ time: UInt64, _ graph: inout Graph) -> [Bool] {
             func isKnown(_ applied: consuming Applied) -> Bool {
                 applied.known && applied.removed == nil && applied.peer == nil && applied.missing.isEmpty

@@ -5,7 +5,8 @@ import Testing
 
 private let k1 = ContainerID(1)
 
-/// What a walk finds of mappings, between the events that say the same or something else.
+/// Tests walks of an IOMMU's mappings, with events in between that agree with the walk or
+/// contradict it.
 @Suite struct GraphWalkTests {
     // MARK: Events in between
 
@@ -21,7 +22,7 @@ private let k1 = ContainerID(1)
         #expect(graph.mappedBytes(in: k1) == 0x2000)
     }
 
-    /// First by the walk, and its own event comes after.
+    /// The walk finds the mapping first, and its own event follows.
     @Test func seenByWalkAndThenByEvent() {
         var graph = Graph.prepared()
         graph.beginWalk(10)
@@ -36,13 +37,14 @@ private let k1 = ContainerID(1)
         var graph = Graph.traced()
         graph.beginWalk(10, finding: 0x1000)
         graph.unmap(13, i1, 0x2000)
-        // vfio_remove_dma had said so already when the walk passed by.
+        // The removal was already reported when the walk found the mapping: vfio_remove_dma reports
+        // at its beginning.
         let found = graph.find(14, i1, 0x2000)
         #expect(found.raced && !found.known && found.peer == nil)
         graph.find(15, i1, 0x3000)
         graph.endWalk(16, mappings: 3)
         #expect(graph.starts() == [0x1000, 0x3000] && graph.mappedBytes(in: k1) == 0x2000)
-        // Made anew at the same place, it is there.
+        // A new mapping at the same place is in the graph.
         graph.apply(18, .map(MapRequest(iommu: i1, iova: 0x2000, size: 0x1000)))
         #expect(graph.starts() == [0x1000, 0x2000, 0x3000])
     }
@@ -56,13 +58,14 @@ private let k1 = ContainerID(1)
         graph.findRoots(walk)
         graph.apply(walk, .walkBegin(i1), by: host)
         let found = graph.find(walk + 1, i1, 0x2000)
-        // A removal takes no longer than that: what is found later was made again, unseen.
+        // A removal takes no longer than that. A mapping that is found later was made again,
+        // unseen.
         let isOnItsWayOut = nanoseconds <= 100_000_000
         #expect(found.raced == isOnItsWayOut)
         #expect(graph.starts().contains(0x2000) == !isOnItsWayOut)
     }
 
-    /// Another IOMMU's removal at the same address says nothing.
+    /// A removal at the same address of another IOMMU does not matter.
     @Test func removedElsewhere() {
         var graph = Graph.traced([0x1000])
         graph.unmap(9, i2, 0x2000)
@@ -96,7 +99,7 @@ private let k1 = ContainerID(1)
         #expect(graph.mappingCount(in: k1) == 0 && graph.mappedBytes(in: k1) == 0 && graph.peerMappings.isEmpty)
     }
 
-    /// The failure of another map is none of an observed mapping's business.
+    /// The failure of another map does not change an observed mapping.
     @Test func aFailedMapLeavesWhatWasObserved() {
         var graph = Graph.traced([0x8000])
         #expect(graph.unmap(13, i1, 0x8000, cause: .failedMap).removed == nil)
@@ -162,7 +165,7 @@ private let k1 = ContainerID(1)
         graph.apply(10, .loss(since: 9, lost: 3), by: host)
         graph.beginWalk(20, finding: 0x2000)
         #expect(graph.apply(23, .map(MapRequest(iommu: i1, iova: 0x1000, size: 0x1000))).replaced == true)
-        // The graph holds it still when it is made anew: its removal was lost.
+        // The graph still holds the mapping when it is made again, because its removal was lost.
         #expect(graph.apply(23, .map(MapRequest(iommu: i1, iova: 0x3000, size: 0x1000))).replaced == true)
         graph.apply(23, .map(MapRequest(iommu: i1, iova: 0x9000, size: 0x1000)))
         #expect(graph.apply(24, .walkEnd(i1, mappings: 1, consistent: true), by: host).missing.isEmpty)

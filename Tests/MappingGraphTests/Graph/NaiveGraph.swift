@@ -1,10 +1,9 @@
 import Events
 
-/// The graph's mappings and devices as plain dictionaries, by the shortest code that can be right:
-/// what `Graph` is compared with.
+/// The graph's mappings and devices as dictionaries, by the simplest code that can be right.
+/// `Graph` is compared with it.
 ///
-/// It knows container keys and IOMMU keys that are linked one to one, and neither late starts nor
-/// races.
+/// Container keys and IOMMU keys must be linked one to one. Late starts and races are not modelled.
 struct NaiveGraph {
     struct Row: Equatable {
         var size: UInt64
@@ -37,7 +36,7 @@ struct NaiveGraph {
         case .map(let map):
             let extents = pending.removeValue(forKey: event.actor.tid) ?? []
             guard map.result == 0 else { return }
-            // Page by page: nothing is clever here.
+            // Page by page, as simply as possible.
             let places = extents.flatMap { extent in
                 stride(from: 0, to: extent.size, by: 4096).map { offset in
                     place(extent.address + offset) + " at \(extent.iova + offset)"

@@ -1,10 +1,10 @@
 import Events
 import MappingGraph
 
-/// The tool itself.
+/// The actor of the tool itself.
 let host = Actor()
 
-/// A snapshot told piece by piece.
+/// Applies a snapshot piece by piece.
 extension Graph {
     @discardableResult
     mutating func find(
@@ -21,7 +21,7 @@ extension Graph {
                     provenance: .snapshot)), by: actor)
     }
 
-    /// What a snapshot says first, for container 1 with the GPU.
+    /// Applies the beginning of a snapshot: container 1 with the GPU.
     mutating func findRoots(_ time: UInt64, isOpen: Bool = true) {
         apply(time, .snapshotBegin, by: host)
         apply(
@@ -37,15 +37,15 @@ extension Graph {
         if isOpen { apply(time, .snapshotHolder(.device(gpu), byMapping: false)) }
     }
 
-    /// The roots, and the walk of container 1 begins, with these mappings found one nanosecond
-    /// later.
+    /// Applies the roots and the beginning of container 1's walk, which finds these mappings one
+    /// nanosecond later.
     mutating func beginWalk(_ time: UInt64, finding iovas: UInt64...) {
         findRoots(time)
         apply(time + 1, .walkBegin(i1), by: host)
         for iova in iovas { find(time + 2, i1, iova) }
     }
 
-    /// The walk and with it the snapshot ends; what the end of the walk did.
+    /// Ends the walk and the snapshot. Returns the result of the walk's end.
     @discardableResult
     mutating func endWalk(_ time: UInt64, mappings: Int, consistent: Bool = true) -> Applied {
         let ended = apply(time, .walkEnd(i1, mappings: UInt64(mappings), consistent: consistent), by: host)
@@ -55,7 +55,7 @@ extension Graph {
 
     func starts(_ id: ContainerID = ContainerID(1)) -> [UInt64] { mappings(in: id).map(\.iova) }
 
-    /// Container 1 with an open GPU and these mappings, all of them seen as they were made.
+    /// Container 1 with an open GPU and these mappings, all seen when they were made.
     static func traced(_ iovas: [UInt64] = [0x1000, 0x2000, 0x3000]) -> Graph {
         var graph = prepared()
         graph.apply(7, .deviceFirstOpen(DeviceUse(device: gpu, group: gpuGroup)))

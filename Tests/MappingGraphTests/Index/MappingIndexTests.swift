@@ -3,6 +3,7 @@ import Testing
 
 @testable import MappingGraph
 
+/// Tests the index of mappings against a sorted array, and its memory.
 @Suite struct MappingIndexTests {
     private func page(_ number: UInt64, owner: UInt32 = 0) -> Mapping {
         Mapping(iova: number << 12, size: 4096, owner: owner)
@@ -45,7 +46,7 @@ import Testing
         #expect(index.find(11 << 12) == nil)
     }
 
-    @Test func insertSaysWhatItReplaced() {
+    @Test func insertReturnsTheReplacedMapping() {
         var index = MappingIndex()
         #expect(index.insert(page(1, owner: 1)) == nil)
         #expect(index.insert(page(1, owner: 2))?.owner == 1)
@@ -54,7 +55,7 @@ import Testing
         #expect(index.remove(2 << 12) == nil)
     }
 
-    /// Full leaves, so about 24 bytes a mapping.
+    /// Leaves are full, so a mapping takes about 24 bytes.
     @Test(arguments: [true, false]) func inOrderItIsDense(ascending: Bool) {
         var index = MappingIndex()
         let pages: UInt64 = 100_000
@@ -87,8 +88,8 @@ import Testing
         #expect(index.allocatedBytes < 40_000)
     }
 
-    /// Runs that end just before what is there: each would leave a leaf of one entry behind, if the
-    /// next leaf were not filled first.
+    /// Runs that end just before existing entries. Each would leave a leaf of one entry behind if
+    /// the next leaf were not filled first.
     @Test func descendingRunsInGapsStayDense() {
         var index = MappingIndex()
         for block in 0..<UInt64(600) { for number in 0..<UInt64(128) { index.insert(page(block << 20 | number)) } }
@@ -111,7 +112,8 @@ import Testing
         #expect(index.count == 334)
     }
 
-    /// Against a sorted array. Pages are drawn from few, so that inserts replace and removals hit.
+    /// Compares with a sorted array. Pages are drawn from a small set, so that inserts replace and
+    /// removals hit.
     @Test(arguments: [UInt64(1), 2, 3, 4, 5, 6, 7, 8]) func agreesWithASortedArray(seed: UInt64) {
         var random = Random(seed: seed)
         var index = MappingIndex()
@@ -119,7 +121,7 @@ import Testing
         var wrong = 0
         let range = seed % 2 == 0 ? 600 : 40_000
         for step in 0..<60_000 {
-            // Waves: mostly growing, then mostly shrinking.
+            // In waves: mostly growing, then mostly shrinking.
             let growing = step / 10_000 % 2 == 0
             let number = UInt64(random.below(range))
             let key = seed == 4 ? 0xffff_ffff_ffff_f000 - number << 12 : number << 12
@@ -158,8 +160,8 @@ import Testing
         #expect(index.brokenInvariant() == nil, "seed \(seed)")
         #expect(index.storage!.rootCount > 2)
         while !keys.isEmpty {
-            let at = random.below(keys.count)
-            keys.swapAt(at, keys.count - 1)
+            let position = random.below(keys.count)
+            keys.swapAt(position, keys.count - 1)
             index.remove(keys.removeLast())
             if keys.count % 25_000 == 0 {
                 #expect(index.brokenInvariant() == nil, "seed \(seed), \(keys.count) left")

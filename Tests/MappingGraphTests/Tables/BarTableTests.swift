@@ -3,6 +3,7 @@ import Testing
 
 @testable import MappingGraph
 
+/// Tests in which BARs physical addresses lie.
 @Suite struct BarTableTests {
     @Test func anExtentCanSpanBarsAndGaps() {
         var graph = Graph()
@@ -23,7 +24,7 @@ import Testing
         #expect(graph.resolve(address: 0x1000_0fff, size: 2).map(\.device) == [gpu, nil])
     }
 
-    /// QEMU maps the whole page of a BAR that is smaller.
+    /// QEMU maps the whole page of a BAR that is smaller than a page.
     @Test func aBarSmallerThanAPage() {
         var graph = Graph()
         graph.apply(1, .deviceInfo(info(gpu, group: 1, bar: 0x1000_0000, size: 0x100)))
@@ -32,7 +33,8 @@ import Testing
                 Target(device: gpu, bar: 0, barOffset: 0, iova: 0, size: 0x1000)
             ])
         #expect(graph.resolve(address: 0x1000_0000, size: 0x1001).map(\.device) == [gpu, nil])
-        // Not at the beginning of its page, it cannot be mapped; and what is another's stays so.
+        // A BAR that is not at the beginning of its page cannot be mapped. Another BAR in the page
+        // keeps its part.
         graph.apply(2, .deviceInfo(info(nic, group: 2, bar: 0x1000_0800, size: 0x100)))
         #expect(graph.resolve(address: 0x1000_0000, size: 0x1000).map(\.size) == [0x800, 0x100, 0x700])
         #expect(graph.resolve(address: 0x1000_0000, size: 0x1000).map(\.device) == [gpu, nic, nil])
@@ -54,7 +56,7 @@ import Testing
         graph.apply(2, .deviceInfo(info(gpu, group: 1, bar: 0x2000_0000)))
         #expect(graph.resolve(address: 0x1000_0000, size: 1).first?.device == nil)
         #expect(graph.resolve(address: 0x2000_0000, size: 1).first?.device == gpu)
-        // A driver event without BARs says nothing of them.
+        // A driver event without BARs does not change them.
         graph.apply(3, .driverBind(DeviceInfo(device: gpu, driver: DriverName("e1000e"))))
         #expect(graph.resolve(address: 0x2000_0000, size: 1).first?.device == gpu)
         graph.apply(4, .deviceRemove(gpu))

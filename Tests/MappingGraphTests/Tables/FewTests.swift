@@ -2,6 +2,7 @@ import Testing
 
 @testable import MappingGraph
 
+/// Tests that a `Few` behaves like an array.
 @Suite struct FewTests {
     @Test(arguments: 0..<5) func holdsWhatAnArrayHolds(count: Int) {
         let array = Array(0..<count)
