@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
 // Targets are listed in the direction in which data flows; each may import only what stands above
@@ -83,7 +84,7 @@ let package = Package(
             dependencies: [
                 "TestSupport", "Commands", "Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events",
             ]),
-        .testTarget(name: "KernelTests", dependencies: ["Kernel", "Events", "CRecords", "CLibbpf"]),
+        .testTarget(name: "KernelTests", dependencies: ["Kernel", "Events", "CRecords", "CLibbpf", "CShim"]),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

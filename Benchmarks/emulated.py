@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs a command in a guest of the lab whose clock counts instructions (QEMU's icount, one CPU), so
 that load on the host does not change the figures.
 """

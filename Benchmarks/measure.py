@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs commands in turn, A B B A A B …, and compares their CPU time, wall time, memory, and the
 figures that a command prints itself.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds what the suites run and read: the tool, the programs beside it, Python with the peers'
 packages, and the inputs under .lab/bench.
 """

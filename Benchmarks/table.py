@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes the tables of docs/performance.md from the stored results."""
 
 import json

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The lines of the timeline as Encodable structs, and the buffer through which they are written.
 import Foundation
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // json-encoder RECORDING: writes the map and unmap lines of the recording's timeline to stdout with
 // Foundation's JSONEncoder. The suite `replay` checks that they equal the tool's.
 import Events

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ring-bench PRODUCER.o ROUNDS MODE: runs a BPF program that fills a real ring, and reads the ring
 // as the tool does. Prints nanoseconds of CPU time for a record.
 import Events

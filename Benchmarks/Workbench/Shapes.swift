@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// How the mappings of a history are placed and replaced.
 enum Shape: String, CaseIterable {
     /// One container, each mapping above the last: a VM that starts.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // workbench: measures stages of the tool's own modules that its command line does not expose, and
 // makes the inputs of the benchmarks. Each subcommand prints one line of JSON.
 import Glibc

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The yardstick of the consumer: libbpf's ring_buffer with a callback that only counts. `count
  * PRODUCER.o ROUNDS` prints nanoseconds of CPU time for a record.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """duck.py TIMELINE: rebuild.sql in DuckDB, on one thread."""
 
 import json

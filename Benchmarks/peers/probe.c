@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `probe OBJECT [stream]` loads probe.bpf.o, attaches it, prints "attached", and drains the ring
  * ten times a second.

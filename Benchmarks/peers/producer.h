@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Loads the object of producer.bpf.c and runs it to fill the ring. Used by count.c. */
 #pragma once
 #include <bpf/bpf.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """rebuild.py json|orjson TIMELINE: rebuilds what is mapped at the end of a JSON timeline. Each
 container has a dict of its mappings by IOVA.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Measures the consumer, from the real ring to the live graph. A BPF program fills the ring at
 native speed (BPF_PROG_TEST_RUN), so this needs root, but not VFIO.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Counts instructions and heap blocks for an event with callgrind: the difference between a history
 and one twice as long, divided by the number of additional events.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Measures the footprint in a guest whose clock counts instructions: the time from the start until
 all hooks are attached, resident memory, and CPU time when idle.
 """

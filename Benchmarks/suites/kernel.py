@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Measures the cost of a map in the kernel under vfioscope, under a hand-written probe and under
 bpftrace, in one guest whose clock counts instructions.
 

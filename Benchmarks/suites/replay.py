@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Measures how fast recordings and timelines become a graph or lines, beside Python's dicts, DuckDB,
 jq, JSONEncoder and wc -l.
 """

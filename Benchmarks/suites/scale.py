@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Measures the cost of an event among ten million live mappings, and the memory of a mapping."""
 
 import programs

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares a snapshot of ten full containers with a snapshot of one: time and memory must not grow
 faster than the number of mappings. Runs in a guest whose clock counts instructions.
 """

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Compiles the BPF programs and writes the object as a Swift string literal, so that the tool is
 // one file with nothing to install beside it.
 //

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * libbpf's headers for Swift, with the kernel's headers for the constants that user space needs,
  * and the POSIX header that Glibc's module leaves out.

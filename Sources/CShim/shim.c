@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The implementation of cshim.h. */
 #include "cshim.h"
 #include <bpf/libbpf.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ctoml.h's functions over toml++, a C++ library that Swift cannot import directly.
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0

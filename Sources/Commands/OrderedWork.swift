@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Glibc
 
 /// Works on several inputs at once, on several threads. Output stays in order: each input has a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A duration on the command line: `500ms`, `90s`, `15m`, `2h`; a number without a unit is seconds.
 package struct DurationArgument: Equatable {
     package var nanoseconds: UInt64

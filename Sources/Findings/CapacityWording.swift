@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The parts of sentences about limits.
 
 /// ` At the present rate that happens in 12 seconds.`; empty if there is no rate.

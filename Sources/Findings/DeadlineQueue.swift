@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import MappingGraph
 
 /// Conditions that wait for their debounce to pass, in the order of their deadlines.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Which findings count: each at the most severe that it has been, and apart from them those that a
 /// policy suppresses.
 ///

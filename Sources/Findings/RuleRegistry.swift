@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The rules, in the order in which they are listed and evaluated.
 public enum RuleRegistry {
     public static let all: [any Rule] = [

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A rule with a limit that a policy may set.
 public protocol RuleWithThreshold: Rule {
     var threshold: Threshold { get set }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The formats by name: a new one is a file in this target and a line here.
 public enum FormatRegistry {
     public struct Format: Sendable {

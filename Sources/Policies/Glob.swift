@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A pattern: `*` matches any run of characters, even an empty one, `?` exactly one, and every
 /// other character itself.
 public struct Glob: Sendable, Hashable {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Findings
 
 /// What a site has decided about the rules and about single findings; docs/policy.md describes it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A day, in UTC.
 public struct PolicyDate: Sendable, Hashable, CustomStringConvertible {
     public var year: Int64

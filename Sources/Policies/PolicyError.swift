@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// One error of a policy, and its place.
 public struct PolicyError: Error, Sendable, Hashable, CustomStringConvertible {
     public var place: SourcePlace

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What the entries of a policy did to the findings of one or several sources of events, for
 /// stderr.
 public struct PolicyUse: Sendable {

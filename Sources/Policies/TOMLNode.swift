@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CToml
 
 /// A place in a file. Line and column count from 1; columns are code points.

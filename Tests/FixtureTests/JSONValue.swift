@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A JSON value, read by the least code that suffices for the lab's files: only the escapes `\"`
 /// and `\\`, and numbers as integers.
 enum JSONValue {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks that `audit A B …`, which judges several files at once, prints what it would print for one
 after another: the same bytes, in order, and the worst exit status.
 """

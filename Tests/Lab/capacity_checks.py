@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares what the tool reports of a process's pinned memory with what the kernel charges it (VmLck
 of /proc/self/status).
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the checks of a guest's scenarios and counts them: the workload and its witnesses first, then
 the tool's account.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packs real clients of VFIO, as Debian ships them, for a guest to run: QEMU, and DPDK's testpmd
 with the driver of the lab's network card.
 """

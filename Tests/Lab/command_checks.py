@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Judges how the commands behaved in a guest: what guest/commands left."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares the tool's dma-buf lines with the results of the exporter's calls, and with a kprobe on the
 kernel function that revokes.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares the tool's findings with those that the scenario must show."""
 
 from collections import defaultdict

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keeps recordings of real runs as fixtures for the tests that need no guest."""
 
 import json

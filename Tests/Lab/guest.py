@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Boots one guest under QEMU's software emulation and fetches its results."""
 
 import shutil

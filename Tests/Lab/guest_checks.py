@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks what one guest left, in a process of its own while other guests run."""
 
 import contextlib

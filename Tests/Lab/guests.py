@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which guests a run of the lab boots, and what each of them runs."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes the guest's initramfs: an uncompressed cpio archive in the `newc` format."""
 
 import stat

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares what the tool reports of BARs that the kernel cannot take away from a process with whether
 that process could still read one.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds, downloads and unpacks the newest Debian kernel of each series of the matrix.
 
 The packages are unpacked, never installed, and the machine's own apt setup is left alone: apt runs

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Runs the lab: boots real kernels with real VFIO, runs scenarios whose truth is known, and compares
 the tool's account with it.
 """

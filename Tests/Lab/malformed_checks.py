@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks how the tool treats files that are damaged, forged or of another kind: with a message and an
 exit status of 3 or 4, never with a crash.
 

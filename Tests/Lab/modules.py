@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Extracts kernel modules from an unpacked package as plain .ko files, and finds the order in which to
 insert them.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks that the tool knows processes by their names, and which processes count as one owner."""
 
 import json

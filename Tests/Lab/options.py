@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads the lab's command line, and what it asks for: kernels, scenarios, steps, random runs."""
 
 import argparse

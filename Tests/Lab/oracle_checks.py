@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks a scenario without the tool: did it do what it should, and do the tracepoints agree with the
 ioctls?
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds four accounts of one state: the workload's own (O), a replay of the timeline's events (E), a
 snapshot's lines (S) and the tool's graph (G).
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks random runs: at each quiet point the tool's accounts must equal the workload's."""
 
 import json

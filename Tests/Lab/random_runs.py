@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chooses the runs of the random workload, names them for repetition, and shrinks one that fails."""
 
 from dataclasses import dataclass, replace

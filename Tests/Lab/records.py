@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads what a scenario left: the oracle's lines, the tracepoints' lines, and the tool's timeline."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """States what each scenario must show: the findings, the verdict, and what the workload itself must
 observe.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Validates the timelines and graphs of a boot's recordings against the published JSON Schemas, by
 a validator that is not this project's.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cuts the recording that several scenarios share into one recording for each, and checks that
 nothing got lost on the way.
 

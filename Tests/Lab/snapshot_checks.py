@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks snapshots of the kernel's state: of a host that was never traced, at a late start, after
 losses, of a full container, and of objects that no descriptor leads to.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares the tool's timeline with the oracle and the tracepoints, and its findings with the
 expectation.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compiles the workload: a static C program, one file a family of scenarios."""
 
 import subprocess

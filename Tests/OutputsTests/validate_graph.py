@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Validates graphs against docs/graph.schema.json: validate_graph.py FILE…. Exits with 1 after
 saying what is wrong. Needs the package jsonschema.
 """

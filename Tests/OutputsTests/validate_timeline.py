@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Validates timelines against docs/timeline.schema.json: validate_timeline.py FILE…, where - is
 stdin.
 

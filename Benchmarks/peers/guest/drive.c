@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * drive ROUNDS PEER…: runs the peers in turn in the guest, and prints each round as a line of JSON.
  * It starts a peer, waits until it is ready, applies the same loads to each, and stops it. Times

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fill CONTAINERS MAPPINGS ROUNDS: fills one container in the guest and then all of them, and runs
  * the tool to take snapshots of both states. Prints a line of JSON for each snapshot: seconds, the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * C that Swift cannot express or import: a variadic log callback, clocks, signal handlers, epoll,
  * and atomic access to a BPF ring's pages.

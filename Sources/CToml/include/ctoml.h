@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Parses TOML 1.0 with toml++ (Debian's libtomlplusplus-dev) into a flat list of nodes, each with
  * the positions of its key and its value.

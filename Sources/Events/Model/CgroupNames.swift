@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The names in a control group's path that show its owner: systemd's unit, a container runtime's
 /// container, Kubernetes' pod.
 ///

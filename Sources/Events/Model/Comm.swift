@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The kernel's name of a thread, at most 16 bytes. It is stored as two words, because every event
 /// contains it and two words are quick to copy and compare.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Linux's error numbers: constants for those that matter to VFIO, and the names of all.
 ///
 /// The numbers are those of the generic table (asm-generic/errno-base.h, errno.h), positive; the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// One event, in the form that every later stage consumes: live, replayed from a recording, or read
 /// back from a timeline.
 ///

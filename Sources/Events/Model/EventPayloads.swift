@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The payloads of events. This one: a descriptor of a device, or the device itself, is opened or
 /// closed.
 public struct DeviceUse: Sendable {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Up to `capacity` bytes of UTF-8 stored in place: a kernel string in an event, without an
 /// allocation.
 ///

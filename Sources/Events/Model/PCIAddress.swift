@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The address of a PCI function: domain, bus, device, function.
 ///
 /// Packed as in the records: `domain << 16 | bus << 8 | device << 3 | function`.

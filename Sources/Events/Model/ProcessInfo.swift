@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CRecords
 
 /// Facts from /proc about the process that acts in an event. It is one immutable reference, created

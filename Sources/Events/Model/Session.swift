@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What is known about the machine and the tracing as a whole: the header of a recording and of a
 /// timeline.
 public struct Session: Sendable, Equatable {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Packs records into few bytes: each 8-byte word is written only where it differs from a
 /// prediction.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Unpacks the records that `RecordEncoder` wrote, one block after another.
 ///
 /// A type's row in the predictor is the last record of that type, so no record is copied. The steps

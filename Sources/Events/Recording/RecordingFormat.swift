@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CZlib
 
 /// The frame of a recording: a file header, then blocks that each carry their own length and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Reads a recording from memory: every intact block, whatever the state of the others.
 ///
 /// A damaged or truncated block is never skipped silently. It becomes a defect of the evidence, and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CRecords
 
 /// The content of nearly all records as one small value: private RAM was mapped, removed on

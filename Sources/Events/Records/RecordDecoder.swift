@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CRecords
 
 /// Decodes raw records, as the ring delivers and a recording stores them, into events.

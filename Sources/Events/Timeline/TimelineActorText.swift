@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Glibc
 
 /// The actor and the container of the last plain line, with their text: lines come in runs of one

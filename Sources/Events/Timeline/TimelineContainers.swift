@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Which keys stand for the containers that a timeline names. The kernel's pointers are not in it,
 /// so the reader makes up keys that are equal and different where the pointers were.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Why a file cannot be read as a timeline at all. Lesser faults become defects of the evidence:
 /// see `TimelineReader`.
 public enum TimelineError: Error, Equatable, Sendable, CustomStringConvertible {

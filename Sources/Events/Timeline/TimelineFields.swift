@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The known fields of one JSON object, found by word. One pass over the text fills them, and
 /// copies nothing.
 ///

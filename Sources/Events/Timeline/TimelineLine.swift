@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The types of line of a timeline, and the actions that each has: the grammar over
 /// `TimelineWord`.
 ///

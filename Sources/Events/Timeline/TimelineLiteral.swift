@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The literal text of what nearly all lines are: RAM mapped, removed on request, or asked to be
 /// unmapped. The writer puts such lines together from these pieces, and `TimelineOrdinaryLine`
 /// expects them byte for byte, so both take them from here.

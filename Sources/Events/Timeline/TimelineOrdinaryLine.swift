@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What nearly all lines of a timeline are, exactly as the writer spells them: RAM without a file
 /// that was mapped, removed on request, or asked to be unmapped, with success. See
 /// `OrdinaryRecord`.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Arrays within lines: hooks, devices with their BARs, targets.
 extension TimelineReader {
     /// Calls `body` with a scanner at each element of an array field; `body` must step over the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Lines of one event each.
 extension TimelineReader {
     /// Calls `body` with the event of the line in `fields`, after the extents of a mapping.

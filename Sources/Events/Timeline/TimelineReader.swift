@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Reads a JSON timeline (docs/timeline.md) back into the events that it was written from.
 ///
 /// Call `read` with the file's bytes in chunks of any length, then `finish`. A line that cannot be

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Values that are neither strings without escapes nor small numbers. Of arrays and objects only
 /// the grammar is checked.
 extension TimelineScanner {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Numbers, eight digits at a time: the first digit is the lowest byte of a word.
 extension TimelineScanner {
     /// Steps over a number of 1 to 19 digits; over nothing, and gives nil, if it is longer, has

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Walks over the JSON text of one line; checks its grammar, and allocates nothing.
 ///
 /// Offsets count from the line's first byte, so that faults can name a column. No loop checks a
@@ -80,7 +81,7 @@ struct TimelineScanner {
         if length < 8 {
             for index in 0..<length where base[offset &+ index] != text.utf8Start[index] { return false }
         } else {
-            // Words, the last of which may overlap the one before it.
+            // Whole words. The last one may overlap its predecessor.
             var difference: UInt64 = 0
             var index = 0
             while index < length {

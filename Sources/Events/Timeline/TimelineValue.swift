@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// How the timeline spells the fixed values of events: one table for writer and reader.
 ///
 /// The raw values of such a type are below 8.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The vocabulary of the timeline (docs/timeline.md): every key and every fixed value, once. The
 /// writer spells from it, the reader looks words up in it, and tests hold the JSON Schema and the
 /// document to it. `TimelineLine` says which actions a type of line has, `TimelineValue` which

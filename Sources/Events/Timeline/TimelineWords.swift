@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Finds the words that the reader knows by their bytes: an open hash table, a quarter full at
 /// most, whose keys are the bytes of a word as two integers.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// What happened on one host, as a value: the events of a rule's proof.

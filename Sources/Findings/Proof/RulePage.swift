@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What is written about a rule, in parts: `explain` prints them for a terminal, and `make docs`
 /// writes them as a page of docs/rules.
 public struct RulePage: Sendable {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// What shows that a rule does what it claims: one history on which it fires, and the nearest one
 /// on which it is silent.
 ///

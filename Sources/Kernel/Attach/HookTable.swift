@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The table of hooks: each with the ways to attach it, the preferred one first. A hook is one line
 /// here and one body in bpf/hooks; `ObjectTests` fails if one of the two is missing.
 ///

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The arguments of a process from /proc/PID/cmdline: the VM that they name, and a text for people
 /// without secrets. A process can change its own command line, so none of this can be trusted.
 struct ProcessArguments {

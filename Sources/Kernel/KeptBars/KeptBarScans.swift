@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// Decides when to scan for areas of BARs that processes keep past the kernel's zap, and what

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Kinds of BTF types, from linux/btf.h. Swift cannot import the header's own names, because each
 /// is an enumerator and a macro at once.
 enum BTFKind {

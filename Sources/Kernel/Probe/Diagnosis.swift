@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// What can be traced on this host: the report of `doctor`, made without loading anything.

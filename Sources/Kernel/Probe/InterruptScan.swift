@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Finds out whether the host remaps interrupts; if not, a device can raise interrupts that are not
 /// its own.
 enum InterruptScan {

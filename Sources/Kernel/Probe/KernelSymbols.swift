@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Glibc
 
 /// For each byte value, whether a wanted name begins with it. This cheap test avoids making a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Glibc
 
 /// Finds out where the kernel maps physical memory, and the device number of VFIO's groups: what a

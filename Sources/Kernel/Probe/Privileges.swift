@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CLibbpf
 
 /// Checks whether this process may trace: its capabilities, and the kernel's lockdown.

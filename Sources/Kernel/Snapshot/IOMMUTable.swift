@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Translates IOVAs with an IOMMU's page table in memory, the one that the hardware itself uses.
 ///
 /// The format is VT-d's, second level and first level alike: up to five levels of 512 entries of 8

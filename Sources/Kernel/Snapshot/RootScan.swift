@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Glibc
 
 /// Searches /sys and /proc for the roots of a snapshot that the BPF iterators do not find by

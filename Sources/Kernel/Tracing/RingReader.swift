@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CLibbpf
 import CShim
 import Glibc
@@ -87,5 +88,25 @@ public final class RingReader {
             }
         }
         return count
+    }
+
+    /// Calls `body` with each record that is in the ring now, including those that another CPU is
+    /// still writing: one such record holds up all that follow it. Later records may follow until
+    /// `body` returns false.
+    ///
+    /// - Parameter patience: how long to wait for a record without progress, nanoseconds.
+    /// - Returns: false if a record was still unfinished then.
+    public func consumePresent(patience: UInt64, _ body: (UnsafeRawPointer, Int) -> Bool) -> Bool {
+        let target = vs_load_acquire(producer)
+        var giveUp: UInt64 = 0
+        while true {
+            let count = consume(body)
+            // Positions wrap around.
+            if Int(bitPattern: target &- vs_load_acquire(UnsafeRawPointer(consumer))) <= 0 { return true }
+            let now = UInt64(vs_boot_time())
+            if count > 0 || giveUp == 0 { giveUp = now &+ patience }
+            if now >= giveUp { return false }
+            usleep(20)
+        }
     }
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import CLibbpf
 import CShim
 import CRecords
@@ -39,6 +40,9 @@ public final class Tracer {
     /// cannot keep it going. It lies `consumeSlack` beyond the time that is waited for, because a
     /// CPU may put a record into the ring some time after it has stamped it.
     private var consumeUntil: UInt64 = .max
+    /// How long a CPU may take to finish a record, nanoseconds: far longer than a hook runs,
+    /// because a virtual CPU can be preempted in it.
+    private static let unfinishedPatience: UInt64 = 5_000_000_000
     private static let consumeSlack: UInt64 = 50_000_000
     private var lostSoFar: UInt64 = 0
     private var lastLossCheck: UInt64 = 0
@@ -219,12 +223,15 @@ public final class Tracer {
         loaders = []
     }
 
-    /// Delivers what the ring holds now; records that a storm adds meanwhile are left for later.
-    /// The snapshot's programs call this after each question.
+    /// Delivers all records that are in the ring now. The snapshot's programs call this after each
+    /// question, so it waits for records that another CPU is still writing: the answers follow
+    /// them.
     func consume() {
         guard let ring else { return }
         consumeUntil = UInt64(vs_boot_time()) + Self.consumeSlack
-        ring.consume { deliver($0, $1) }
+        if ring.consumePresent(patience: Self.unfinishedPatience, { deliver($0, $1) }) { return }
+        let defect = "a record in the ring stayed unfinished: a snapshot may lack objects"
+        if !defects.contains(defect) { defects.append(defect) }
     }
 
     /// Routes one record from the ring: to `keptBars`, to the snapshot being taken, or on. Returns
@@ -253,6 +260,8 @@ public final class Tracer {
             VS_SNAP_DEVICE:
             break
         case VS_MODULE: moduleArrived = true
+        // An answer that comes after its snapshot: it holds a kernel address.
+        case VS_SNAP_ROOT where !isTakingSnapshot: return
         case VS_DEVICE_INFO where count >= MemoryLayout<vs_driver>.size: return PCIScan.completed(record, onRecord)
         case VS_FORK:
             let fork = record.load(as: vs_fork.self)

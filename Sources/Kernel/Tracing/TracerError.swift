@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Why tracing cannot start or continue. Each message names what failed, on what, and what to try.
 public enum TracerError: Error, Equatable {
     case notPrivileged

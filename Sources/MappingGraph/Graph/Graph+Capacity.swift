@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// The number of a container's mappings, and their limit.

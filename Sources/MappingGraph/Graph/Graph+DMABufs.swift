@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// Device memory that was exported as a dma-buf and can still become accessible, because its device

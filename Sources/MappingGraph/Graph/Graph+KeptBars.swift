@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// A part of a BAR that a process keeps where the kernel's zap does not reach it. The process's

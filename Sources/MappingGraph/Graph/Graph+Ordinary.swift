@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// The short way for ordinary records: private RAM is mapped or unmapped, in a container and by a

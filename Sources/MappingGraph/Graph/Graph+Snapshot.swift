@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// The objects that a snapshot has found so far.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// A walk in progress: the mappings of one IOMMU arrive in ascending order, with events in between.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// The graph of who can DMA where: the containers, groups, devices and mappings of one host,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// A container's name for the whole trace: `c1`, `c2`, … in order of appearance. Unlike the
@@ -78,7 +79,7 @@ public struct Device: Sendable {
 
     public var address: PCIAddress { info.device }
 
-    /// Creates a device of which only the address is known. It is assumed to be closed, awake and
+    /// Creates a device whose address alone is known. It is assumed to be closed, awake and
     /// decoding.
     init(_ address: PCIAddress) {
         info = DeviceInfo(device: address)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Glibc
 
 /// Memory for the leaves of one index, in slabs. A new slab is an eighth of the present memory, at

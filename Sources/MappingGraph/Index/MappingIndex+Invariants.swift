@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A check of the index's invariants.
 extension MappingIndex {
     /// The first violated invariant, or nil: for tests. O(*n*).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// The mappings of one container, in order of IOVA: a chunked sorted array with 24 bytes for each

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Insertion of mappings, with splits of leaves and branches.
 extension MappingStorage {
     func insert(_ entry: MappingEntry) -> MappingEntry? {

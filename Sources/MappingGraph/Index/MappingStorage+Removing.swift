@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Removal of mappings, with merges of leaves and branches.
 extension MappingStorage {
     func remove(_ iova: UInt64) -> MappingEntry? {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The memory of a `MappingIndex`: root → branches → leaves. It is managed by hand, because an
 /// array of arrays would copy or retain on the hot path.
 ///

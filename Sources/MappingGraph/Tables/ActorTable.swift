@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// The creators of mappings, by a small index. There is one entry for each address space: its

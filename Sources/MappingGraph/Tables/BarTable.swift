@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// Finds the BAR in which a physical address lies: a sorted array of the BARs of all known devices

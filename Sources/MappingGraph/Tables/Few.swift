@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A list that nearly always has one element. The first element is stored in place, without the
 /// heap.
 public struct Few<Element: Sendable>: RandomAccessCollection, MutableCollection, ExpressibleByArrayLiteral, Sendable {

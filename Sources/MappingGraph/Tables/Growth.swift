@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Measures how fast a quantity grows, by samples of its value over the last seconds. Only event
 /// time counts, so a replay yields the same rate.
 struct Growth: Sendable {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// Removals of mappings that the graph did not know. The `map` event of such a mapping may arrive

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// The RAM that a process's mappings pin in all containers, compared with the amount that the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// The files whose memory containers have mapped. Shared memory is recognised by its file, not page

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Writes into room that a `ByteWriter` has reserved. Its place is its only field, so it stays in a
 /// register through a whole line.
 ///
@@ -35,8 +36,8 @@ struct ByteCursor: ~Copyable {
         place += count
     }
 
-    /// The first `count` bytes of the `capacity` at `source`, all of which are copied: a copy of
-    /// fixed length needs no loop.
+    /// Appends the first `count` bytes at `source`. It copies `capacity` bytes: a copy of fixed
+    /// length needs no loop.
     @inline(__always)
     mutating func put(_ source: UnsafeRawPointer, of capacity: Int, count: Int) {
         place.copyMemory(from: source, byteCount: capacity)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// Text that others wrote, escaped for where it goes: JSON, or people and their terminals.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Numbers, decimal and hex.
 extension ByteWriter {
     /// Appends decimal digits, 20 at most.

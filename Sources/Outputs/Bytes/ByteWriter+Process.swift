@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// What is known of a process, as members of a JSON object; what is not known is left out.

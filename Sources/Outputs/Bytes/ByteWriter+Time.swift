@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The text of the second that was written last: events come in bursts, and its date is the costly
 /// part.
 struct SecondCache {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Text within markup: SVG, and graphviz's labels.
 extension ByteWriter {
     /// Appends text for XML and for graphviz's HTML-like labels: markup escaped, control characters

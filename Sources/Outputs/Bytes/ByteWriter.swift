@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A growable buffer of bytes on its way to a sink: every format writes through one of these.
 ///
 /// Appending allocates nothing once the buffer has grown to the longest line. Lines stay whole: the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Eight digits at a time, in one word whose lowest byte is the first of them: each step splits
 /// every lane of the word in two.
 

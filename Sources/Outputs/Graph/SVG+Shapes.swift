@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Shapes and text of the SVG format: one element a line.
 extension SVG {
     func text(_ text: OutputText, _ x: Int, _ y: Int, _ kind: StaticString, _ out: inout ByteWriter) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// Where the boxes of a picture go: three columns, from the left processes, containers, devices.
 /// Pixels.
 struct SVGLayout {

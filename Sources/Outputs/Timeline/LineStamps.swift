@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// Writes `t` and `time` of a line. Lines come in bursts, so their text is kept: within one second
@@ -20,7 +21,7 @@ struct LineStamps: Sendable {
     /// Of the seconds of `t`.
     private var digits = 0
 
-    /// Appends `t` and `time`, of which the first has its key already.
+    /// Appends `t`, whose key is already there, and `time`.
     @inline(__always)
     mutating func put(_ time: UInt64, _ cursor: inout ByteCursor) {
         guard _fastPath(time &- first < length) else { return cursor.place = anew(time, at: cursor.place) }

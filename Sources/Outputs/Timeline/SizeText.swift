@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// The digits of the size that was written last: mappings are made and removed in runs of one size,
 /// and a line has it up to twice.
 struct SizeText: Sendable {

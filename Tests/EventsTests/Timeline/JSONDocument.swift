@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /// A JSON document as a tree, for tests that read the schemas. The input must be valid.
 indirect enum JSONDocument {
     case object([(name: String, value: JSONDocument)])

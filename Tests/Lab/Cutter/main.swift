@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cut-recording: cuts a recording of several scenarios into one recording for each. The lab traces
 // many scenarios under one attach, and checks each as if it had been recorded alone.
 //

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Programs whose stale mapping is held by a process that its parent does not wait for. */
 #include "edu.h"
 #include "oracle.h"

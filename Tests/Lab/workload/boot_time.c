@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Does nothing: the end line that every run writes to the oracle has the present time. */
 #include "scenarios.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Counts the BPF objects in the kernel by their ids: programs, maps and links. */
 #include "scenarios.h"
 

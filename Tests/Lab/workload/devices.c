@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The lab's devices, found by PCI id, and their drivers through sysfs. */
 #include "devices.h"
 #include "oracle.h"

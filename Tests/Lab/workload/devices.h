@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the host does through sysfs: binding drivers, removing and finding devices, moving BARs. */
 #ifndef LAB_DEVICES_H
 #define LAB_DEVICES_H

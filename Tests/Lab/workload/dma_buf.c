@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dma-bufs of device memory (Linux 6.19 and later): exported, revoked while the device cannot
  * answer, restored, and once not restored.

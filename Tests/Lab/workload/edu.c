@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Drives QEMU's `edu` device. */
 #include "edu.h"
 #include "oracle.h"

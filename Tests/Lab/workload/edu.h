@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* QEMU's `edu` device: a DMA engine that copies between the bus and a buffer of its own. */
 #ifndef LAB_EDU_H
 #define LAB_EDU_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A program that keeps VFIO's files open and runs another, which forgets its mappings or takes them
  * over in a live update.

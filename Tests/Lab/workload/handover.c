@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A device that has a new owner while an old mapping of its BAR is still in force. */
 #include "devices.h"
 #include "edu.h"

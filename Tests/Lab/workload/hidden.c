@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Devices that no descriptor of a task leads to: one held by a BAR mapping alone, and one whose
  * descriptors are all in flight in a socket.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A machine that does not remap interrupts: VFIO refuses a group until the administrator allows
  * unsafe interrupts.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A BAR in the page table of a process, where the kernel takes it away or fails to. */
 #define _GNU_SOURCE
 #include "oracle.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Programs that stop themselves (SIGSTOP) where a step of guest/commands starts the tool; the step
  * resumes them (SIGCONT).

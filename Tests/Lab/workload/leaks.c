@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Neglected mappings: no device open, no descriptor of the container, their creator gone; and
  * requests that look like mistakes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What keeps a device open, and what an exit releases. */
 #include "edu.h"
 #include "oracle.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * workload NAME: runs one scenario, or helper, against the lab's devices and records in the oracle
  * what the kernel answered.

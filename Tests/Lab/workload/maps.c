@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Maps and unmaps of every shape, those that fail included. */
 #define _GNU_SOURCE
 #include "edu.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A process that maps until the kernel refuses to lock more of its memory. */
 #include "edu.h"
 #include "oracle.h"

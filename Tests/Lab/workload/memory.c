@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Mapped memory and type1's two ioctls. Remembers what lies at which address, so that the oracle
  * knows what a mapping covers without asking the kernel.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A stale mapping that reaches a table of MSI-X vectors: whoever writes there chooses where a
  * device's interrupts go.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Who a process is, by its command line and its control group. The step `names` chooses both. */
 #include "edu.h"
 #include "oracle.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Writes the oracle's lines. */
 #include "oracle.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The oracle: what the kernel returned, as NDJSON. Each step is one line, written in one write(2)
  * so that processes can share the file.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Processes that wait for each other through pipes. */
 #include "pipes.h"
 #include "oracle.h"

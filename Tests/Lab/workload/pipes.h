@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Processes that wait for each other. */
 #ifndef LAB_PIPES_H
 #define LAB_PIPES_H

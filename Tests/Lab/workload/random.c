@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * workload random: RANDOM_OPS operations drawn from RANDOM_SEED, a quiet point after each
  * RANDOM_POINTS of them.

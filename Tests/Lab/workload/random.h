@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The random workload: a coordinator without a VFIO descriptor sends worker processes the system
  * calls to make, and keeps from their results alone a model of what must exist.

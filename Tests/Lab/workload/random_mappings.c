@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The model's type1: what a map covers, and what an unmap removes. */
 #include "random.h"
 

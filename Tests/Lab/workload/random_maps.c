@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Maps: RAM, BARs, both in one, at the top of the IOVA space, many, and those that must fail. */
 #include "random.h"
 #include "oracle.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The model: files, who refers to them, and what ends with them. It never asks the kernel. */
 #include "random.h"
 #include "oracle.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Operations on containers, groups and devices: open, join, leave and close, in any order. */
 #include "random.h"
 #include "devices.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The worker processes: sends them requests, and models what forking, passing descriptors and
  * killing does to descriptors.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A quiet point: nothing changes, the model is recorded as one line of the oracle, and the tool is
  * asked for a snapshot.

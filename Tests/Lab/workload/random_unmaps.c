@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Unmaps of every shape, and both in bulk: many maps at once, and all workers at the same time. */
 #include "random.h"
 #include "oracle.h"

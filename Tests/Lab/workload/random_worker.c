@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A worker: makes the requested system calls, one batch after the other. */
 #define _GNU_SOURCE
 #include "random.h"

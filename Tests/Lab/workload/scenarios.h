@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Declares the scenarios and helpers of scenarios.list. */
 #ifndef LAB_SCENARIOS_H
 #define LAB_SCENARIOS_H

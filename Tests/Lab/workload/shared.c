@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The same memory in two containers of two processes. */
 #define _GNU_SOURCE
 #include "edu.h"

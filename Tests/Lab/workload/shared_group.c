@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Several functions behind one conventional bridge: one IOMMU group, and one window in which a
  * rescan assigns their BARs anew.

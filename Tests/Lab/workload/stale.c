@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Mappings of a BAR that outlive the release of the BAR's device: type1 keeps them, and DMA still
  * arrives.

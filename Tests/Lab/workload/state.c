@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A mapped device whose memory is off, in reset or asleep. */
 #include "edu.h"
 #include "oracle.h"

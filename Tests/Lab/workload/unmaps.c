@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Unmap requests that remove something else than they ask for. */
 #include "edu.h"
 #include "oracle.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Opens, joins and closes VFIO's objects, and records each step. */
 #include "vfio.h"
 #include "oracle.h"

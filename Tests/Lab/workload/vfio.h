@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * VFIO containers, groups and devices, each step recorded in the oracle with what the kernel
  * returned.

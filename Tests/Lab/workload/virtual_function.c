@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SR-IOV: a virtual function is switched on and off by its physical function, and its COMMAND
  * register does not control its memory.

@@ -1,13 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 import Testing
 
 @testable import MappingGraph
 
-private let k1 = ContainerID(1)
-
 /// Tests walks of an IOMMU's mappings, with events in between that agree with the walk or
 /// contradict it.
 @Suite struct GraphWalkTests {
+    private let k1 = ContainerID(1)
+
     // MARK: Events in between
 
     @Test func seenByEventAndByWalk() {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 /// The graph's mappings and devices as dictionaries, by the simplest code that can be right.

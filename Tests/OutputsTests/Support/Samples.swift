@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 
 // Histories that the tests of several formats share.
@@ -236,7 +237,7 @@ extension History {
         return history
     }
 
-    /// A process keeps two parts of a BAR, of which the second is in no BAR that is known.
+    /// A process keeps two areas of device memory. The second is in no known BAR.
     static func keptBar(isLetGo: Bool) -> History {
         var history = History()
         history.session.hooks = []

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 import Events
 import Testing
 @testable import Outputs
 
-/// Damaged timelines: read as far as they go, with every broken line told, and never a crash.
+/// Damaged timelines are read as far as they go, every broken line is reported, and nothing
+/// crashes.
 @Suite struct TimelineFuzzTests {
     private let whole = History.sample().timeline(showVaddr: true)
 
