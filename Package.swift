@@ -32,8 +32,8 @@ let package = Package(
         .target(
             name: "Kernel", dependencies: ["Events", "CRecords", "CLibbpf", "CShim"], swiftSettings: settings,
             plugins: ["CompileBPF"]),
-        // What the subcommands are made of, so that tests can import it; vfioscope itself is
-        // arguments and wiring.
+        // The logic of the subcommands, where tests can import it. The executable only parses
+        // arguments and connects the parts.
         .target(
             name: "Commands",
             dependencies: ["Kernel", "CShim", "Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events"],

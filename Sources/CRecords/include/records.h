@@ -342,8 +342,8 @@ enum vs_kept_bar_action {
 	/* It no longer keeps the area. Made in user space. */
 	VS_LET_GO = 2,
 	/*
-	 * A process has got an area of a BAR by fork, mremap or a split: a reason to scan. Such a
-	 * record has no address, and stays within the tool.
+	 * A fork, mremap or split has given a process an area of a BAR, which is a reason to scan.
+	 * Such a record has no address, and stays within the tool.
 	 */
 	VS_COPIED = 3,
 };

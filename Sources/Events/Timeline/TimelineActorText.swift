@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 
-/// The actor and the container of the last plain line, with their text: lines come in runs of one
-/// actor, so the next line nearly always has the same text.
+/// The actor and the container of the last ordinary line, with their text. Lines come in runs of
+/// one actor, so the next line nearly always has the same text.
 ///
 /// Invariant: `text` is what lies between the text of `time` and the digits of `iova`, and holds
 /// nothing but `actor` and `container`.

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What nearly all lines of a timeline are, exactly as the writer spells them: RAM without a file
-/// that was mapped, removed on request, or asked to be unmapped, with success. See
-/// `OrdinaryRecord`.
+/// The line of an `OrdinaryRecord`, as nearly all lines of a timeline are, exactly as the writer
+/// spells it.
 ///
 /// One pass from left to right reads it, without any look-up. A line that differs in a single byte,
-/// by a space or by the order of its keys, is no plain line: `TimelineFields` reads it, and reports
-/// its faults. So this must accept no line that `TimelineFields` would read otherwise.
+/// by a space or by the order of its keys, is not accepted here: `TimelineFields` reads it, and
+/// reports its faults. So this must accept no line that `TimelineFields` would read otherwise.
 struct TimelineOrdinaryLine {
     var kind: OrdinaryRecord.Kind
     var writable = false

@@ -111,8 +111,8 @@ extension TimelineReader {
     }
 }
 
-/// An address at which no BAR can be, for physical addresses have 52 bits: that of a target without
-/// an owner, which so finds no owner again.
+/// The address of a target without an owner. No BAR can be there, because physical addresses have
+/// 52 bits. So the target has no owner when it is read back either.
 private let unknownAddress: UInt64 = 1 << 60
 
 /// The device that an object describes, without its BARs; nil without a PCI address.

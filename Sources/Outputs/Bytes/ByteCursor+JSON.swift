@@ -22,7 +22,7 @@ extension ByteCursor {
         put(size)
     }
 
-    /// `,"result":0`, and the error's name for a negative one.
+    /// Appends `,"result":0`. A negative result is followed by the name of the error.
     @inline(__always)
     mutating func put(result: Int32) {
         if _fastPath(result == 0) { put(TimelineLiteral.succeeded) } else { place = Self.unusual(result, at: place) }

@@ -26,7 +26,7 @@ public struct TextLines: EventOutput {
         var power = PowerState.d0
     }
 
-    /// What a snapshot found: sets, for some things are found more than once.
+    /// The objects that a snapshot found. They are sets, because some objects are found twice.
     struct SnapshotContents {
         var containers: Set<ContainerKey> = []
         var groups: Set<UInt32> = []

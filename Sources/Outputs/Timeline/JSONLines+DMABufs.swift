@@ -16,7 +16,7 @@ extension JSONLines {
             case .release: .dmaBufRelease
             }
         open(.device, action, event, &out)
-        // The record of a release names no device; the graph knows whose the dma-buf was.
+        // The record of a release names no device; the graph knows which device had exported it.
         if case .device(let address) = applied.affects {
             out.member(.device, address)
         } else {

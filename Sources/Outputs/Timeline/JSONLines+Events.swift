@@ -2,7 +2,7 @@
 import Events
 import MappingGraph
 
-/// From an event to its lines, and the lines of containers and groups.
+/// Chooses the lines of each event, and writes those of containers and groups.
 extension JSONLines {
     public mutating func event(
         _ event: Event, applied: borrowing Applied, graph: borrowing Graph, into out: inout ByteWriter

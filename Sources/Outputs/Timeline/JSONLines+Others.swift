@@ -3,7 +3,7 @@ import Events
 
 /// `memory`, `process` and `gap` lines.
 extension JSONLines {
-    /// What happens to a device's memory.
+    /// Writes that a device's memory was enabled, disabled, reset or put to sleep.
     mutating func writeMemory(_ event: Event, _ out: inout ByteWriter) {
         switch event.kind {
         case .memoryDecode(let address, let enabled, let origin):

@@ -3,8 +3,8 @@ import Events
 import Findings
 import MappingGraph
 
-/// The JSON timeline (docs/timeline.md). `TimelineReader` reads it back: events, written, read and
-/// written again give the same bytes.
+/// The JSON timeline (docs/timeline.md). `TimelineReader` reads it back. Events that
+/// are written, read and written again result in the same bytes.
 public struct JSONLines: EventOutput {
     typealias LineType = TimelineLine
 
@@ -73,7 +73,7 @@ public struct JSONLines: EventOutput {
         out.flush()
     }
 
-    /// How many spans a summary has at most: the last ones.
+    /// A summary lists at most this many spans of evidence. If there are more, it lists the last.
     private static let mostSpans = 256
 
     // MARK: Findings

@@ -9,7 +9,7 @@ struct LineStamps: Sendable {
         didSet { length = 0 }
     }
 
-    /// The times for which the text holds: `length` of them, none at first.
+    /// The text is valid for `length` nanoseconds from `first` on. `length` is 0 at first.
     private var first: UInt64 = 0
     private var length: UInt64 = 0
     /// When these seconds began, nanoseconds since boot; the Unix clock's can lie before the boot
@@ -61,7 +61,8 @@ struct LineStamps: Sendable {
         cursor.put(nanoseconds: time &- unixSecond)
         cursor.put(#"Z""#)
         hold(time, unix)
-        // A first second has no digits of its own: `0` would stand before the nanoseconds.
+        // In the first second since boot the time has fewer than ten digits, so its text is not
+        // kept.
         if second == 0 { length = 0 }
         let end = cursor.place
         withUnsafeMutableBytes(of: &text) {

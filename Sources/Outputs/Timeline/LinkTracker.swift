@@ -2,12 +2,12 @@
 import Events
 import MappingGraph
 
-/// How containers and their IOMMU sides came together, as far as a timeline must tell it for a
-/// reader to rebuild the same graph.
+/// How containers and their IOMMU sides came together, as far as a timeline must contain it so that
+/// a reader can rebuild the same graph.
 ///
-/// An ordinary trace tells nothing of it: a container opens, is set up, and is released. Where
-/// records were lost, the graph concludes that a container is gone because its pointer was reused,
-/// or that two are one; this remembers enough of the past to name the other one.
+/// In an ordinary trace a container opens, is set up and is released, and none of this is needed.
+/// Where records were lost, the graph concludes that a container is gone because its pointer was
+/// reused, or that two containers are one. This tracker remembers enough to name the other one.
 struct LinkTracker: Sendable {
     struct Link: Sendable, Equatable {
         /// The container that turned out to be this one: it was known by its descriptor, this one
@@ -51,7 +51,7 @@ struct LinkTracker: Sendable {
         return old
     }
 
-    /// Forgets the key of a container that is dead: whoever has the key next replaces nothing.
+    /// Forgets the key of a dead container. The next container with that key then replaces nothing.
     mutating func retire(_ container: Container) {
         if !container.isAlive, let key = container.key, byKey[key] == container.id { byKey[key] = nil }
     }
