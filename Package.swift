@@ -26,7 +26,9 @@ let package = Package(
         .target(
             name: "Pipeline", dependencies: ["Policies", "Findings", "MappingGraph", "Events"],
             swiftSettings: settings),
-        .target(name: "Outputs", dependencies: ["Findings", "MappingGraph", "Events"], swiftSettings: settings),
+        .target(
+            name: "Outputs", dependencies: ["Pipeline", "Policies", "Findings", "MappingGraph", "Events"],
+            swiftSettings: settings),
         .executableTarget(name: "embed-bpf", path: "Plugins/embed-bpf"),
         .plugin(name: "CompileBPF", capability: .buildTool(), dependencies: ["embed-bpf"]),
         .target(
@@ -59,8 +61,8 @@ let package = Package(
         // Alone in using Foundation: what the timeline's writer is compared with.
         .executableTarget(
             name: "json-encoder", dependencies: ["Events"], path: "Benchmarks/Encoder", swiftSettings: settings),
-        .testTarget(name: "EventsTests", dependencies: ["Events", "CRecords"]),
-        .testTarget(name: "MappingGraphTests", dependencies: ["MappingGraph", "Events"]),
+        .testTarget(name: "EventsTests", dependencies: ["TestSupport", "Events", "CRecords"]),
+        .testTarget(name: "MappingGraphTests", dependencies: ["TestSupport", "MappingGraph", "Events"]),
         // What the tests of several targets share.
         .target(
             name: "TestSupport", dependencies: ["Pipeline", "Policies", "Findings", "MappingGraph", "Events"],
@@ -71,11 +73,11 @@ let package = Package(
             name: "PoliciesTests", dependencies: ["TestSupport", "Policies", "Findings", "MappingGraph", "Events"]),
         .testTarget(
             name: "OutputsTests",
-            dependencies: ["Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events"],
+            dependencies: ["TestSupport", "Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events"],
             exclude: ["Golden", "validate_timeline.py", "validate_graph.py"]),
         .testTarget(
             name: "FixtureTests",
-            dependencies: ["Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events"]),
+            dependencies: ["TestSupport", "Outputs", "Pipeline", "Policies", "Findings", "MappingGraph", "Events"]),
         .testTarget(
             name: "PipelineTests",
             dependencies: ["TestSupport", "Pipeline", "Policies", "Findings", "MappingGraph", "Events"]),

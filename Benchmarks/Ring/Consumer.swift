@@ -19,7 +19,7 @@ enum Mode: String {
 /// Processes each record up to the stage `mode`.
 struct Consumer: ~Copyable {
     private let mode: Mode
-    private var pipeline = Pipeline(observer: Nobody())
+    private var pipeline = Pipeline(observer: NoObserver())
     private var decoder = RecordDecoder()
     private var graph = Graph()
     private var applied = Applied()
@@ -84,6 +84,3 @@ struct Consumer: ~Copyable {
         pipeline.consume(event)
     }
 }
-
-/// An observer that ignores everything.
-struct Nobody: PipelineObserver {}

@@ -10,7 +10,7 @@ import Policies
 /// lets pass.
 package struct Analysis: PipelineObserver, ~Copyable {
     package private(set) var tally = Tally()
-    private var output: LineOutput?
+    private var output: LineWriter?
     /// nil shows everything.
     private let filter: Filter?
     /// Called with each finding that opened, changed or resolved, unless a policy allows it.
@@ -18,7 +18,7 @@ package struct Analysis: PipelineObserver, ~Copyable {
 
     /// - Parameter output: nil writes nothing.
     package init(
-        output: consuming LineOutput? = nil, filter: Filter? = nil,
+        output: consuming LineWriter? = nil, filter: Filter? = nil,
         onFinding: @escaping (JudgedFinding) -> Void = { _ in }
     ) {
         self.output = output
@@ -27,7 +27,7 @@ package struct Analysis: PipelineObserver, ~Copyable {
     }
 
     package mutating func begin(_ session: Session, devices: [DeviceInfo]) {
-        output?.begin(session: session, devices: devices)
+        output?.begin(session, devices: devices)
     }
 
     package mutating func event(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) {
@@ -41,10 +41,8 @@ package struct Analysis: PipelineObserver, ~Copyable {
         graph: borrowing Graph
     ) {
         tally.count(record)
-        guard output != nil else { return }
-        let details = details()
-        guard filter?.shows(Event(record, details), applied, graph) ?? true else { return }
-        output!.ordinary(record, details, applied: applied, graph: graph)
+        guard output != nil, filter?.shows(Event(record, details()), applied, graph) ?? true else { return }
+        output!.ordinary(record, details: details, applied: applied, graph: graph)
     }
 
     package mutating func finding(_ judged: JudgedFinding, graph: borrowing Graph) {
@@ -55,7 +53,7 @@ package struct Analysis: PipelineObserver, ~Copyable {
     }
 
     package mutating func end(_ evidence: Evidence, graph: borrowing Graph) {
-        output?.end(evidence: evidence, graph: graph)
+        output?.end(evidence, graph: graph)
     }
 
     package mutating func flush() { output?.flush() }

@@ -2,6 +2,7 @@
 import Events
 import Findings
 import Glibc
+import Outputs
 import Pipeline
 import Policies
 
@@ -11,14 +12,14 @@ package struct FileAudit {
     package let path: String
     package let policy: Policy?
     /// nil prints the findings as text.
-    package let makeTimeline: ((OutputSink) -> LineOutput)?
+    package let makeTimeline: ((OutputSink) -> LineWriter)?
     /// Whether the file's name is printed, because it is one of several.
     package let showsName: Bool
     package let failOn: Severity
     package let requiresComplete: Bool
 
     package init(
-        path: String, policy: Policy?, makeTimeline: ((OutputSink) -> LineOutput)?, showsName: Bool, failOn: Severity,
+        path: String, policy: Policy?, makeTimeline: ((OutputSink) -> LineWriter)?, showsName: Bool, failOn: Severity,
         requiresComplete: Bool
     ) {
         self.path = path

@@ -14,12 +14,3 @@ package func openRecording(_ path: String) throws -> RecordingWriter {
         throw Failure(.cannot, error.description)
     }
 }
-
-/// Prints the closing line of a live command to stderr: events, findings and losses.
-package func report(_ tally: Tally, _ evidence: Evidence) {
-    let findings = tally.summary
-    printLine(
-        "vfioscope: \(tally.events) events, \(tally.maps) mappings made, "
-            + "\(findings.isEmpty ? "no findings" : "findings: \(findings)"), \(evidence.lost) lost"
-    )
-}

@@ -34,4 +34,10 @@ package struct Tally {
         return (counts + [(findings.suppressedCount, "suppressed")]).filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
             .joined(separator: ", ")
     }
+
+    /// Prints the closing line of a live command to stderr: events, findings and losses.
+    package func report(lost: UInt64) {
+        let findings = summary.isEmpty ? "no findings" : "findings: \(summary)"
+        printLine("vfioscope: \(events) events, \(maps) mappings made, \(findings), \(lost) lost")
+    }
 }

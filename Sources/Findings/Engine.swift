@@ -37,7 +37,7 @@ public struct Engine: Sendable {
     let containerRules: [(index: Int, rule: any ContainerRule)]
     let eventRules: [(index: Int, rule: any EventRule)]
     /// Positions in `rules` of the exposure rules that watch residents.
-    private let residentRules: [Int]
+    let residentRules: [Int]
     /// How long each rule's condition must hold, nanoseconds, by position in `rules`.
     let durations: [UInt64]
 
@@ -51,7 +51,7 @@ public struct Engine: Sendable {
     private var nextFinding: UInt32 = 1
     var lints = LintTable()
     /// Whether there were areas at the previous event that judged them.
-    private var hasAreas = false
+    var hasAreas = false
 
     /// - Parameter durations: nanoseconds by slug, instead of the debounce and of the rule's own
     ///   patience. Lints do not wait.
@@ -124,102 +124,31 @@ public struct Engine: Sendable {
         if applied.containerChange == .state { judgeAreas(graph, emit) }
     }
 
-    // MARK: Exposures
-
-    private mutating func dropCleared(_ graph: borrowing Graph, _ emit: (Finding) -> Void) {
-        var gone: [UInt32] = []
-        for case .peer(let id) in tracks.keys where graph.peer(id) == nil { gone.append(id) }
-        for id in gone.sorted() { drop(.peer(id), emit) }
-    }
-
-    /// Mappings with a condition that watches residents, ascending: an event of any device can
-    /// change it. O(subjects for which a condition holds).
-    private var movedPeers: [UInt32] {
-        guard !residentRules.isEmpty, !tracks.isEmpty else { return [] }
-        var ids: [UInt32] = []
-        for case (.peer(let id), let held) in tracks where held.contains(where: { residentRules.contains($0.rule) }) {
-            ids.append(id)
-        }
-        return ids.sorted()
-    }
-
-    /// Ids of the mappings that an event may affect, ascending. Only rare events lead here:
-    /// O(targeted devices + their mappings).
-    private func affectedPeers(_ affected: Applied.Affected, _ graph: borrowing Graph) -> [UInt32] {
-        var ids: Set<UInt32> = []
-        for address in graph.targetedDevices {
-            let device = graph.device(address)
-            switch affected {
-            case .bus(let other): if address.isOnSameBus(as: other) { ids.formUnion(graph.peerIDs(targeting: address)) }
-            case .group(let number): if device?.group == number { ids.formUnion(graph.peerIDs(targeting: address)) }
-            case .process(let process):
-                let isOpener = device?.opener?.process == process
-                for peer in graph.peers(targeting: address) where isOpener || peer.creator.process == process {
-                    ids.insert(peer.id)
-                }
-            case .everything: ids.formUnion(graph.peerIDs(targeting: address))
-            case .nothing, .mapping, .device: break
-            }
-        }
-        return ids.sorted()
-    }
-
-    private mutating func judge(_ id: UInt32, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
-        guard let peer = graph.peer(id) else { return }
-        for target in peer.targets.indices {
-            guard let exposure = Exposure(peer, index: target, graph: graph) else { continue }
-            for (index, rule) in exposureRules {
-                var verdict = rule.evaluate(exposure, graph: graph)
-                if verdict != nil, rule.weighsMSIXTable, exposure.holdsMSIXTable(graph) {
-                    verdict!.severity = verdict!.severity.raised
-                    verdict!.holdsMSIXTable = true
-                }
-                update(.peer(id), target, index, verdict, emit)
-            }
-        }
-    }
-
-    // MARK: Areas of BARs
-
-    /// Areas are rare. O(areas), and O(subjects for which a condition holds) while there are areas,
-    /// or were at the previous call.
-    private mutating func judgeAreas(_ graph: borrowing Graph, _ emit: (Finding) -> Void) {
-        let hadAreas = hasAreas
-        hasAreas = graph.hasKeptAreas
-        guard hasAreas || hadAreas else { return }
-        var gone: [UInt32] = []
-        for case .area(let id) in tracks.keys where graph.keptArea(id) == nil { gone.append(id) }
-        for id in gone.sorted() { drop(.area(id), emit) }
-        for area in graph.allKeptAreas {
-            for (index, rule) in areaRules { update(.area(area.id), 0, index, rule.evaluate(area, graph: graph), emit) }
-        }
-    }
-
     // MARK: Conditions
 
     /// Begins, ends or changes a condition according to its rule's verdict.
     mutating func update(_ subject: Subject, _ target: Int, _ rule: Int, _ verdict: Verdict?, _ emit: (Finding) -> Void)
     {
-        let at = tracks[subject]?.firstIndex { $0.rule == rule && $0.target == target }
+        let position = tracks[subject]?.firstIndex { $0.rule == rule && $0.target == target }
         guard let verdict else {
-            if let at { end(subject, at, emit) }
+            if let position { end(subject, position, emit) }
             return
         }
-        guard let at else {
+        guard let position else {
             let sequence = schedule(subject, target, rule)
             tracks[subject, default: Few()].append(
                 Track(rule: rule, target: target, sequence: sequence, since: now, verdict: verdict, finding: nil))
             return
         }
-        tracks[subject]![at].verdict = verdict
-        guard let finding = tracks[subject]![at].finding else { return }
+        tracks[subject]![position].verdict = verdict
+        guard let finding = tracks[subject]![position].finding else { return }
         // A change must last as long as the condition itself, because the verdict flickers when a
         // stale device is reset.
         if finding.severity == verdict.severity && finding.reachable == verdict.reachable {
-            tracks[subject]![at].changing = false
-        } else if !tracks[subject]![at].changing {
-            tracks[subject]![at].changing = true
-            tracks[subject]![at].sequence = schedule(subject, target, rule)
+            tracks[subject]![position].changing = false
+        } else if !tracks[subject]![position].changing {
+            tracks[subject]![position].changing = true
+            tracks[subject]![position].sequence = schedule(subject, target, rule)
         }
     }
 
@@ -232,19 +161,19 @@ public struct Engine: Sendable {
     }
 
     private mutating func open(_ item: DeadlineQueue.Item, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
-        guard let at = tracks[item.subject]?.firstIndex(where: { $0.sequence == item.sequence }) else { return }
-        let track = tracks[item.subject]![at]
+        guard let position = tracks[item.subject]?.firstIndex(where: { $0.sequence == item.sequence }) else { return }
+        let track = tracks[item.subject]![position]
         if track.finding != nil, !track.changing { return }
         guard var finding = describe(item, track, graph) else { return }
         finding.time = item.deadline
-        if let said = track.finding {
-            finding.id = said.id
-            finding.isAfterGap = said.isAfterGap
+        if let previous = track.finding {
+            finding.id = previous.id
+            finding.isAfterGap = previous.isAfterGap
         } else {
             finding.id = number()
         }
-        tracks[item.subject]![at].changing = false
-        tracks[item.subject]![at].finding = finding
+        tracks[item.subject]![position].changing = false
+        tracks[item.subject]![position].finding = finding
         emit(finding)
     }
 
@@ -294,8 +223,8 @@ public struct Engine: Sendable {
         return nextFinding
     }
 
-    private mutating func end(_ subject: Subject, _ at: Int, _ emit: (Finding) -> Void) {
-        let ended = tracks[subject]!.remove(at: at)
+    private mutating func end(_ subject: Subject, _ position: Int, _ emit: (Finding) -> Void) {
+        let ended = tracks[subject]!.remove(at: position)
         if tracks[subject]!.isEmpty { tracks[subject] = nil }
         resolve(ended, emit)
     }

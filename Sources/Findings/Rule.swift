@@ -44,8 +44,6 @@ public protocol Rule: Sendable {
 }
 
 extension Rule {
-    /// The highest severity that its findings can have.
-    public var defaultSeverity: Severity { severities.upperBound }
     public var severityNote: String { severities.text }
     public var kernels: String { "all" }
     public var patienceNanoseconds: UInt64 { 0 }

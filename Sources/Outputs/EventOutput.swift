@@ -28,11 +28,6 @@ extension EventOutput {
     ) {
         event(Event(record, details), applied: applied, graph: graph, into: &out)
     }
-
-    /// Writes a finding that no policy suppresses.
-    public mutating func finding(_ finding: Finding, graph: borrowing Graph, into out: inout ByteWriter) {
-        self.finding(finding, suppressed: nil, graph: graph, into: &out)
-    }
 }
 
 /// A format that shows the graph as it stands at one moment.

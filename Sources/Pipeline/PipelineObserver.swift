@@ -40,3 +40,8 @@ extension PipelineObserver where Self: ~Copyable {
     public mutating func end(_ evidence: Evidence, graph: borrowing Graph) {}
     public mutating func flush() {}
 }
+
+/// Observes nothing, for whoever wants only the graph and the open findings.
+public struct NoObserver: PipelineObserver {
+    public init() {}
+}

@@ -46,10 +46,10 @@ struct Export: ParsableCommand {
         defer { input.unmap() }
         let sink = try OutputSink(path: output)
         let options = OutputOptions(showVaddr: showVaddr)
-        var lines: LineOutput?
+        var lines: LineWriter?
         var picture: (any GraphOutput)?
         switch FormatRegistry.format(format)!.kind {
-        case .stream(let make): lines = LineOutput(make(options), to: sink)
+        case .stream(let make): lines = LineWriter(make(options)) { sink.write($0) }
         case .graph(let make): picture = make(options)
         }
         var pipeline = AnalysisPipeline(observer: Analysis(output: lines))

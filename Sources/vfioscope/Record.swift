@@ -28,7 +28,7 @@ struct Record: ParsableCommand {
             command: command)
         var pipeline = AnalysisPipeline(observer: Analysis())
         let evidence = try live.run(&pipeline)
-        report(pipeline.observer.tally, evidence)
+        pipeline.observer.tally.report(lost: evidence.lost)
         printLine("vfioscope: \(writer.bytesWritten) bytes in \(output)")
         let verdict = Verdict(pipeline, worst: nil, evidence: evidence, session: live.session)
         verdict.explainEvidence()

@@ -69,7 +69,7 @@ struct Run: ParsableCommand {
             FindingList.write(judged.findings.all, session: live.session, graph: pipeline.graph, to: text)
         }
         let tally = pipeline.observer.tally
-        report(tally, evidence)
+        tally.report(lost: evidence.lost)
         decided?.explain(pipeline.policyUse, reportsUnused: true)
         let verdict = Verdict(
             pipeline, worst: judged.tally.worst, evidence: evidence, session: live.session,

@@ -20,7 +20,8 @@ struct StreamFormat: ExpressibleByArgument, Equatable {
     var defaultValueDescription: String { name }
     static var allValueStrings: [String] { FormatRegistry.streamNames }
 
-    func makeOutput(_ sink: OutputSink, showVaddr: Bool = false) -> LineOutput {
-        LineOutput(FormatRegistry.stream(name, OutputOptions(showVaddr: showVaddr, colour: sink.isTerminal))!, to: sink)
+    func makeOutput(_ sink: OutputSink, showVaddr: Bool = false) -> LineWriter {
+        let options = OutputOptions(showVaddr: showVaddr, colour: sink.isTerminal)
+        return LineWriter(FormatRegistry.stream(name, options)!) { sink.write($0) }
     }
 }

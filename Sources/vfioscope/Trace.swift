@@ -35,7 +35,7 @@ struct Trace: ParsableCommand {
             pipeline, worst: tally.worst, evidence: evidence, session: live.session,
             requiresComplete: failOn.requireComplete)
         if format != .text {
-            report(tally, evidence)
+            tally.report(lost: evidence.lost)
             verdict.explainEvidence()
         }
         decided?.explain(pipeline.policyUse, reportsUnused: false)

@@ -3,6 +3,7 @@ import Events
 import Outputs
 @testable import Pipeline
 import Policies
+import TestSupport
 import Testing
 
 @testable import MappingGraph
@@ -50,9 +51,9 @@ struct OrdinaryRecordTests {
     private func lines(_ fixture: Fixture, _ format: String, _ showVaddr: Bool, takesShortWay: Bool) throws -> [UInt8] {
         let bytes = try fixture.bytes()
         let output = try #require(FormatRegistry.stream(format, OutputOptions(showVaddr: showVaddr)))
-        let buffer = LineBuffer()
+        let buffer = ByteBuffer()
         try bytes.withUnsafeBytes { raw in
-            var pipeline = Pipeline(observer: LineWriter(output, into: buffer))
+            var pipeline = Pipeline(observer: LineWriter(output, to: buffer.append))
             if takesShortWay {
                 var producer = try RecordingProducer(raw, path: "fixture")
                 pipeline.finish(try producer.produce(into: &pipeline, until: .max))
@@ -102,45 +103,5 @@ private struct FindingLog: PipelineObserver {
         findings.append(
             "\(finding.time) f\(finding.id) \(finding.rule) \(finding.severity.name) \(finding.state) "
                 + finding.message)
-    }
-}
-
-/// Collects the lines.
-private final class LineBuffer {
-    var bytes: [UInt8] = []
-}
-
-/// Writes events and findings in a format.
-private struct LineWriter: PipelineObserver, ~Copyable {
-    private var output: any EventOutput
-    private var out: ByteWriter
-
-    init(_ output: any EventOutput, into buffer: LineBuffer) {
-        self.output = output
-        out = ByteWriter { buffer.bytes.append(contentsOf: $0) }
-    }
-
-    mutating func begin(_ session: Session, devices: [DeviceInfo]) {
-        output.begin(session, devices: devices, into: &out)
-    }
-
-    mutating func event(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) {
-        output.event(event, applied: applied, graph: graph, into: &out)
-    }
-
-    mutating func ordinary(
-        _ record: OrdinaryRecord, details: () -> OrdinaryRecord.Details, applied: borrowing Applied,
-        graph: borrowing Graph
-    ) {
-        output.ordinary(record, details(), applied: applied, graph: graph, into: &out)
-    }
-
-    mutating func finding(_ judged: JudgedFinding, graph: borrowing Graph) {
-        output.finding(judged.finding, suppressed: judged.suppressed, graph: graph, into: &out)
-    }
-
-    mutating func end(_ evidence: Evidence, graph: borrowing Graph) {
-        output.end(evidence, graph: graph, into: &out)
-        out.flush()
     }
 }

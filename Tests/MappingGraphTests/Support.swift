@@ -3,24 +3,7 @@ import Testing
 import Events
 import MappingGraph
 
-/// The random generator Xorshift: the same numbers for the same seed on every machine.
-struct Random {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed &* 0x9e37_79b9_7f4a_7c15 | 1 }
-
-    mutating func next() -> UInt64 {
-        state ^= state << 13
-        state ^= state >> 7
-        state ^= state << 17
-        return state
-    }
-
-    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
-
-    mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
-}
-
+/// What the tests of the graph share: two devices, two containers, two VMs.
 let gpu = PCIAddress("0000:01:00.0")!
 let nic = PCIAddress("0000:02:00.0")!
 let nicSibling = PCIAddress("0000:02:00.1")!

@@ -35,6 +35,13 @@ struct PipelineTests {
         toolVersion: "1", kernel: "6.12", machine: "x86_64", bootID: "b", clockOffset: 0, began: 0, hooks: [],
         mappingLimit: 7, remapsInterrupts: false)
 
+    /// A mapping of the NIC's BAR, whose device is released at 1000.
+    private var staleMapping: [Event] {
+        var host = Host.peerToPeer()
+        host.close(1000)
+        return host.history
+    }
+
     private func pipeline(_ rules: String...) -> Pipeline<Journal> {
         Pipeline(
             observer: Journal(), engine: Engine(rules: rules.map { RuleRegistry.rule($0)! }, debounce: 500))
@@ -60,9 +67,7 @@ struct PipelineTests {
     /// finding is judged by the state until then.
     @Test func whatFellDueIsReportedBeforeTheEvent() {
         var it = pipeline("stale-mapping")
-        for event in Host.peerToPeer().history { it.consume(event) }
-        it.consume(
-            Event(time: 1000, actor: vmA, kind: .deviceLastClose(DeviceUse(device: nic, group: nicGroup))))
+        for event in staleMapping { it.consume(event) }
         it.observer.entries = []
         it.consume(
             Event(
@@ -91,9 +96,7 @@ struct PipelineTests {
 
     @Test func timePassesWhileNothingHappens() {
         var it = pipeline("stale-mapping")
-        for event in Host.peerToPeer().history { it.consume(event) }
-        it.consume(
-            Event(time: 1000, actor: vmA, kind: .deviceLastClose(DeviceUse(device: nic, group: nicGroup))))
+        for event in staleMapping { it.consume(event) }
         it.observer.entries = []
         it.advance(to: 1499)
         #expect(it.observer.entries == [])
@@ -105,9 +108,7 @@ struct PipelineTests {
 
     @Test func finishingReportsWhatIsDueAndEndsOnce() {
         var it = pipeline("stale-mapping")
-        for event in Host.peerToPeer().history { it.consume(event) }
-        it.consume(
-            Event(time: 1000, actor: vmA, kind: .deviceLastClose(DeviceUse(device: nic, group: nicGroup))))
+        for event in staleMapping { it.consume(event) }
         it.observer.entries = []
         let evidence = it.finish(Evidence(attempted: 3, delivered: 3, ended: 1600))
         #expect(evidence.isComplete && evidence.ended == 1600)
@@ -138,9 +139,7 @@ struct PipelineTests {
                 """.utf8))
         var it = Pipeline(observer: Journal(), policy: policy)
         it.begin(session)
-        for event in Host.peerToPeer().history { it.consume(event) }
-        it.consume(
-            Event(time: 1000, actor: vmA, kind: .deviceLastClose(DeviceUse(device: nic, group: nicGroup))))
+        for event in staleMapping { it.consume(event) }
         it.advance(to: 10_000_000_000)
         #expect(!it.observer.entries.contains { $0.contains("stale-mapping") })
         #expect(it.policyUse?.findings == [1])

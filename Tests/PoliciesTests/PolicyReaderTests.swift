@@ -247,7 +247,7 @@ func policyErrors(_ text: String) -> [String] {
     /// Bytes replaced, left out, doubled, and parts of the file moved about: an error or a policy,
     /// and each error within the file.
     @Test func mutationsDoNotCrash() {
-        var random = SplitMix(state: 7)
+        var random = Random(seed: 7)
         let words = [
             "[[allow]]\n", "[rules.", "\"", "'''", "= ", "2027-01-31", "[", "]", "{", "}", "\n", ".", "\u{0}", "é", "#",
             "inf", "version", "\"\\ud800\"",
@@ -278,18 +278,6 @@ func policyErrors(_ text: String) -> [String] {
             }
         }
         #expect(policies > 50)
-    }
-
-    struct SplitMix: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9e37_79b9_7f4a_7c15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-            z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-            return z ^ (z >> 31)
-        }
     }
 }
 

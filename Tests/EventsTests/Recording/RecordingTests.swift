@@ -2,6 +2,7 @@
 import CRecords
 import Events
 import Glibc
+import TestSupport
 import Testing
 
 /// Returns a recording that the real writer has written to a temporary file.
@@ -86,7 +87,7 @@ struct RecordingTests {
     }
 
     @Test func randomRecordsSurvive() throws {
-        var generator = SplitMix(seed: 7)
+        var generator = Random(seed: 7)
         var maps: [vs_map] = []
         for index in 0..<2000 {
             var map = mapRecord(UInt64(index))
@@ -153,19 +154,5 @@ struct RecordingTests {
         #expect(throws: RecordingError.cannotWrite(path: "full", errno: ENOSPC)) {
             _ = try RecordingWriter(descriptor: descriptor, path: "full")
         }
-    }
-}
-
-/// A small seeded generator, so that a failure can be repeated.
-struct SplitMix {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
 @testable import MappingGraph
+import TestSupport
 import Testing
 
 // Tests pinned memory, limits and growth rates.

@@ -3,7 +3,7 @@ import Events
 import Findings
 import MappingGraph
 import Pipeline
-import Policies
+import TestSupport
 @testable import Outputs
 
 /// A trace as tests make one: a session, its devices, events, and how it ended.
@@ -21,20 +21,18 @@ struct History {
 
     /// Passes the devices and events through a pipeline that writes to `output`, as the tool does.
     func run(_ output: some EventOutput) -> [UInt8] {
-        ByteWriter.gather { out in
-            withUnsafeMutablePointer(to: &out) { out in
-                var pipeline = Pipeline(observer: Writer(output: output, out: out))
-                feed(&pipeline)
-                pipeline.finish(evidence)
-            }
-        }
+        let buffer = ByteBuffer()
+        var pipeline = Pipeline(observer: LineWriter(output, to: buffer.append))
+        feed(&pipeline)
+        pipeline.finish(evidence)
+        return buffer.bytes
     }
 
     func timeline(showVaddr: Bool = false) -> [UInt8] { run(JSONLines(options: OutputOptions(showVaddr: showVaddr))) }
 
     /// The state at the end, with its open findings.
     func final() -> Ending {
-        var pipeline = Pipeline(observer: Silence())
+        var pipeline = Pipeline(observer: NoObserver())
         feed(&pipeline)
         let evidence = pipeline.finish(evidence)
         return Ending(pipeline: pipeline, evidence: evidence)
@@ -87,40 +85,8 @@ func difference(_ a: [UInt8], _ b: [UInt8]) -> String? {
 
 /// A pipeline at the end of its history.
 struct Ending: ~Copyable {
-    let pipeline: Pipeline<Silence>
+    let pipeline: Pipeline<NoObserver>
     let evidence: Evidence
     var graph: Graph { _read { yield pipeline.graph } }
     var findings: [Finding] { pipeline.engine.openFindings }
-}
-
-/// Observes nothing.
-struct Silence: PipelineObserver {}
-
-/// Writes what it observes in a format.
-struct Writer<Output: EventOutput>: PipelineObserver {
-    var output: Output
-    let out: UnsafeMutablePointer<ByteWriter>
-
-    mutating func begin(_ session: Session, devices: [DeviceInfo]) {
-        output.begin(session, devices: devices, into: &out.pointee)
-    }
-
-    mutating func event(_ event: Event, applied: borrowing Applied, graph: borrowing Graph) {
-        output.event(event, applied: applied, graph: graph, into: &out.pointee)
-    }
-
-    mutating func ordinary(
-        _ record: OrdinaryRecord, details: () -> OrdinaryRecord.Details, applied: borrowing Applied,
-        graph: borrowing Graph
-    ) {
-        output.ordinary(record, details(), applied: applied, graph: graph, into: &out.pointee)
-    }
-
-    mutating func finding(_ judged: JudgedFinding, graph: borrowing Graph) {
-        output.finding(judged.finding, suppressed: judged.suppressed, graph: graph, into: &out.pointee)
-    }
-
-    mutating func end(_ evidence: Evidence, graph: borrowing Graph) {
-        output.end(evidence, graph: graph, into: &out.pointee)
-    }
 }

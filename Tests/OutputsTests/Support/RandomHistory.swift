@@ -1,23 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Events
+import TestSupport
 
-/// SplitMix64: the same numbers everywhere.
-struct Random: RandomNumberGenerator {
-    var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-
-    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
-    mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
-}
-
+/// Histories drawn by lot.
 extension History {
     /// A history of events in any order over few containers, groups and devices: most of what it
     /// tells never happens unless records are lost.
