@@ -40,7 +40,7 @@ def check_guest(tally, one, tool, cutter):
         check_run = checks.Check(tally, f"{one.series} random {run.seed}")
         random_checks.check(check_run, one.series, run, one.directory / "out/random", tool)
     if tool and one.steps is not None:
-        command_checks.check_boot(tally, one.series, one.directory, tool, whole=not one.steps)
+        command_checks.check_boot(tally, one.series, one.directory, tool, one.steps)
     if tool:
         checks.check_leftovers(tally, one)
     if one.command:

@@ -52,7 +52,7 @@ def boot(kernel, options, planned):
     tool = None if options.no_tool else options.tool
     try:
         initramfs.build(image, kernel, HERE, workload.build(HERE, LAB), planned, tool, options.include)
-        needs_clients = planned.steps is not None and (not planned.steps or "clients" in planned.steps)
+        needs_clients = "clients" in (planned.steps or ())
         disk = clients.build(LAB) if needs_clients else None
         seconds, tries = guest.run(kernel, image, planned.directory, options.timeout, disk, planned.variant)
     finally:

@@ -5,6 +5,7 @@ import argparse
 import os
 from pathlib import Path
 
+import command_checks
 import guest
 import guests
 import kernels
@@ -43,7 +44,10 @@ def arguments():
         "the default when all scenarios run",
     )
     parser.add_argument(
-        "--step", action="append", help="only this step of guest/commands; may repeat; implies --commands all"
+        "--step",
+        action="append",
+        choices=command_checks.STEPS,
+        help="only this step of guest/commands; may repeat; implies --commands all",
     )
     parser.add_argument(
         "--variant",
@@ -117,13 +121,14 @@ def is_everything(options, scenarios):
 
 
 def steps_of(options, scenarios, series):
-    """The steps of guest/commands that a kernel runs: [] is all of them, None is none."""
+    """The steps of guest/commands that a kernel runs; None is none."""
     if options.no_tool:
         return None
     if options.step:
         return options.step
     which = options.commands or ("ends" if is_everything(options, scenarios) else "none")
-    return [] if which == "all" or which == "ends" and series in guests.ends() else None
+    runs_all = which == "all" or which == "ends" and series in guests.ends()
+    return command_checks.STEPS if runs_all else None
 
 
 def chosen_runs(options, scenarios):
