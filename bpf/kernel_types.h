@@ -268,6 +268,9 @@ struct vfio_device {
 	struct list_head group_next;
 	/* 6.10, b7c5e64fecfa: from then on, a BAR mapping's vm_pgoff is an offset in the region */
 	void *inode;
+	/* 6.2, a4d1f91db502, with CONFIG_IOMMUFD: set while the device is bound to an iommufd */
+	void *iommufd_device;
+	void *iommufd_access; /* the same for a device without DMA of its own */
 };
 
 /* 6.6, b1a3b5c61da4: file->private_data points to it; before, it pointed to the vfio_device */

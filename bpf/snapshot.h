@@ -61,6 +61,7 @@ static __always_inline void emit_snap_device(struct vfio_device *device, bool pr
 			r->command = user_command(vdev, probed);
 		if (pdev)
 			r->power = READ(pdev, current_state);
+		r->flags = device_flags(device, probed);
 	}
 }
 

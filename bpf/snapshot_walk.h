@@ -188,7 +188,8 @@ static __always_inline void step_walk(uint64_t *arg, bool probed)
 
 /*
  * The address of the top table of an IOMMU (VT-d) and its number of levels, in the cursor's `next`
- * and `done`. The same for VT-d's second-level and first-level formats.
+ * and `done`. The same for VT-d's second-level and first-level formats. VS_NO_DOMAIN levels when no
+ * group with an IOMMU is attached, so that no device reaches the mappings.
  */
 static __always_inline void step_table(struct vfio_iommu *iommu, bool probed)
 {
@@ -202,7 +203,11 @@ static __always_inline void step_table(struct vfio_iommu *iommu, bool probed)
 	if (!at)
 		return;
 	at->next = at->done = 0;
-	if (!entry || entry == head)
+	if (entry == head) {
+		at->done = VS_NO_DOMAIN;
+		return;
+	}
+	if (!entry)
 		return;
 	vfio_domain = (void *)entry -
 		      (probed ? OFF_DOMAIN_NEXT : bpf_core_field_offset(struct vfio_domain, next));

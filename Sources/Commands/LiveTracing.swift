@@ -131,10 +131,11 @@ package final class LiveTracing: Producer {
         pipeline.pointee.begin(tracer.session)
         attempt { try recording?.append(tracer.session) }
         tracer.scanDevices()
-        if tracer.hasVFIO {
-            takeSnapshot(pipeline)
-        } else {
-            printLine("vfioscope: VFIO is not loaded yet; tracing begins when vfio_iommu_type1 is loaded")
+        switch tracer.absence {
+        case nil: takeSnapshot(pipeline)
+        case .onlyIOMMUFD:
+            printLine("vfioscope: only iommufd is in use on this host; tracing begins when vfio_iommu_type1 is loaded")
+        default: printLine("vfioscope: VFIO is not loaded yet; tracing begins when vfio_iommu_type1 is loaded")
         }
     }
 
@@ -161,9 +162,7 @@ package final class LiveTracing: Producer {
         if pipeline.pointee.graph.needsSnapshot, failure == nil { takeSnapshot(pipeline) }
         var evidence = tracer.stop()
         if let snapshotFailure { evidence.defects.append(snapshotFailure) }
-        if !tracer.hasVFIO, failure == nil {
-            failure = Failure(.cannot, TracerError.noVFIO(release: tracer.session.kernel).description)
-        }
+        if let absence = tracer.absence, failure == nil { failure = Failure(.cannot, absence.description) }
         let losses = tracer.losses.map { "\($0.lost) of \($0.name)" }
         if !losses.isEmpty { printLine("vfioscope: lost records: \(losses.joined(separator: ", "))") }
         return evidence
@@ -178,8 +177,9 @@ package final class LiveTracing: Producer {
         } catch {
             // vfio-pci may not be loaded yet. When its hooks are attached, another snapshot is
             // taken.
-            if case .noVFIO = error {
-            } else {
+            switch error {
+            case .noVFIO, .onlyIOMMUFD: break
+            default:
                 snapshotFailure = "the kernel's present state could not be read: \(error.description)"
             }
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CShim
 import Events
 import Kernel
 import Pipeline
@@ -6,12 +7,15 @@ import Pipeline
 /// Produces the present state of this host, as the events of one snapshot.
 package struct SnapshotProducer: Producer {
     private let tracer = Tracer(toolVersion: toolVersion)
+    /// Records of two CPUs can reach the ring out of order by this much, nanoseconds.
+    private static let slack: UInt64 = 100_000_000
 
     package init() {}
 
     package var session: Session? { tracer.session }
 
-    /// Attaches, takes the snapshot and detaches.
+    /// Attaches, takes the snapshot, traces until it is decided whether what it found is a finding,
+    /// and detaches.
     ///
     /// - Throws: `Failure` with exit status 3 if hooks or snapshots do not work on this host.
     package mutating func produce<Observer: ~Copyable>(
@@ -24,13 +28,28 @@ package struct SnapshotProducer: Producer {
                 // Hooks first, then the present state: whatever happens in between is seen by at
                 // least one of the two.
                 try tracer.start()
-                guard tracer.hasVFIO else { throw .noVFIO(release: tracer.session.kernel) }
+                if let absence = tracer.absence { throw absence }
                 pipeline.pointee.begin(tracer.session)
                 tracer.scanDevices()
                 try tracer.takeSnapshot(into: pipeline)
                 tracer.scanForKeptBars()
+                waitForConditions(pipeline, until: limit)
                 return tracer.stop()
             }
         } catch { throw Failure(.cannot, error.description) }
+    }
+
+    /// Goes on tracing for as long as the rules' debounce: a mapping that looks stale may belong to
+    /// a teardown, and be gone in a moment. Returns at once if no condition holds.
+    private func waitForConditions<Observer: ~Copyable>(
+        _ pipeline: UnsafeMutablePointer<Pipeline<Observer>>, until limit: UInt64
+    ) {
+        let end = min(limit, pipeline.pointee.lastTime + pipeline.pointee.longestDebounce + Self.slack)
+        while pipeline.pointee.engine.nextDeadline <= end {
+            let now = UInt64(vs_boot_time())
+            if now >= pipeline.pointee.engine.nextDeadline + Self.slack || now >= end + Self.slack { break }
+            tracer.drain(milliseconds: 50)
+            pipeline.pointee.advance(to: UInt64(vs_boot_time()) - Self.slack)
+        }
     }
 }

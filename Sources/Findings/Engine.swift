@@ -79,6 +79,10 @@ public struct Engine: Sendable {
         (tracks.values.joined().compactMap(\.finding) + lints.findings).sorted { $0.id < $1.id }
     }
 
+    /// When the next condition will have held long enough, nanoseconds since boot; `UInt64.max` if
+    /// none is waiting. O(1).
+    public var nextDeadline: UInt64 { queue.next }
+
     /// Opens and changes the findings whose debounce has passed by `time`, inclusive, in order of
     /// their deadlines. Their `time` is the deadline.
     @inlinable @inline(__always)

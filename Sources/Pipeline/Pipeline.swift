@@ -148,6 +148,7 @@ public struct Pipeline<Observer: PipelineObserver & ~Copyable>: ~Copyable {
                 + "\(result.added) mappings more, \(result.removed) fewer, \(result.changed) other differences"
             if !evidence.defects.contains(defect) { evidence.defects.append(defect) }
         }
+        for defect in unseen(graph) where !evidence.defects.contains(defect) { evidence.defects.append(defect) }
         Self.advance(&currentEngine, &reporter, currentGraph, to: evidence.ended)
         reporter.judge?.finish(at: evidence.ended)
         reporter.observer.end(evidence, graph: currentGraph)

@@ -71,15 +71,19 @@ struct Run: ParsableCommand {
         let tally = pipeline.observer.tally
         tally.report(lost: evidence.lost)
         decided?.explain(pipeline.policyUse, reportsUnused: true)
+        // What others do through iommufd makes the host's evidence incomplete, not the command's.
+        var own = evidence
+        let others = unseen(pipeline.graph, outside: { countsAll || tree.contains($0) })
+        own.defects.removeAll { others.contains($0) }
         let verdict = Verdict(
-            pipeline, worst: judged.tally.worst, evidence: evidence, session: live.session,
+            pipeline, worst: judged.tally.worst, evidence: own, session: live.session,
             requiresComplete: failOn.requireComplete)
         verdict.explainEvidence()
-        let others = tally.findings.count - judged.tally.findings.count
-        if others > 0 {
+        let uncounted = tally.findings.count - judged.tally.findings.count
+        if uncounted > 0 {
             printLine(
-                "vfioscope: \(others) finding\(others == 1 ? " concerns" : "s concern") other processes and "
-                    + "do\(others == 1 ? "es" : "") not count (--scope host counts them)"
+                "vfioscope: \(uncounted) finding\(uncounted == 1 ? " concerns" : "s concern") other processes and "
+                    + "do\(uncounted == 1 ? "es" : "") not count (--scope host counts them)"
             )
         }
         let status = verdict.status(failOn: failOn.severity)

@@ -271,7 +271,7 @@ def snapshot(steps):
     )
     edu, ivshmem = device["edu"], device["ivshmem"]
 
-    check = ends(steps, "snapshot-jsonl", 0)
+    check = ends(steps, "snapshot-jsonl", 1)
     lines = steps.timeline("snapshot-jsonl.out")
     summary = frame(check, lines)
     check(
@@ -363,7 +363,7 @@ def snapshot(steps):
     check("export is the same, byte for byte", result.stdout == live, difference(result.stdout, live))
     check.same("export: status", result.returncode, 0)
 
-    check = ends(steps, "snapshot-text", 0)
+    check = ends(steps, "snapshot-text", 1)
     text = steps.text("snapshot-text.out")
     for what, pattern in (
         ("the holder", rf"workload \(pid {pid}\)"),

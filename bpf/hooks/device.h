@@ -17,6 +17,18 @@ static __always_inline struct pci_dev *pci_of_vfio(struct vfio_device *device, b
 	return dev ? pci_of_device(dev) : 0;
 }
 
+/* vs_device_flags of an open device. */
+static __always_inline uint32_t device_flags(struct vfio_device *device, bool probed)
+{
+	bool bound = false;
+
+	if (!probed && bpf_core_field_exists(device->iommufd_device))
+		bound = READ(device, iommufd_device);
+	if (!probed && bpf_core_field_exists(device->iommufd_access))
+		bound = bound || READ(device, iommufd_access);
+	return bound ? VS_DEVICE_IOMMUFD : 0;
+}
+
 static __always_inline void emit_device(uint32_t type, struct vfio_device *device,
 					uint32_t open_count, uint32_t command, bool probed)
 {
@@ -31,6 +43,7 @@ static __always_inline void emit_device(uint32_t type, struct vfio_device *devic
 		r->number = group_number(iommu_group);
 		r->open_count = open_count;
 		r->command = command;
+		r->flags = type == VS_DEVICE_OPEN ? device_flags(device, probed) : 0;
 	}
 }
 

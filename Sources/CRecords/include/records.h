@@ -108,6 +108,17 @@ enum vs_map_flags {
 	 * more (vfio_dma.mm->mm_users is 0).
 	 */
 	VS_MAP_MM_GONE = 32,
+	/*
+	 * VS_SNAP_MAP only, set by the tool: the IOMMU's page table could not be read, so it is
+	 * unknown whether the mapping leads to RAM or to device memory.
+	 */
+	VS_MAP_TARGET_UNKNOWN = 64,
+};
+/* For the number of levels of a page table. */
+enum { VS_NO_DOMAIN = 255 };
+enum vs_device_flags {
+	/* The device is bound to an iommufd, which holds its mappings (6.2 and later). */
+	VS_DEVICE_IOMMUFD = 1,
 };
 
 /*
@@ -200,7 +211,7 @@ struct vs_device {
 	/* after the call, as the kernel counts; 0xffffffff when unknown */
 	uint32_t open_count;
 	uint32_t command; /* PCI COMMAND as the user sees it, for enable */
-	uint32_t reserved;
+	uint32_t flags;	  /* vs_device_flags, for VS_DEVICE_OPEN */
 };
 
 /* A process has mapped (part of) a BAR through a VFIO device's descriptor. */
@@ -452,6 +463,8 @@ struct vs_snap_device {
 	uint32_t open_count;
 	uint32_t command; /* COMMAND as the user sees it; 0 unless the device is open */
 	uint32_t power;	  /* pci_power_t */
+	uint32_t flags;	  /* vs_device_flags */
+	uint32_t reserved;
 };
 
 /* Between `since` and this record's own time, `lost` records were not delivered. */
@@ -516,7 +529,7 @@ VS_ASSERT(sizeof(struct vs_loss) == 72);
 VS_ASSERT(sizeof(struct vs_snap_mark) == 80);
 VS_ASSERT(sizeof(struct vs_snap_root) == 80);
 VS_ASSERT(sizeof(struct vs_snap_container) == 80);
-VS_ASSERT(sizeof(struct vs_snap_device) == 96);
+VS_ASSERT(sizeof(struct vs_snap_device) == 104);
 VS_ASSERT(sizeof(struct vs_saved_key) == 8);
 VS_ASSERT(sizeof(struct vs_saved_args) == 64);
 VS_ASSERT(VS_TYPE_MAX < VS_COUNTERS);

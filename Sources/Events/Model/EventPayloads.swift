@@ -10,6 +10,9 @@ public struct DeviceUse: Sendable {
     public var openCount: UInt32?
     /// Whether memory decode is on, for a first open.
     public var memoryEnabled: Bool?
+    /// Whether the device is bound to an iommufd, for an opened descriptor. Its mappings are not
+    /// traced.
+    public var usesIOMMUFD = false
 
     public init(device: PCIAddress?, group: UInt32? = nil, openCount: UInt32? = nil, memoryEnabled: Bool? = nil) {
         self.device = device
@@ -29,6 +32,8 @@ public struct SnapshotDevice: Sendable {
     /// Whether memory decode is on; known only while the device is open.
     public var memoryEnabled: Bool?
     public var power: PowerState
+    /// Whether the device is bound to an iommufd. Its mappings are not traced.
+    public var usesIOMMUFD = false
 
     public init(device: PCIAddress?, group: UInt32?, openCount: UInt32, memoryEnabled: Bool?, power: PowerState) {
         self.device = device
@@ -195,6 +200,8 @@ public struct MapRequest: Sendable {
     public var provenance: Provenance
     /// Only for a snapshot: the address space in which the mapping was made no longer exists.
     public var isMemoryGone = false
+    /// Only for a snapshot: whether the mapping leads to RAM or to device memory could not be read.
+    public var isTargetUnknown = false
     /// The memory behind the first page, if the mapping is shared memory and RAM only.
     public var backing: Backing?
 

@@ -18,6 +18,8 @@ public struct Session: Sendable, Equatable {
     public var remapsInterrupts: Bool?
     /// `allow_unsafe_interrupts` of vfio_iommu_type1; nil if the module is not loaded.
     public var allowsUnsafeInterrupts: Bool?
+    /// Whether the host has iommufd, whose mappings are not traced; nil if unknown.
+    public var hasIOMMUFD: Bool?
 
     /// Replaces the session of a recording whose session block was lost.
     public static let unknown = Session(
@@ -39,7 +41,8 @@ public struct Session: Sendable, Equatable {
     public init(
         toolVersion: String, kernel: String, machine: String, bootID: String, clockOffset: Int64, began: UInt64,
         hooks: [Hook],
-        mappingLimit: UInt32? = nil, remapsInterrupts: Bool? = nil, allowsUnsafeInterrupts: Bool? = nil
+        mappingLimit: UInt32? = nil, remapsInterrupts: Bool? = nil, allowsUnsafeInterrupts: Bool? = nil,
+        hasIOMMUFD: Bool? = nil
     ) {
         self.toolVersion = toolVersion
         self.kernel = kernel
@@ -51,6 +54,7 @@ public struct Session: Sendable, Equatable {
         self.mappingLimit = mappingLimit
         self.remapsInterrupts = remapsInterrupts
         self.allowsUnsafeInterrupts = allowsUnsafeInterrupts
+        self.hasIOMMUFD = hasIOMMUFD
     }
 }
 

@@ -72,6 +72,7 @@ extension Session {
         if let mappingLimit { lines.add("dma_entry_limit", mappingLimit) }
         if let remapsInterrupts { lines.add("irq_remapping", remapsInterrupts) }
         if let allowsUnsafeInterrupts { lines.add("unsafe_irqs", allowsUnsafeInterrupts) }
+        if let hasIOMMUFD { lines.add("iommufd", hasIOMMUFD) }
         for hook in hooks { lines.add("hook", "\(hook.name) \(hook.function) \(hook.how)") }
         return lines
     }
@@ -85,7 +86,7 @@ extension Session {
                 return words.count == 3 ? Hook(name: words[0], function: words[1], how: words[2]) : nil
             },
             mappingLimit: UInt32(lines["dma_entry_limit"]), remapsInterrupts: Bool(lines["irq_remapping"]),
-            allowsUnsafeInterrupts: Bool(lines["unsafe_irqs"]))
+            allowsUnsafeInterrupts: Bool(lines["unsafe_irqs"]), hasIOMMUFD: Bool(lines["iommufd"]))
     }
 }
 

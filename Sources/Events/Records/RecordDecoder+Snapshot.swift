@@ -24,7 +24,7 @@ extension RecordDecoder {
         case VS_SNAP_GROUP:
             let raw = record.load(as: vs_group.self)
             return .snapshotGroup(raw.number, raw.container == 0 ? nil : ContainerKey(raw.container))
-        case VS_SNAP_DEVICE: return .snapshotDevice(SnapshotDevice(record.load(as: vs_snap_device.self)))
+        case VS_SNAP_DEVICE: return .snapshotDevice(SnapshotDevice(padded(record, size, vs_snap_device())))
         case VS_SNAP_ROOT:
             let raw = record.load(as: vs_snap_root.self)
             let held: Held =
@@ -54,5 +54,6 @@ extension SnapshotDevice {
             group: raw.number == notKnown ? nil : raw.number, openCount: raw.open_count,
             memoryEnabled: raw.open_count > 0 ? raw.command & pciCommandMemory != 0 : nil,
             power: PowerState(rawValue: UInt8(truncatingIfNeeded: raw.power)) ?? .unknown)
+        usesIOMMUFD = raw.flags & VS_DEVICE_IOMMUFD.rawValue != 0
     }
 }

@@ -204,7 +204,7 @@ extension RecordDecoder {
         case VS_SNAP_ROOT: MemoryLayout<vs_snap_root>.size
         case VS_SNAP_CONTAINER: MemoryLayout<vs_snap_container>.size
         case VS_SNAP_GROUP: MemoryLayout<vs_group>.size
-        case VS_SNAP_DEVICE: MemoryLayout<vs_snap_device>.size
+        case VS_SNAP_DEVICE: MemoryLayout<vs_snap_device>.offset(of: \.flags)!  // the first version's size
         case VS_MODULE: MemoryLayout<vs_module>.size
         case VS_FORK: MemoryLayout<vs_fork>.size
         case VS_PROCESS_INFO: MemoryLayout<vs_process_info>.offset(of: \.vm_uuid)!  // the first version's size
@@ -251,6 +251,7 @@ extension MapRequest {
             moreExtents: UInt32(raw.flags) & VS_MAP_MORE_EXTENTS.rawValue != 0, began: raw.begin,
             vaddrOnly: UInt32(raw.flags) & VS_MAP_VADDR_ONLY.rawValue != 0)
         isMemoryGone = UInt32(raw.flags) & VS_MAP_MM_GONE.rawValue != 0
+        isTargetUnknown = UInt32(raw.flags) & VS_MAP_TARGET_UNKNOWN.rawValue != 0
         if raw.backing_kind != 0, let kind = Backing.Kind(rawValue: UInt8(truncatingIfNeeded: raw.backing_kind)) {
             backing = Backing(
                 kind: kind, device: raw.backing_device, inode: raw.backing_inode, offset: raw.backing_offset)
@@ -265,6 +266,7 @@ extension DeviceUse {
             group: raw.number == notKnown ? nil : raw.number,
             openCount: raw.open_count == notKnown ? nil : raw.open_count,
             memoryEnabled: first ? raw.command & pciCommandMemory != 0 : nil)
+        usesIOMMUFD = raw.flags & VS_DEVICE_IOMMUFD.rawValue != 0
     }
 }
 

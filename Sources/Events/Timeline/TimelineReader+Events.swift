@@ -43,6 +43,10 @@ extension TimelineReader {
             vaddrOnly: try fields.bool(.vaddrOnly) ?? false)
         if let word = try fields.word(.provenance) { map.provenance = Provenance(word) ?? .observed }
         map.isMemoryGone = try fields.bool(.memoryGone) ?? false
+        if try fields.bool(.targetUnknown) ?? false {
+            map.isTargetUnknown = true
+            map.deviceBytes = 0
+        }
         map.backing = try readBacking()
         map.extentCount = try forEachTarget { body(Event(time: time, actor: actor, kind: .extent($0))) }
         body(Event(time: time, actor: actor, kind: .map(map)))
@@ -240,12 +244,12 @@ extension TimelineReader {
         case .unbind: return .driverUnbind(try readDevice(isWhole: false))
         case .assign: return .barsAssigned(try readDevice(isWhole: false))
         case .present:
-            return .snapshotDevice(
-                SnapshotDevice(
-                    device: try fields.device(.device), group: try fields.unsigned32(.group),
-                    openCount: try fields.unsigned32(.openCount) ?? 0,
-                    memoryEnabled: try fields.bool(.memory),
-                    power: try fields.value(.power) == nil ? .unknown : readPower(.power)))
+            var found = SnapshotDevice(
+                device: try fields.device(.device), group: try fields.unsigned32(.group),
+                openCount: try fields.unsigned32(.openCount) ?? 0, memoryEnabled: try fields.bool(.memory),
+                power: try fields.value(.power) == nil ? .unknown : readPower(.power))
+            found.usesIOMMUFD = try fields.bool(.iommufd) ?? false
+            return .snapshotDevice(found)
         case .held:
             return .snapshotHolder(
                 .device(try fields.device(.device) ?? PCIAddress(packed: noPCI)), byMapping: try isByMapping())
@@ -281,10 +285,11 @@ extension TimelineReader {
     }
 
     private func readUse() throws(TimelineFault) -> DeviceUse {
-        DeviceUse(
+        var use = DeviceUse(
             device: try fields.device(.device), group: try fields.unsigned32(.group),
-            openCount: try fields.unsigned32(.openCount),
-            memoryEnabled: try fields.bool(.memoryEnabled))
+            openCount: try fields.unsigned32(.openCount), memoryEnabled: try fields.bool(.memoryEnabled))
+        use.usesIOMMUFD = try fields.bool(.iommufd) ?? false
+        return use
     }
 
     private func readMemory() throws(TimelineFault) -> Event.Kind {

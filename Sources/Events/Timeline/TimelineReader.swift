@@ -230,7 +230,7 @@ public struct TimelineReader {
             bootID: try fields.string(.bootID) ?? "", clockOffset: try fields.signed(.clockOffset) ?? 0, began: began,
             hooks: try readHooks(),
             mappingLimit: try fields.unsigned32(.mappingLimit), remapsInterrupts: try fields.bool(.remapsInterrupts),
-            allowsUnsafeInterrupts: try fields.bool(.allowsUnsafeInterrupts))
+            allowsUnsafeInterrupts: try fields.bool(.allowsUnsafeInterrupts), hasIOMMUFD: try fields.bool(.iommufd))
         devices = try readDevices()
         for device in devices { bars[device.device] = device.bars }
         session = found

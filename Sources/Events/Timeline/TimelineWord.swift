@@ -18,7 +18,7 @@ public enum TimelineWord: TimelineSpelling, CaseIterable {
     case absorbs, replaces, linked, mappings, unsettled
     case byMapping = "by_mapping"
     // Of devices and their memory.
-    case driver, bars, vendor, address, by, memory, power, inode, ranges, revoked
+    case driver, bars, vendor, address, by, memory, power, inode, ranges, revoked, iommufd
     case openCount = "open_count"
     case deviceID = "device_id"
     case classCode = "class"
@@ -32,6 +32,7 @@ public enum TimelineWord: TimelineSpelling, CaseIterable {
     case moreTargets = "more_targets"
     case vaddrOnly = "vaddr_only"
     case memoryGone = "mm_gone"
+    case targetUnknown = "target_unknown"
     case backingDevice = "backing_device"
     case backingInode = "backing_inode"
     case backingOffset = "backing_offset"

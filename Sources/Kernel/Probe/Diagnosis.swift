@@ -13,12 +13,14 @@ public struct Diagnosis {
     public private(set) var checks: [Check] = []
     public private(set) var hooks: [Session.Hook] = []
     public let hasVFIO: Bool
+    public let hasOnlyIOMMUFD: Bool
 
     public var isFatal: Bool { checks.contains { !$0.isGood && $0.isFatal } }
 
     public init() {
         let facts = KernelFacts()
         hasVFIO = facts.hasVFIO && facts.hasType1
+        hasOnlyIOMMUFD = facts.hasOnlyIOMMUFD
         add(true, "Linux \(facts.release) on \(facts.machine)")
         do throws(TracerError) {
             try Privileges.check()
@@ -37,8 +39,10 @@ public struct Diagnosis {
             hasVFIO,
             hasVFIO
                 ? "VFIO and its type1 IOMMU driver are loaded"
-                : "VFIO is not loaded (missing: \(absent.joined(separator: ", "))): load it with modprobe vfio-pci; "
-                    + "tracing can start before that and waits for it"
+                : hasOnlyIOMMUFD
+                    ? TracerError.onlyIOMMUFD(release: facts.release).description
+                    : "VFIO is not loaded (missing: \(absent.joined(separator: ", "))): load it with modprobe "
+                        + "vfio-pci; tracing can start before that and waits for it"
         )
         if facts.hasBTF, !facts.canUseFexit, !facts.hasKnownOffsets {
             add(false, TracerError.unknownLayout(release: facts.release).description, fatal: true)
@@ -57,6 +61,13 @@ public struct Diagnosis {
             PCIScan.windows().isEmpty
                 ? "/proc/iomem hides its addresses: every pinned page is recorded as if it were device memory"
                 : "\(PCIScan.windows().count) PCI windows distinguish device memory from RAM")
+        if hasVFIO, KernelFacts.hasIOMMUFD {
+            add(
+                false,
+                "iommufd is present: what a device maps through it is not traced, so a device that is bound to it "
+                    + "makes the evidence incomplete")
+        }
+        if hasVFIO { addTargets() }
         addInterrupts()
         if hasVFIO, facts.hasVFIOPCI { addKeptBars(facts) }
         for hook in HookDefinition.all where !hook.followsCommand && !hook.watchesForVFIO {
@@ -74,6 +85,23 @@ public struct Diagnosis {
                 "hooks that tracing needs are missing: "
                     + "\(missing.filter { essential.contains($0.name) }.map(\.name).joined(separator: ", "))",
                 fatal: true)
+        }
+    }
+
+    /// Whether a snapshot can read where mappings lead that were made before tracing began.
+    private mutating func addTargets() {
+        let unknown =
+            "where mappings lead that were made before tracing began is unknown, which makes the evidence "
+            + "incomplete (from Linux 6.18 on, only of those that are not all RAM)"
+        if !MemoryLayoutScan.hasVTd {
+            add(false, "this host's IOMMU is not an Intel VT-d, whose page tables a snapshot reads: \(unknown)")
+        } else if MemoryLayoutScan.directMap() == 0 {
+            add(
+                false,
+                "/proc/kcore, which shows where page tables are, cannot be read (it takes CAP_SYS_RAWIO, and some "
+                    + "container runtimes mask it): \(unknown)")
+        } else {
+            add(true, "a snapshot reads from the IOMMU's page tables (Intel VT-d) where mappings lead")
         }
     }
 

@@ -31,6 +31,10 @@ struct KernelFacts {
     /// Whether vfio and its drivers are present, as modules or built in.
     var hasVFIO: Bool { loadedModules.contains("vfio") }
     var hasType1: Bool { loadedModules.contains("vfio_iommu_type1") }
+    /// Whether iommufd is present, as a module or built in: it holds mappings that are not traced.
+    static var hasIOMMUFD: Bool { Files.exists("/sys/class/misc/iommu") }
+    /// Whether devices can be used, but only through iommufd.
+    var hasOnlyIOMMUFD: Bool { hasVFIO && !hasType1 && Self.hasIOMMUFD }
     var hasVFIOPCI: Bool { loadedModules.contains("vfio_pci") || loadedModules.contains("vfio_pci_core") }
 
     /// How many mappings a container may have (`dma_entry_limit`); nil while vfio_iommu_type1 is

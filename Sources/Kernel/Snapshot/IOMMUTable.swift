@@ -35,18 +35,19 @@ struct IOMMUTable {
     }
 
     /// The runs from `iova` to `last` inclusive whose physical addresses lie in one of `windows`
-    /// (last byte inclusive). O(entries).
+    /// (last byte inclusive), and whether these are all: a part of the table may be unreadable.
+    /// O(entries).
     ///
     /// - Parameter read: copies the page of 512 entries at a kernel address; false when it cannot.
     mutating func runs(
         from iova: UInt64, last: UInt64, within windows: [(first: UInt64, last: UInt64)],
         read: (UInt64, inout [UInt64]) -> Bool
-    ) -> [Run] {
-        guard root != 0, (1...5).contains(levels) else { return [] }
+    ) -> (found: [Run], areAll: Bool) {
+        guard root != 0, (1...5).contains(levels) else { return ([], false) }
         var runs: [Run] = []
         var at = iova
         for _ in 0..<Self.entryBudget {
-            guard let (entry, size) = entry(at, read) else { return runs }
+            guard let (entry, size) = entry(at, read) else { return (runs, false) }
             let offset = at & (size - 1)
             let length = min(size - offset, last &- at &+ 1)
             if entry & 3 != 0 {
@@ -63,10 +64,10 @@ struct IOMMUTable {
                 }
             }
             let next = (at | (size - 1)) &+ 1
-            if next == 0 || next > last { break }
+            if next == 0 || next > last { return (runs, true) }
             at = next
         }
-        return runs
+        return (runs, false)
     }
 
     /// The entry that translates `iova`, or shows that nothing is mapped there, and how many bytes

@@ -31,6 +31,8 @@ final class MappingWalk {
     /// The IOMMU being walked; 0 when none is.
     private var iommu: UInt64 = 0
     private var table: IOMMUTable?
+    /// Whether no device reaches the mappings of `iommu`, because it has no table at all.
+    private var hasNoDomain = false
     /// Mappings received through the ring in the current walk.
     private var received: UInt64 = 0
     /// Mappings made or removed during the current walk.
@@ -56,10 +58,9 @@ final class MappingWalk {
             programs.ask(VS_ASK_WALK_BEGIN, iommu)
             received = 0
             changes = 0
-            if linearMap != 0 {
-                let (root, levels) = programs.tableRoot(of: iommu)
-                table = IOMMUTable(root: root, levels: levels, linearMap: linearMap)
-            }
+            let (root, levels) = programs.tableRoot(of: iommu)
+            hasNoDomain = levels == VS_NO_DOMAIN
+            table = linearMap == 0 ? nil : IOMMUTable(root: root, levels: levels, linearMap: linearMap)
             let end = walkOnce()
             var isConsistent = false
             if let end, changes == 0, end.found == received {
@@ -126,11 +127,10 @@ final class MappingWalk {
         // No thread acts here. With its creator's tid, these extents could be mixed with those of a
         // mapping that the creator is making right now.
         map.h.tid = 0
-        if UInt32(map.flags) & VS_MAP_ONLY_RAM.rawValue == 0, table != nil {
-            let runs = table!.runs(from: map.iova, last: map.iova &+ (map.size &- 1), within: windows) { [programs] in
-                programs.readTable(at: $0, into: &$1)
-            }
-            for run in runs {
+        if UInt32(map.flags) & VS_MAP_ONLY_RAM.rawValue == 0 {
+            let runs = targets(of: map)
+            if !runs.areAll { map.flags |= UInt16(VS_MAP_TARGET_UNKNOWN.rawValue) }
+            for run in runs.found {
                 map.extents += 1
                 map.device_bytes += run.size
                 var extent = vs_extent(h: map.h, dma: map.dma, iova: run.iova, phys: run.address, bytes: run.size)
@@ -143,7 +143,19 @@ final class MappingWalk {
             // Some of its pages are not RAM, but there is no table that shows which.
             map.device_bytes = map.size
             map.flags |= UInt16(VS_MAP_MORE_EXTENTS.rawValue)
+            map.flags &= ~UInt16(VS_MAP_TARGET_UNKNOWN.rawValue)
         }
         withUnsafeBytes(of: &map) { deliver($0.baseAddress!, $0.count) }
+    }
+
+    /// The runs of device memory to which a mapping leads, and whether these are all. They cannot
+    /// be read if the IOMMU is no VT-d, or the kernel hides where physical memory is mapped or
+    /// where the PCI windows are.
+    private func targets(of map: vs_map) -> (found: [IOMMUTable.Run], areAll: Bool) {
+        if hasNoDomain { return ([], true) }
+        guard table != nil, !windows.isEmpty else { return ([], false) }
+        return table!.runs(from: map.iova, last: map.iova &+ (map.size &- 1), within: windows) { [programs] in
+            programs.readTable(at: $0, into: &$1)
+        }
     }
 }

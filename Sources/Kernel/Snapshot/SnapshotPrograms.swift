@@ -93,8 +93,8 @@ final class SnapshotPrograms {
         return position()
     }
 
-    /// The kernel address of the top page table of `iommu`, and the number of levels; zeros when it
-    /// has none.
+    /// The kernel address of the top page table of `iommu`, and the number of levels: 0 when it
+    /// cannot be read, VS_NO_DOMAIN when `iommu` has no table.
     func tableRoot(of iommu: UInt64) -> (root: UInt64, levels: Int) {
         guard run(step, (UInt64(VS_ASK_TABLE.rawValue), iommu, 0, 0)) == 0, let answer = position() else {
             return (0, 0)

@@ -109,13 +109,19 @@ public final class Tracer {
     /// Whether VFIO and its type1 driver are loaded, so that there is something to trace.
     public var hasVFIO: Bool { facts.hasVFIO && facts.hasType1 }
 
+    /// Why there is nothing to trace; nil if there is something.
+    public var absence: TracerError? {
+        if hasVFIO { return nil }
+        return facts.hasOnlyIOMMUFD ? .onlyIOMMUFD(release: facts.release) : .noVFIO(release: facts.release)
+    }
+
     public var session: Session {
         Session(
             toolVersion: toolVersion, kernel: facts.release, machine: facts.machine,
             bootID: Files.text("/proc/sys/kernel/random/boot_id") ?? "",
             clockOffset: clockOffset, began: began, hooks: hooks,
             mappingLimit: KernelFacts.mappingLimit, remapsInterrupts: InterruptScan.remaps(),
-            allowsUnsafeInterrupts: InterruptScan.allowsUnsafe)
+            allowsUnsafeInterrupts: InterruptScan.allowsUnsafe, hasIOMMUFD: KernelFacts.hasIOMMUFD)
     }
 
     /// Every hook and how it is attached; for a missing one, the function that is tried first.
@@ -147,7 +153,8 @@ public final class Tracer {
     /// `onRecord` in order. Loads nothing, so it may be called often; not from within `onRecord`.
     /// How calls nest in it is drawn at `Snapshotter`.
     public func takeSnapshot() throws(TracerError) {
-        guard hasVFIO, facts.hasVFIOPCI else { throw .noVFIO(release: facts.release) }
+        if let absence { throw absence }
+        guard facts.hasVFIOPCI else { throw .noVFIO(release: facts.release) }
         guard let snapshotter else { throw snapshotRefusal ?? .noVFIO(release: facts.release) }
         // This snapshot makes up for all losses until now: report them before it begins.
         settle()

@@ -5,6 +5,8 @@ public enum TracerError: Error, Equatable {
     case lockedDown
     case noBTF(release: String)
     case noVFIO(release: String)
+    /// VFIO is there, but not its type1 driver: devices can be used only through iommufd.
+    case onlyIOMMUFD(release: String)
     /// kprobes would have to read VFIO's structs by offset, and the offsets are not known for this
     /// kernel.
     case unknownLayout(release: String)
@@ -27,6 +29,9 @@ extension TracerError: CustomStringConvertible {
         case .noVFIO(let release):
             "VFIO is not loaded on Linux \(release), so nothing was traced: load it with modprobe vfio-pci and run "
                 + "vfioscope again"
+        case .onlyIOMMUFD(let release):
+            "vfio_iommu_type1 is not loaded on Linux \(release), and iommufd is: devices are used through iommufd, "
+                + "which vfioscope does not trace, so nothing can be concluded about this host"
         case .unknownLayout(let release):
             "Linux \(release) is not supported: it has no BTF of VFIO's modules or no bpf_get_func_ret, and without "
                 + "these the layout of VFIO's structs is known for 5.10 on x86-64 only; use 5.10, or 5.17 or later "

@@ -40,6 +40,7 @@ extension Graph {
             device.provenance = .observed
             device.openDescriptors = 0
             device.lastClosed = event.time
+            device.usesIOMMUFD = false
             device.memoryEnabled = true
             device.group = use.group ?? device.group
         }
@@ -53,8 +54,17 @@ extension Graph {
             // Tracing began after its first open.
             if !device.isOpen { device.open(by: event.actor, at: event.time, .inferred) }
         }
+        if use.usesIOMMUFD { recordIOMMUFD(address) }
         applied.container = containerID(of: address)
         return applied
+    }
+
+    /// Notes that an open device is bound to an iommufd, once for each time that it is opened.
+    mutating func recordIOMMUFD(_ address: PCIAddress) {
+        guard let device = devices[address], !device.usesIOMMUFD else { return }
+        devices[address]!.usesIOMMUFD = true
+        let use = IOMMUFDUse(device: address, opener: device.opener ?? Actor())
+        if !iommufdUses.contains(use) { iommufdUses.append(use) }
     }
 
     mutating func closeDescriptor(_ use: DeviceUse) -> Applied {

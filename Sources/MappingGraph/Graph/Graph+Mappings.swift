@@ -30,9 +30,11 @@ extension Graph {
             applied.affects = .mapping
         }
         let owner = map.isMemoryGone ? formerIndex(of: event.actor) : owner(of: event)
-        let mapping = Mapping(
+        var mapping = Mapping(
             iova: map.iova, size: map.size, readable: map.readable, writable: map.writable, provenance: map.provenance,
             owner: owner, peer: applied.peer)
+        mapping.isTargetUnknown = map.isTargetUnknown && applied.peer == nil
+        if map.isTargetUnknown { unknownTargets += 1 }
         slots[slot].bytes &+= map.size
         // A mapping that a snapshot finds was made at another time.
         let seen: UInt64? = map.provenance == .observed ? event.time : nil

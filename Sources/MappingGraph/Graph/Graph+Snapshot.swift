@@ -196,6 +196,7 @@ extension Graph {
             }
         }
         if !isOpen { snapshot?.result.changed += 1 }
+        defer { if found.usesIOMMUFD { recordIOMMUFD(address) } }
         return change(address) { device in
             device.group = found.group ?? device.group
             device.isRemoved = false
@@ -226,6 +227,10 @@ extension Graph {
             applied.container = containerID(of: address)
             guard devices[address]?.isOpen == true, devices[address]?.opener == Actor() else { break }
             devices[address]!.opener = event.actor
+            for index in iommufdUses.indices
+            where iommufdUses[index] == IOMMUFDUse(device: address, opener: Actor()) {
+                iommufdUses[index].opener = event.actor
+            }
             applied.affects = .device(address)
         }
         return applied
@@ -243,6 +248,7 @@ extension Graph {
     private mutating func close(_ address: PCIAddress, at time: UInt64) {
         forgetKept { $0.device == address }
         devices[address]!.isOpen = false
+        devices[address]!.usesIOMMUFD = false
         devices[address]!.provenance = .snapshot
         devices[address]!.openDescriptors = 0
         devices[address]!.lastClosed = time

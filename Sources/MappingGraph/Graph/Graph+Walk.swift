@@ -67,6 +67,7 @@ extension Graph {
             // A mapping that is still being made is found with its present size. Its event follows
             // with the final size.
             if old.size == map.size, old.readable == map.readable, old.writable == map.writable {
+                if old.isTargetUnknown { return !map.isTargetUnknown }
                 guard isMissingTargets(old), !applied.targets.isEmpty else { return false }
                 return applied.targets.allSatisfy { $0.device != nil }
             }

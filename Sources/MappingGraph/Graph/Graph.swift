@@ -77,6 +77,11 @@ public struct Graph: ~Copyable, Sendable {
     /// The first 16 snapshots that found differences although nothing had been lost: an event was
     /// missed without notice.
     public internal(set) var contradictions: [SnapshotResult] = []
+    /// How many mappings snapshots have found without being able to read where they lead.
+    public internal(set) var unknownTargets: UInt64 = 0
+    /// Every use of a device through iommufd, in order of appearance: the mappings of these are not
+    /// in the graph.
+    public internal(set) var iommufdUses: [IOMMUFDUse] = []
     /// Mappings that the last snapshot found and the graph did not have, with the time of the find.
     /// If one was being made at that time, its own event follows.
     var unexplained: [FoundMapping: UInt64] = [:]

@@ -74,6 +74,8 @@ public struct Device: Sendable {
     public var resetDepth: UInt32
     public var power: PowerState
     public var isRemoved: Bool
+    /// Whether it is open through iommufd, so that its mappings are not in the graph.
+    public var usesIOMMUFD = false
     /// How it is known whether the device is open.
     public var provenance: Provenance
 
@@ -103,6 +105,13 @@ public struct Device: Sendable {
     public var isReachable: Bool {
         memoryEnabled && resetDepth == 0 && power.rawValue < PowerState.d3hot.rawValue && !isRemoved
     }
+}
+
+/// A user of a device through iommufd, whose mappings are not traced.
+public struct IOMMUFDUse: Sendable, Equatable {
+    public let device: PCIAddress
+    /// The process that has the device open; `Actor()` if that is unknown.
+    public var opener: Actor
 }
 
 /// The target of a part of a mapping: bytes of a BAR, or device memory whose owner is unknown
@@ -162,6 +171,9 @@ public struct Mapping: Sendable, Equatable {
     public var owner: UInt32
     /// `PeerMapping.id`, nil for RAM alone.
     public var peer: UInt32?
+    /// Whether it could not be read if the mapping leads to RAM or to device memory. If so, `peer`
+    /// is nil.
+    public var isTargetUnknown = false
 
     public init(
         iova: UInt64, size: UInt64, readable: Bool = true, writable: Bool = true, provenance: Provenance = .observed,

@@ -114,15 +114,17 @@ struct MappingEntry {
         let size = (overflow ? UInt64.max : sum) & ~Self.flagBits
         sizeAndFlags =
             size | (mapping.readable ? 1 : 0) | (mapping.writable ? 2 : 0) | UInt64(mapping.provenance.rawValue & 3)
-            << 2
+            << 2 | (mapping.isTargetUnknown ? 16 : 0)
         owner = mapping.owner
         peer = mapping.peer ?? Self.noPeer
     }
 
     var mapping: Mapping {
-        Mapping(
+        var mapping = Mapping(
             iova: iova, size: size, readable: sizeAndFlags & 1 != 0, writable: sizeAndFlags & 2 != 0,
             provenance: Provenance(rawValue: UInt8(truncatingIfNeeded: sizeAndFlags >> 2) & 3) ?? .inferred,
             owner: owner, peer: peer == Self.noPeer ? nil : peer)
+        mapping.isTargetUnknown = sizeAndFlags & 16 != 0
+        return mapping
     }
 }

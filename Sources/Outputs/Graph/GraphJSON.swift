@@ -119,7 +119,9 @@ public struct GraphJSON: GraphOutput {
         maker.text.withUnsafeBytes { out.append($0) }
         line = out.room(256)
         line.put(#","ram":"#)
-        line.put(mapping.size &- min(mapping.size, targets.reduce(0) { $0 &+ $1.size }))
+        line.put(
+            mapping.isTargetUnknown ? 0 : mapping.size &- min(mapping.size, targets.reduce(0) { $0 &+ $1.size }))
+        if mapping.isTargetUnknown { line.put(#","target_unknown":true"#) }
         if !targets.isEmpty { line.put(#","targets":["#) }
         out.commit(line)
         if !targets.isEmpty {

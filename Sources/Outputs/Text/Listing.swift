@@ -73,7 +73,7 @@ public struct Listing: GraphOutput {
                     out.append("  !! \(text: finding.rule)")
                 }
             } else {
-                out.append("  RAM")
+                out.append(mapping.isTargetUnknown ? "  leads to: not known" : "  RAM")
             }
             if marked { out.append(provenance(mapping.provenance)) }
             out.endLine()
@@ -102,6 +102,7 @@ public struct Listing: GraphOutput {
         out.append("open")
         if let opener = device.opener, opener != Actor() { out.append(" by \(who(opener, graph))") }
         if !device.isReachable { out.append(", not reachable") }
+        if device.usesIOMMUFD { out.append(", through iommufd (its mappings are not traced)") }
         if marked { out.append(provenance(device.provenance)) }
         out.endLine()
     }

@@ -37,6 +37,7 @@ extension TextLines {
         if let device = use.device { out.append(device) } else { out.append("a device not on PCI") }
         if let group = use.group { out.append("  group \(group)") }
         if let open = use.openCount { out.append("  open \(open)") }
+        if use.usesIOMMUFD { out.append("  through iommufd, which is not traced") }
         end(&out)
     }
 

@@ -32,7 +32,7 @@ extension TextLines {
         }
         if targets.count > 4 || map.moreExtents { out.append(", …") }
         if !targets.isEmpty, map.deviceBytes < map.size {
-            out.append(" and RAM ")
+            out.append(map.isTargetUnknown ? " and unknown " : " and RAM ")
             out.append(size: map.size - map.deviceBytes)
         }
         if map.provenance == .snapshot {

@@ -41,6 +41,7 @@ extension JSONLines {
         out.member(.device, orNull: use.device)
         out.member(.group, use.group)
         out.member(.openCount, use.openCount)
+        if use.usesIOMMUFD { out.member(.iommufd, true) }
         out.member(.memoryEnabled, use.memoryEnabled)
     }
 

@@ -49,7 +49,9 @@ extension JSONLines {
         if map.writable { line.put(TimelineLiteral.writable) } else { line.put(TimelineLiteral.notWritable) }
         line.put(result: map.result)
         line.put(TimelineLiteral.ram)
-        if map.deviceBytes == 0 {
+        if _slowPath(map.isTargetUnknown) {
+            line.put("0")
+        } else if map.deviceBytes == 0 {
             line.put(size)
         } else {
             line.put(map.deviceBytes < map.size ? map.size - map.deviceBytes : 0)
@@ -75,6 +77,7 @@ extension JSONLines {
         if map.vaddrOnly { line.put(#","vaddr_only":true"#) }
         if let backing = map.backing { put(backing, &line) }
         if map.isMemoryGone { line.put(#","mm_gone":true"#) }
+        if map.isTargetUnknown { line.put(#","target_unknown":true"#) }
         if marks.raced { line.put(#","raced":true"#) }
         if marks.replaced { line.put(#","replaced":true"#) }
         if marks.known { line.put(#","known":true"#) }

@@ -35,6 +35,7 @@ extension JSONLines {
             out.member(.openCount, found.openCount)
             out.member(.memory, found.memoryEnabled)
             out.member(.power, found.power.word)
+            if found.usesIOMMUFD { out.member(.iommufd, true) }
         case .snapshotHolder(let held, let byMapping): write(held, byMapping: byMapping, event, applied, &out)
         case .walkBegin:
             openUnattributed(.container, .walkBegin, event, &out)

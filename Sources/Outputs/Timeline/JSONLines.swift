@@ -36,6 +36,7 @@ public struct JSONLines: EventOutput {
         out.member(.mappingLimit, session.mappingLimit)
         out.member(.remapsInterrupts, session.remapsInterrupts)
         out.member(.allowsUnsafeInterrupts, session.allowsUnsafeInterrupts)
+        out.member(.iommufd, session.hasIOMMUFD)
         out.list(.hooks, session.hooks) { hook, out in
             out.object { out in
                 out.member(.name, hook.name)

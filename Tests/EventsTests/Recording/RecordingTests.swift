@@ -27,7 +27,7 @@ private let session = Session(
         .init(name: "dma-remove", function: "vfio_remove_dma", how: "fentry"),
         .init(name: "power", function: "pci_power_up", how: "missing (no such device)"),
     ], mappingLimit: 70_000, remapsInterrupts: false,
-    allowsUnsafeInterrupts: true)
+    allowsUnsafeInterrupts: true, hasIOMMUFD: false)
 
 private func mapRecord(_ index: UInt64, ret: Int32 = 0) -> vs_map {
     var map = vs_map()

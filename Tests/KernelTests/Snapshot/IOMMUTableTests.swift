@@ -70,7 +70,7 @@ private final class FakeMemory {
     func runs(
         _ table: inout IOMMUTable, _ iova: UInt64, size: UInt64, _ windows: [(first: UInt64, last: UInt64)] = everything
     ) -> [Run] {
-        table.runs(from: iova, last: iova &+ (size &- 1), within: windows) { read($0, into: &$1) }
+        table.runs(from: iova, last: iova &+ (size &- 1), within: windows) { read($0, into: &$1) }.found
     }
 }
 
@@ -181,12 +181,22 @@ struct IOMMUTableTests {
         memory.unreadable = [memory.table(1, of: 2 * mib)]
         var table = memory.makeTable()
         #expect(memory.runs(&table, 0, size: 6 * mib) == [Run(iova: 0x1000, address: bar, size: 0x1000)])
+        let (_, areAll) = table.runs(from: 0, last: 6 * mib, within: everything) { memory.read($0, into: &$1) }
+        #expect(!areAll)
         // The next mapping is still read, and so is the page itself once it is readable.
         #expect(memory.runs(&table, 4 * mib, size: 0x1000) == [Run(iova: 4 * mib, address: bar + 0x2000, size: 0x1000)])
         memory.unreadable = []
         #expect(memory.runs(&table, 2 * mib, size: 0x1000) == [Run(iova: 2 * mib, address: bar + 0x1000, size: 0x1000)])
         memory.unreadable = [memory.root]
         #expect(memory.runs(0, size: 6 * mib).isEmpty)
+    }
+
+    @Test func aHoleIsKnownToBeOne() {
+        let memory = FakeMemory(levels: 4)
+        memory.map(0x1000, to: bar)
+        var table = memory.makeTable()
+        let (found, areAll) = table.runs(from: 0x2000, last: 4 * gib, within: everything) { memory.read($0, into: &$1) }
+        #expect(found.isEmpty && areAll)
     }
 
     @Test func eachPageIsReadOnce() {
@@ -217,9 +227,11 @@ struct IOMMUTableTests {
             reads += 1
             return true
         }
-        #expect(none.runs(from: 0, last: 0xfff, within: everything, read: read).isEmpty)
-        #expect(odd.runs(from: 0, last: 0xfff, within: everything, read: read).isEmpty)
-        #expect(flat.runs(from: 0, last: 0xfff, within: everything, read: read).isEmpty)
+        for (found, areAll) in [
+            none.runs(from: 0, last: 0xfff, within: everything, read: read),
+            odd.runs(from: 0, last: 0xfff, within: everything, read: read),
+            flat.runs(from: 0, last: 0xfff, within: everything, read: read),
+        ] { #expect(found.isEmpty && !areAll) }
         #expect(reads == 0)
     }
 }

@@ -12,6 +12,7 @@ extension History {
         var history = History()
         history.session.remapsInterrupts = [true, false, nil][random.below(3)]
         history.session.allowsUnsafeInterrupts = [true, false, nil][random.below(3)]
+        history.session.hasIOMMUFD = [true, false, nil][random.below(3)]
         var time: UInt64 = 2_000_000_000
         let addresses = (0..<4).map { PCIAddress(packed: UInt64(0x0200 + $0 * 0x80)) }
         func info(_ index: Int, _ random: inout Random) -> DeviceInfo {
@@ -73,7 +74,10 @@ extension History {
                     kind: kinds[random.below(3)], device: 5, inode: UInt64(random.below(3)),
                     offset: UInt64(random.below(4)) << 20)
             }
-            if it.provenance == .snapshot { it.isMemoryGone = random.chance(20) }
+            if it.provenance == .snapshot {
+                it.isMemoryGone = random.chance(20)
+                it.isTargetUnknown = bytes == 0 && random.chance(20)
+            }
             say(who, .map(it))
         }
         func process(_ random: inout Random) -> ProcessInfo {

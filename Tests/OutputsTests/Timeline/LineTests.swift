@@ -56,6 +56,7 @@ import Testing
                 moreExtents: random.chance(20), began: number(&random), vaddrOnly: random.chance(20),
                 provenance: [.observed, .snapshot, .inferred][random.below(3)])
             map.isMemoryGone = random.chance(20)
+            map.isTargetUnknown = random.chance(20)
             if random.chance(30) {
                 map.backing = Backing(
                     kind: [.file, .memfd, .anonymous][random.below(3)], device: small(&random), inode: number(&random),

@@ -32,7 +32,7 @@ struct NaiveLines {
         if showVaddr { members.append(#""vaddr":"0x\#(String(map.vaddr, radix: 16))""#) }
         members += [#""read":\#(map.readable)"#, #""write":\#(map.writable)"#] + result(map.result)
         members += [
-            #""ram":\#(map.size - min(map.size, map.deviceBytes))"#, #""targets":[]"#,
+            #""ram":\#(map.isTargetUnknown ? 0 : map.size - min(map.size, map.deviceBytes))"#, #""targets":[]"#,
             #""provenance":"\#(map.provenance.word)""#,
         ]
         if map.began != 0 { members.append(#""began":\#(map.began)"#) }
@@ -46,6 +46,7 @@ struct NaiveLines {
             ]
         }
         if map.isMemoryGone { members.append(#""mm_gone":true"#) }
+        if map.isTargetUnknown { members.append(#""target_unknown":true"#) }
         return members
     }
 
