@@ -21,8 +21,9 @@
 /* "[vfio-device]" as two little-endian words */
 #define VFIO_DEVICE_NAME_0 0x65642d6f6966765bULL
 #define VFIO_DEVICE_NAME_8 0x0000005d65636976ULL
-/* The major number of VFIO groups, from /proc/devices. */
+/* The major numbers of VFIO groups and of devices' own nodes (6.6), from /proc/devices. */
 const volatile uint32_t group_major;
+const volatile uint32_t node_major;
 
 static __always_inline void fill_holder(struct vs_header *h, struct task_struct *task)
 {
@@ -116,6 +117,10 @@ static __always_inline void emit_root(struct task_struct *task, struct file *fil
 			kind = VS_ROOT_CONTAINER;
 		else if (group_major && device >> 20 == group_major)
 			kind = VS_ROOT_GROUP;
+		if (node_major && device >> 20 == node_major) {
+			kind = VS_ROOT_DEVICE;
+			private_data = device_of_file(file);
+		}
 	} else if (is_vfio_device_file(file)) {
 		kind = VS_ROOT_DEVICE;
 		private_data = device_of_file(file);

@@ -75,6 +75,7 @@ struct Run: ParsableCommand {
         var own = evidence
         let others = unseen(pipeline.graph, outside: { countsAll || tree.contains($0) })
         own.defects.removeAll { others.contains($0) }
+        for other in others { printLine("vfioscope: \(other) (not the command's: --scope host counts it)") }
         let verdict = Verdict(
             pipeline, worst: judged.tally.worst, evidence: own, session: live.session,
             requiresComplete: failOn.requireComplete)

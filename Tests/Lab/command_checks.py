@@ -4,6 +4,7 @@
 import json
 import re
 
+import iommufd_checks
 import name_checks
 import snapshot_checks
 from steps import Steps, brief, difference, ends, exported, frame
@@ -49,6 +50,9 @@ def judges():
         ("names", ["names-reexec"], name_checks.names),
         ("clients", ["client-qemu"], clients),
         ("late-modules", ["late-modules"], late_modules),
+        ("iommufd", ["iommufd-doctor"], iommufd_checks.iommufd),
+        ("only-iommufd", ["only-iommufd-doctor"], iommufd_checks.only_iommufd),
+        ("unknown-targets", ["unknown-doctor"], snapshot_checks.unknown_targets),
     )
 
 
@@ -358,5 +362,12 @@ def late_modules(steps):
     )
 
 
+# Those for the kernel with iommufd alone, and those for other machines (guest.VARIANTS).
+IOMMUFD_STEPS = ["iommufd", "only-iommufd"]
+VARIANT_STEPS = ["unknown-targets"]
 # Without doubles, in the order in which a guest runs them.
-STEPS = list(dict.fromkeys(step for step, _, _ in judges()))
+STEPS = [
+    step
+    for step in dict.fromkeys(step for step, _, _ in judges())
+    if step not in IOMMUFD_STEPS and step not in VARIANT_STEPS
+]

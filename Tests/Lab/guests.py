@@ -83,17 +83,25 @@ def of_kernel(series, options, scenarios, runs, steps, everything):
     def made(suffix="", **what):
         return Guest(series, options.out / f"{series}{suffix}", **what)
 
+    if series == kernels.IOMMUFD:
+        return [made("-commands", steps=steps, command=options.exec)]
     if options.variant:
-        return [made(f"-{options.variant}", scenarios=scenarios, variant=options.variant)]
+        return [of_variant(made, options.variant)]
     found = []
     if scenarios or runs or options.exec or steps is None:
         found.append(made(scenarios=scenarios, together=shared(scenarios, options), runs=runs, command=options.exec))
     if steps is not None:
         halves = [steps[:SPLIT], steps[SPLIT:]] if steps == command_checks.STEPS else [steps]
         found += [made(f"-commands-{number}", steps=half) for number, half in enumerate(halves, 1)]
-    if everything and series in ends():
+    if everything:
         found += [
-            made(f"-{variant}", scenarios=machine["scenarios"], variant=variant)
+            of_variant(made, variant)
             for variant, machine in guest.VARIANTS.items()
+            if series in machine.get("kernels", ends())
         ]
     return found
+
+
+def of_variant(made, variant):
+    machine = guest.VARIANTS[variant]
+    return made(f"-{variant}", scenarios=machine["scenarios"], steps=machine.get("steps"), variant=variant)

@@ -13,7 +13,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import built_kernel
 import modules
+from errors import LabError
 
 # Series, and the suites in which Debian carries it. Suites of the security archive are used where
 # reachable.
@@ -24,6 +26,8 @@ MATRIX = {
     "6.18": ["trixie-backports"],
     "7.3": ["trixie-backports"],
 }
+# Not of the matrix: Debian's source with iommufd, built here (built_kernel.py).
+IOMMUFD = "iommufd"
 LISTS_SECONDS = 6 * 3600
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -42,10 +46,6 @@ WANTED = [
 LATE = ["e1000e", "pci-pf-stub"]
 
 
-class LabError(Exception):
-    """The lab cannot run: why, in one sentence for the user."""
-
-
 @dataclass
 class Kernel:
     series: str
@@ -54,6 +54,7 @@ class Kernel:
     vmlinuz: Path
     modules: list  # paths of plain .ko files, in the order of insertion
     late: list  # the same, for the drivers inserted once vfio-pci holds the devices
+    has_disks: bool = True  # virtio's; without, results leave the guest by a serial line
 
 
 def run(*command, **options):
@@ -114,9 +115,9 @@ class PrivateApt:
         shown = run("apt-cache", "show", "--no-all-versions", package, env=self.environment)
         return re.search(r"^Version: (.*)$", shown, re.M).group(1)
 
-    def download(self, package, directory):
+    def download(self, package, directory, architecture="amd64"):
         """The path of the package file, downloaded unless it is there."""
-        wanted = f"{package}_{self.version(package).replace(':', '%3a')}_amd64.deb"
+        wanted = f"{package}_{self.version(package).replace(':', '%3a')}_{architecture}.deb"
         if not (directory / wanted).exists():
             directory.mkdir(parents=True, exist_ok=True)
             run("apt-get", "download", "-qq", package, env=self.environment, cwd=directory)
@@ -191,6 +192,19 @@ def prepare(apt, lab, series):
     raise LabError(f"Linux {series}: no kernel package in {', '.join(MATRIX[series])}")
 
 
+def prepare_built(apt, lab):
+    """The kernel with iommufd, which no Debian kernel has: built, or built before."""
+    directory = built_kernel.directory(apt, lab)
+    target = lab / "kernels" / directory.name
+    if not (target / "late").exists():
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        modules.collect(directory, target, {"order": WANTED, "late": LATE})
+    listed = {kind: [target / n for n in (target / kind).read_text().split()] for kind in ("order", "late")}
+    release, package = (directory / "release").read_text().splitlines()
+    return Kernel(IOMMUFD, release, package, directory / "vmlinuz", listed["order"], listed["late"], has_disks=False)
+
+
 def prepare_all(lab, wanted):
     """The kernels that are available, and a sentence for each that is not."""
     apt = PrivateApt(lab / "apt")
@@ -198,7 +212,7 @@ def prepare_all(lab, wanted):
     kernels, problems = [], []
     for series in wanted:
         try:
-            kernels.append(prepare(apt, lab, series))
+            kernels.append(prepare_built(apt, lab) if series == IOMMUFD else prepare(apt, lab, series))
         except LabError as problem:
             problems.append(str(problem))
         except subprocess.CalledProcessError as failure:

@@ -26,7 +26,7 @@ def built_cutter():
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--kernel", action="append", choices=[*kernels.MATRIX, "all", "newest"], help="default: all; may repeat"
+        "--kernel", action="append", choices=[*kernels.MATRIX, kernels.IOMMUFD, "all", "newest"], help="default: all; may repeat"
     )
     parser.add_argument("--scenario", action="append", help="default: all; may repeat")
     parser.add_argument("--tool", type=Path, default=ROOT / ".build/release/vfioscope", help="the static vfioscope")
@@ -46,7 +46,7 @@ def arguments():
     parser.add_argument(
         "--step",
         action="append",
-        choices=command_checks.STEPS,
+        choices=[*command_checks.STEPS, *command_checks.IOMMUFD_STEPS],
         help="only this step of guest/commands; may repeat; implies --commands all",
     )
     parser.add_argument(
@@ -93,7 +93,8 @@ def arguments():
 def chosen_series(options):
     wanted = options.kernel or ["all"]
     if "all" in wanted:
-        return list(kernels.MATRIX)
+        whole = not (options.exec or options.step or options.fixtures or options.random or options.scenario)
+        return [*kernels.MATRIX, *([kernels.IOMMUFD] if whole and not (options.shrink or options.variant) else [])]
     newest = list(kernels.MATRIX)[-1]
     return sorted({newest if name == "newest" else name for name in wanted}, key=kernels.version_key)
 
@@ -124,6 +125,8 @@ def steps_of(options, scenarios, series):
     """The steps of guest/commands that a kernel runs; None is none."""
     if options.no_tool:
         return None
+    if series == kernels.IOMMUFD:
+        return options.step or ([] if options.exec else command_checks.IOMMUFD_STEPS)
     if options.step:
         return options.step
     which = options.commands or ("ends" if is_everything(options, scenarios) else "none")

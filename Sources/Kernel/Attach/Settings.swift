@@ -16,8 +16,9 @@ struct Settings {
     /// tables are not to be read.
     var directMap: UInt64 = 0
     var pageTableLevels: Int32 = 0
-    /// The major device number of VFIO groups; 0 when there is none.
+    /// The major device numbers of VFIO groups and of devices' own nodes; 0 when there is none.
     var groupMajor: UInt32 = 0
+    var nodeMajor: UInt32 = 0
 
     static let maxWindows = 16
 
@@ -39,6 +40,7 @@ struct Settings {
         store(UInt64(ringBytes) / 8, "wakeup_bytes", btf, base)
         store(injectLoss, "inject_loss", btf, base)
         store(groupMajor, "group_major", btf, base)
+        store(nodeMajor, "node_major", btf, base)
         store(directMap, "direct_map", btf, base)
         store(pageTableLevels, "page_table_levels", btf, base)
     }

@@ -44,11 +44,12 @@ enum MemoryLayoutScan {
         }
     }
 
-    /// The major number of `vfio` in /proc/devices; 0 when it has none.
-    static func groupMajor() -> UInt32 {
+    /// The major number of a driver's nodes in /proc/devices; 0 when it has none. VFIO's groups are
+    /// `vfio`, devices' own nodes `vfio-dev`.
+    static func major(of driver: String) -> UInt32 {
         for line in (Files.text("/proc/devices") ?? "").split(separator: "\n") {
             let fields = line.split(separator: " ")
-            if fields.count == 2, fields[1] == "vfio", let major = UInt32(fields[0]) { return major }
+            if fields.count == 2, fields[1] == driver, let major = UInt32(fields[0]) { return major }
         }
         return 0
     }

@@ -74,7 +74,8 @@ extension Tracer {
             settings.directMap = MemoryLayoutScan.directMap()
             settings.pageTableLevels = MemoryLayoutScan.pageTableLevels(directMap: settings.directMap)
             settings.linearMap = MemoryLayoutScan.hasVTd ? settings.directMap : 0
-            settings.groupMajor = MemoryLayoutScan.groupMajor()
+            settings.groupMajor = MemoryLayoutScan.major(of: "vfio")
+            settings.nodeMajor = MemoryLayoutScan.major(of: "vfio-dev")
             let scan = facts.canScanForKeptBars && settings.pageTableLevels > 0 ? KeptBarWatch.programs : []
             // If the kernel refuses the scan for kept BARs, load without it: a snapshot works
             // without.
