@@ -36,9 +36,7 @@ def iommufd(steps):
     check.same("not complete", summary.get("complete"), False)
     check.same("the header has it", lines[0].get("iommufd"), True)
     present = {line["device"]: line for line in lines if line["type"] == "device" and line["action"] == "present"}
-    check.same(
-        "edu alone is marked", [device for device, line in present.items() if line.get("iommufd")], [edu]
-    )
+    check.same("edu alone is marked", [device for device, line in present.items() if line.get("iommufd")], [edu])
     ends(steps, "iommufd-others", 0, sentence)
     ends(steps, "iommufd-host", 4, sentence)
     check = ends(steps, "iommufd-gone", 0)

@@ -205,7 +205,7 @@ def main():
             print(f"lab: {report}", flush=True)
         tally.add(result)
         slowest.add(one, result.seconds)
-        with_commands = with_commands or (one.steps is not None and not options.step)
+        with_commands = with_commands or ("policy" in (one.steps or ()) and not options.step)
         if options.fixtures:
             whole = one.scenarios == workload.names(HERE)
             fixtures.copy(one.directory, one.scenarios, options.fixtures / one.series, one.runs, whole=whole)

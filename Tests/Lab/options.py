@@ -26,7 +26,10 @@ def built_cutter():
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--kernel", action="append", choices=[*kernels.MATRIX, kernels.IOMMUFD, "all", "newest"], help="default: all; may repeat"
+        "--kernel",
+        action="append",
+        choices=[*kernels.MATRIX, kernels.IOMMUFD, "all", "newest"],
+        help="default: all; may repeat",
     )
     parser.add_argument("--scenario", action="append", help="default: all; may repeat")
     parser.add_argument("--tool", type=Path, default=ROOT / ".build/release/vfioscope", help="the static vfioscope")
