@@ -25,6 +25,9 @@ package final class LiveTracing: Producer {
     /// The least time between snapshots after losses, nanoseconds.
     private static let snapshotInterval: UInt64 = 1_000_000_000
 
+    /// An ordinary teardown takes less than this after the exit, nanoseconds.
+    private static let teardownTime: UInt64 = 300_000_000
+
     package let tracer: Tracer
     private let recording: RecordingWriter?
     private let duration: DurationArgument?
@@ -144,7 +147,9 @@ package final class LiveTracing: Producer {
     private func step<Observer: ~Copyable>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) -> UInt64 {
         tracer.drain(milliseconds: Self.tick)
         let now = UInt64(vs_boot_time())
-        if hooksChanged || pipeline.pointee.graph.needsSnapshot, now - lastSnapshot > Self.snapshotInterval {
+        if hooksChanged || pipeline.pointee.graph.needsSnapshot || isHolderUnknown(pipeline.pointee.graph, now),
+            now - lastSnapshot > Self.snapshotInterval
+        {
             takeSnapshot(pipeline)
         }
         if vs_snapshot_requests() != requestsSeen { answerRequest(pipeline) }
@@ -155,6 +160,13 @@ package final class LiveTracing: Producer {
             attempt { try recording?.flush() }
         }
         return now
+    }
+
+    /// Whether to look who holds what a process held that has exited. An ordinary teardown is over
+    /// before that; in a slow one, nobody is found.
+    private func isHolderUnknown(_ graph: borrowing Graph, _ now: UInt64) -> Bool {
+        guard let since = graph.holdersUnknownSince, now > since + Self.teardownTime else { return false }
+        return graph.awaitsHolders
     }
 
     private func stop<Observer: ~Copyable>(_ pipeline: UnsafeMutablePointer<Pipeline<Observer>>) -> Evidence {

@@ -40,16 +40,48 @@ extension Engine {
             case .nothing, .mapping, .device: break
             }
         }
+        if case .process(let process) = affected {
+            ids.formUnion(
+                graph.peerIDs { id in
+                    graph.container(id).map { container in
+                        container.opener?.process == process
+                            || graph.devices(in: container).contains { $0.opener?.process == process }
+                    } ?? false
+                })
+        }
         return ids.sorted()
     }
 
-    mutating func judge(_ id: UInt32, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
-        guard let peer = graph.peer(id) else { return }
+    /// Ids of the mappings that an event of a device or a group may affect although they lead
+    /// elsewhere, ascending: whether a device of their container can start a DMA may have changed.
+    /// O(peer mappings), for an open, a close, an attach or a detach.
+    func peersOfContainer(_ applied: borrowing Applied, _ graph: borrowing Graph) -> [UInt32] {
+        var wanted = applied.container
+        if case .device(let address) = applied.affects { wanted = graph.containerID(of: address) }
+        return graph.peerIDs { wanted == nil || $0 == wanted }
+    }
+
+    /// - Parameter ids: of peer mappings, each judged in this order.
+    mutating func judge(_ ids: some Sequence<UInt32>, _ graph: borrowing Graph, _ emit: (Finding) -> Void) {
+        // Nearly always they are all in one container.
+        var last: (container: ContainerID, reach: DMAReach)?
+        for id in ids {
+            guard let peer = graph.peer(id) else { continue }
+            if last?.container != peer.container { last = (peer.container, graph.dmaReach(of: peer.container)) }
+            judge(peer, last!.reach, graph, emit)
+        }
+    }
+
+    private mutating func judge(
+        _ peer: PeerMapping, _ reach: DMAReach, _ graph: borrowing Graph, _ emit: (Finding) -> Void
+    ) {
+        let id = peer.id
         for target in peer.targets.indices {
-            guard let exposure = Exposure(peer, index: target, graph: graph) else { continue }
+            guard let exposure = Exposure(peer, index: target, reach: reach, graph: graph) else { continue }
             for (index, rule) in exposureRules {
-                var verdict = rule.evaluate(exposure, graph: graph)
-                if verdict != nil, rule.weighsMSIXTable, exposure.holdsMSIXTable(graph) {
+                // A teardown is no finding: teardown-stuck reports one that does not end.
+                var verdict = reach == .ending ? nil : rule.evaluate(exposure, graph: graph)
+                if verdict != nil, rule.weighsMSIXTable, reach == .possible, exposure.holdsMSIXTable(graph) {
                     verdict!.severity = verdict!.severity.raised
                     verdict!.holdsMSIXTable = true
                 }

@@ -116,14 +116,15 @@ public struct Engine: Sendable {
         if applied.cleared { dropCleared(graph, emit) }
         switch applied.affects {
         case .nothing: break
-        case .mapping: if let id = applied.peer { judge(id, graph, emit) }
+        case .mapping: if let id = applied.peer { judge(CollectionOfOne(id), graph, emit) }
         case .device(let address):
-            for id in graph.peerIDs(targeting: address) { judge(id, graph, emit) }
+            judge(graph.peerIDs(targeting: address), graph, emit)
             // What lies where a BAR was may be this device's.
-            for id in movedPeers { judge(id, graph, emit) }
+            judge(movedPeers, graph, emit)
         case .bus, .group, .process, .everything:
-            for id in affectedPeers(applied.affects, graph) { judge(id, graph, emit) }
+            judge(affectedPeers(applied.affects, graph), graph, emit)
         }
+        if applied.changesReach { judge(peersOfContainer(applied, graph), graph, emit) }
         if applied.containerChange != .nothing { judgeContainers(applied, graph, emit) }
         if applied.containerChange == .state { judgeAreas(graph, emit) }
     }
@@ -191,7 +192,9 @@ public struct Engine: Sendable {
             isAfterGap: graph.lastGap.map { track.since <= $0.end } ?? false)
         switch item.subject {
         case .peer(let id):
-            guard let peer = graph.peer(id), let exposure = Exposure(peer, index: item.target, graph: graph),
+            guard let peer = graph.peer(id),
+                let exposure = Exposure(
+                    peer, index: item.target, reach: graph.dmaReach(of: peer.container), graph: graph),
                 let rule = rules[item.rule].judging.exposure
             else { return nil }
             finding.container = peer.container

@@ -13,6 +13,8 @@ public struct Exposure: Sendable {
     /// The container that the device's group is in, if known.
     public let deviceContainer: ContainerID?
     public let standing: Standing
+    /// Whether a device of the mapping's container can start a DMA.
+    public let reach: DMAReach
 
     /// What happened to the device. Exactly one case holds, so rules on different cases exclude
     /// each other.
@@ -39,12 +41,13 @@ public struct Exposure: Sendable {
     }
 
     /// nil if the target's device is not known.
-    public init?(_ peer: PeerMapping, index: Int, graph: borrowing Graph) {
+    public init?(_ peer: PeerMapping, index: Int, reach: DMAReach, graph: borrowing Graph) {
         let target = peer.targets[index]
         guard let address = target.device, let device = graph.device(address) else { return nil }
         self.peer = peer
         self.target = target
         self.index = index
+        self.reach = reach
         self.device = device
         deviceContainer = graph.containerID(of: address)
         standing = Self.standing(peer, index, device, deviceContainer, graph)
@@ -83,6 +86,10 @@ public struct Exposure: Sendable {
         if standing == .moved { return graph.residents(peer, at: index).contains { $0.holdsMSIXTable(graph) } }
         return target.holdsMSIXTable(graph)
     }
+
+    /// Whether a DMA through the mapping would arrive now: a device of its container can start one,
+    /// and the target answers.
+    public var isReachable: Bool { reach == .possible && device.isReachable }
 
     /// Whether someone has the device open through VFIO, and the mapping leads to it.
     public var isOpen: Bool { device.isOpen && !device.isRemoved && standing != .moved }

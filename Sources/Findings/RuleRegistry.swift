@@ -12,6 +12,7 @@ public enum RuleRegistry {
         ChildKeepsBar(),
         NoOpenDevice(),
         NoContainerDescriptor(),
+        TeardownStuck(),
         CreatorGone(),
         DeadMM(),
         VaddrInvalid(),

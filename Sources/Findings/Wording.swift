@@ -23,8 +23,10 @@ extension Exposure {
         }
     }
 
-    /// Why the device would not answer a DMA; nil if it would.
-    var unreachableReason: String? { device.unreachableReason }
+    /// Why no DMA would arrive; nil if one would.
+    var unreachableReason: String? {
+        device.unreachableReason ?? (reach == .possible ? nil : "no device of \(peer.container) is open")
+    }
 
     /// The mapping's IOVA for a sentence.
     var at: String { "at IOVA \(hex(target.iova))" }

@@ -65,7 +65,9 @@ import Testing
             it.apply(event)
             for peer in it.graph.peerMappings {
                 for index in peer.targets.indices {
-                    guard let exposure = Exposure(peer, index: index, graph: it.graph) else { continue }
+                    guard let exposure = Exposure(peer, index: index, reach: .possible, graph: it.graph) else {
+                        continue
+                    }
                     var holding: [String] = []
                     for rule in ownership where rule.evaluate(exposure, graph: it.graph) != nil {
                         holding.append(rule.slug)

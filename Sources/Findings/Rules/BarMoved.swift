@@ -7,11 +7,11 @@ import MappingGraph
 struct BarMoved: ExposureRule {
     let slug = "bar-moved"
     let title = "The host moved a BAR away from under a mapping of it"
-    let severities = Severity.critical...Severity.critical
+    let severities = Severity.medium...Severity.critical
     let condition =
         "its BAR has another physical address than when it was mapped, or the device is gone and another BAR lies "
         + "there"
-    let severityNote = "critical"
+    let severityNote = "critical; medium while no device of the container is open"
     let weighsMSIXTable = true
     let watchesResidents = true
 
@@ -50,7 +50,8 @@ struct BarMoved: ExposureRule {
         guard exposure.standing == .moved else { return nil }
         let resident = resident(exposure, graph)
         return Verdict(
-            severity: .critical, reachable: resident?.isReachable ?? false,
+            severity: exposure.reach == .possible ? .critical : .medium,
+            reachable: exposure.reach == .possible && (resident?.isReachable ?? false),
             deviceOwner: resident.flatMap { $0.isOpen ? $0.opener : nil })
     }
 

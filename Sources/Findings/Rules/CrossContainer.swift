@@ -8,7 +8,7 @@ struct CrossContainer: ExposureRule {
     let title = "A mapping leads to a device that is in use in another container"
     let severities = Severity.info...Severity.high
     let condition = "its device has been open in another container since before the mapping was made"
-    let severityNote = "high; info if one owner has both containers"
+    let severityNote = "high; medium while no device of the container is open; info if one owner has both"
 
     let explanation = """
         A container maps a BAR of a device whose group is in another container, and that device has been
@@ -40,10 +40,10 @@ struct CrossContainer: ExposureRule {
         let severity: Severity
         switch exposure.standing {
         case .sameOwnerElsewhere: severity = .info
-        case .otherOwnerElsewhere: severity = .high
+        case .otherOwnerElsewhere: severity = exposure.reach == .possible ? .high : .medium
         default: return nil
         }
-        return Verdict(severity: severity, reachable: exposure.device.isReachable, deviceOwner: exposure.device.opener)
+        return Verdict(severity: severity, reachable: exposure.isReachable, deviceOwner: exposure.device.opener)
     }
 
     func message(_ exposure: borrowing Exposure, graph: borrowing Graph) -> String {

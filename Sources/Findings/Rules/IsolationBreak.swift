@@ -6,9 +6,9 @@ import MappingGraph
 struct IsolationBreak: ExposureRule {
     let slug = "isolation-break"
     let title = "A mapping reaches a device that belongs to someone else now"
-    let severities = Severity.critical...Severity.critical
+    let severities = Severity.medium...Severity.critical
     let condition = "since the mapping was made, its device was given to another user or to a host driver"
-    let severityNote = "critical"
+    let severityNote = "critical; medium while no device of the container is open"
     let weighsMSIXTable = true
 
     let explanation = """
@@ -24,7 +24,8 @@ struct IsolationBreak: ExposureRule {
         whose container is not known (iommufd, or tracing that began late) counts as another container.
 
         The severity is critical whether or not the device answers at the moment: its owner decides that,
-        and does not know about the mapping.
+        and does not know about the mapping. It is medium while no device of the mapping's container is
+        open, because then nothing can start a DMA; it is critical from the moment that one is opened.
 
         False positives: a live update by a new process whose command line names no virtual machine, or
         another one; a device that a host driver shares on purpose (the memory of a GPU or an NVMe
@@ -48,10 +49,14 @@ struct IsolationBreak: ExposureRule {
     func evaluate(_ exposure: borrowing Exposure, graph: borrowing Graph) -> Verdict? {
         switch exposure.standing {
         case .givenAway:
-            Verdict(severity: .critical, reachable: exposure.device.isReachable, deviceOwner: exposure.device.opener)
-        case .hostDriver: Verdict(severity: .critical, reachable: exposure.device.isReachable)
+            Verdict(severity: severity(exposure), reachable: exposure.isReachable, deviceOwner: exposure.device.opener)
+        case .hostDriver: Verdict(severity: severity(exposure), reachable: exposure.isReachable)
         default: nil
         }
+    }
+
+    private func severity(_ exposure: borrowing Exposure) -> Severity {
+        exposure.reach == .possible ? .critical : .medium
     }
 
     func message(_ exposure: borrowing Exposure, graph: borrowing Graph) -> String {
@@ -63,7 +68,8 @@ struct IsolationBreak: ExposureRule {
             owner = "\(name) has since opened the device" + (exposure.deviceContainer.map { " in \($0)" } ?? "")
         }
         return "\(exposure.place) is mapped by \(exposure.holder(graph)) \(exposure.at), but \(owner): "
-            + "devices of \(exposure.peer.container) can \(exposure.access(graph)) its memory."
+            + "devices of \(exposure.peer.container) can \(exposure.access(graph)) its memory"
+            + (exposure.reach == .possible ? "." : " as soon as one of them is opened.")
     }
 
     var proof: RuleProof {

@@ -8,7 +8,9 @@ struct StaleMapping: ExposureRule {
     let title = "A mapping outlives the release of the device that it leads to"
     let severities = Severity.medium...Severity.critical
     let condition = "its device is closed, and its driver keeps it for VFIO"
-    let severityNote = "high; medium while the device does not answer; one higher with the MSI-X table"
+    let severityNote =
+        "high; medium while the device does not answer, or no device of the container is open; one higher with the "
+        + "MSI-X table"
     let weighsMSIXTable = true
     let durationWording = "was stale for"
 
@@ -24,13 +26,17 @@ struct StaleMapping: ExposureRule {
 
         The severity is high while a DMA would reach the device. It is medium (latent) while the device is
         in D3hot or deeper, in reset, or has memory decode off: opening the device, which anyone with its
-        group may do, wakes it. If someone else opens it, this finding ends and isolation-break begins. If
-        the mapped part is writable and holds the device's MSI-X table, the severity is one higher: a stray
-        write there chooses which interrupt the device raises.
+        group may do, wakes it. It is medium, too, while no device of the container is open, because then
+        nothing can start a DMA; it is high from the moment that one is opened again. If someone else opens
+        the device, this finding ends and isolation-break begins. If the mapped part is writable and holds
+        the device's MSI-X table, the severity is one higher: a stray write there chooses which interrupt
+        the device raises.
 
-        Every ordinary teardown releases the device before its mappings, within milliseconds. Only a
-        mapping that outlives the debounce is reported. If the same owner opens the device again, the
-        finding resolves, and `since` and `until` state how long the mapping was stale.
+        Every ordinary teardown releases the device before its mappings. So a mapping that goes within the
+        debounce is not reported, and neither is one whose container is being torn down, however long that
+        takes: its processes have exited or its group is being detached, and no device of it is open (see
+        teardown-stuck). If the same owner opens the device again, the finding resolves, and `since` and
+        `until` state how long the mapping was stale.
 
         False positive: a program that closes a device and, on purpose, takes longer than the debounce to
         remove its mappings.
@@ -55,7 +61,7 @@ struct StaleMapping: ExposureRule {
 
     func evaluate(_ exposure: borrowing Exposure, graph: borrowing Graph) -> Verdict? {
         guard exposure.standing == .closed else { return nil }
-        let reachable = exposure.device.isReachable
+        let reachable = exposure.isReachable
         return Verdict(severity: reachable ? .high : .medium, reachable: reachable)
     }
 

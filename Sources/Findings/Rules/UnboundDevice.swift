@@ -6,7 +6,8 @@ import MappingGraph
 struct UnboundDevice: ExposureRule {
     let slug = "unbound-device"
     let title = "A mapping leads to a device that has no driver or is gone"
-    let severities = Severity.high...Severity.high
+    let severities = Severity.medium...Severity.high
+    let severityNote = "high; medium while no device of the container is open"
     let condition = "its device has no driver, or is gone from the bus"
 
     let explanation = """
@@ -17,6 +18,8 @@ struct UnboundDevice: ExposureRule {
 
         If a driver of the host takes the device, this finding ends and isolation-break begins; if vfio-pci
         takes it again, stale-mapping begins.
+
+        While no device of the container is open, nothing can start a DMA, and the severity is medium.
 
         False positive: a rebind that takes longer than the debounce.
         """
@@ -32,7 +35,8 @@ struct UnboundDevice: ExposureRule {
 
     func evaluate(_ exposure: borrowing Exposure, graph: borrowing Graph) -> Verdict? {
         switch exposure.standing {
-        case .unbound, .removed: Verdict(severity: .high, reachable: exposure.device.isReachable)
+        case .unbound, .removed:
+            Verdict(severity: exposure.reach == .possible ? .high : .medium, reachable: exposure.isReachable)
         default: nil
         }
     }

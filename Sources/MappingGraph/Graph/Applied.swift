@@ -33,6 +33,9 @@ public struct Applied: ~Copyable, Sendable {
     public var removedByRequest = RemovedByRequest()
     /// The peer mappings whose findings may change.
     public var affects = Affected.nothing
+    /// Whether it may have changed which devices of the container can start a DMA: a device was
+    /// opened or closed, or a group came or went.
+    public var changesReach = false
     /// What may have changed in containers, for rules that judge them.
     public var containerChange = ContainerChange.nothing
     /// Whether a map or an unmap request failed, did nothing, or requested something odd.

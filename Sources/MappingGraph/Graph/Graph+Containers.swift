@@ -120,12 +120,14 @@ extension Graph {
         }
         applied.container = slots[slot].container.id
         applied.affects = .group(number)
+        applied.changesReach = true
         return applied
     }
 
     mutating func detachGroup(_ number: UInt32, from key: ContainerKey) -> Applied {
         var applied = Applied()
         applied.affects = .group(number)
+        applied.changesReach = true
         unlinkedGroups[number] = nil
         guard let slot = groups[number]?.container.map({ Int($0.number) - 1 }) ?? byKey[key] else { return applied }
         applied.container = slots[slot].container.id

@@ -5,11 +5,18 @@ import Events
 extension Graph {
     /// Changes a device's state. Adds the device if it was not known before.
     mutating func change(_ address: PCIAddress, _ body: (inout Device) -> Void) -> Applied {
-        let wasReachable = devices[address]?.isReachable ?? true
+        let before = devices[address]
+        let wasReachable = before?.isReachable ?? true
         body(&devices[address, default: Device(address)])
         if !wasReachable, !buffers.isEmpty, devices[address]!.isReachable { remindOfBuffers(of: address) }
         var applied = Applied()
         applied.affects = .device(address)
+        let now = devices[address]!
+        applied.changesReach =
+            before.map {
+                $0.isOpen != now.isOpen || $0.isClosing != now.isClosing || $0.isRemoved != now.isRemoved
+                    || $0.opener != now.opener || $0.group != now.group
+            } ?? now.isOpen
         return applied
     }
 

@@ -85,6 +85,7 @@ extension Graph {
         if removal.cause == .teardown, !slots[slot].container.isTearingDown {
             slots[slot].container.isTearingDown = true
             applied.containerChange = .state
+            applied.changesReach = true
         }
         applied.removed = old
         applied.known = true

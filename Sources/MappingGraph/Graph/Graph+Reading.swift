@@ -90,6 +90,19 @@ extension Graph {
     /// The `PeerMapping.id` of the mappings in force that lead to a device, ascending. O(1).
     public func peerIDs(targeting device: PCIAddress) -> [UInt32] { peersByDevice[device] ?? [] }
 
+    /// The `PeerMapping.id` of the mappings in force in containers that satisfy a condition,
+    /// ascending. O(peer mappings); the condition is asked once for each container.
+    public func peerIDs(in wanted: (ContainerID) -> Bool) -> [UInt32] {
+        var answers: [ContainerID: Bool] = [:]
+        var ids: [UInt32] = []
+        for (id, peer) in peers {
+            let isWanted = answers[peer.container] ?? wanted(peer.container)
+            answers[peer.container] = isWanted
+            if isWanted { ids.append(id) }
+        }
+        return ids.sorted()
+    }
+
     /// The devices that any mapping in force leads to, in no particular order.
     public var targetedDevices: [PCIAddress] { peersByDevice.compactMap { $0.value.isEmpty ? nil : $0.key } }
 

@@ -53,9 +53,28 @@ extension Graph {
         var applied = Applied()
         applied.affects = .process(process)
         forgetKept { $0.holder.process == process }
+        if hasHoldings(process) { holdersUnknownSince = event.time }
         guard exited.insert(process).inserted, actors.exit(process) else { return applied }
         countMakersAnew()
         return applied
+    }
+
+    /// Whether a process is known to hold an open device, or a container. O(devices + containers).
+    private func hasHoldings(_ process: ProcessKey) -> Bool {
+        devices.values.contains { $0.isOpen && $0.opener?.process == process }
+            || slots.contains { $0.container.closed == nil && $0.container.opener?.process == process }
+    }
+
+    /// Whether something is still held of what an exited process held: its teardown takes long, or
+    /// another process has it. O(devices + containers).
+    public var awaitsHolders: Bool {
+        devices.values.contains { device in
+            device.isOpen && (device.opener.map { $0 != Actor() && exited.contains($0.process) } ?? false)
+        }
+            || slots.contains { slot in
+                slot.container.isAlive && slot.container.closed == nil && !slot.index.isEmpty
+                    && (slot.container.opener.map { exited.contains($0.process) } ?? false)
+            }
     }
 
     /// Applies the exec of a process that used VFIO. O(mappings) if it had made any.

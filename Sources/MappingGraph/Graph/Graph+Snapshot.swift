@@ -69,11 +69,14 @@ extension Graph {
         lastSnapshot = result
         if !result.isAfterLoss, result.differences > 0, contradictions.count < 16 { contradictions.append(result) }
         knownSince = knownSince ?? event.time
+        if let since = holdersUnknownSince, since < result.began { holdersUnknownSince = nil }
         if snapshot!.isResync, result.unsettled > 0 {
             // The mappings of a container may still be wrong.
             needsSnapshot = true
         } else if let last = gaps.indices.last, gaps[last].recovered == nil {
             gaps[last].recovered = event.time
+            // What counted as possible because of the loss is known now.
+            applied.changesReach = true
         }
         return applied
     }
@@ -153,6 +156,7 @@ extension Graph {
                 leave(number)
                 snapshot!.result.changed += 1
                 applied.affects = .group(number)
+                applied.changesReach = true
             }
             return applied
         }
@@ -171,6 +175,7 @@ extension Graph {
         groups[number]!.provenance = .snapshot
         slots[slot].container.groups.insert(number)
         applied.affects = .group(number)
+        applied.changesReach = true
         return applied
     }
 
@@ -219,14 +224,21 @@ extension Graph {
             // A process that has exited had passed its descriptor on.
             if slots[slot].container.opener.map({ exited.contains($0.process) }) ?? true {
                 slots[slot].container.opener = event.actor
+                applied.changesReach = true
             }
         case .group(let number):
             applied.container = groups[number]?.container
-            if groups[number]?.opener == nil { groups[number, default: Group(number)].opener = event.actor }
+            if groups[number]?.opener.map({ exited.contains($0.process) }) ?? true {
+                groups[number, default: Group(number)].opener = event.actor
+                applied.changesReach = true
+            }
         case .device(let address):
             applied.container = containerID(of: address)
-            guard devices[address]?.isOpen == true, devices[address]?.opener == Actor() else { break }
+            guard let device = devices[address], device.isOpen,
+                device.opener == Actor() || (device.opener.map { exited.contains($0.process) } ?? true)
+            else { break }
             devices[address]!.opener = event.actor
+            applied.changesReach = true
             for index in iommufdUses.indices
             where iommufdUses[index] == IOMMUFDUse(device: address, opener: Actor()) {
                 iommufdUses[index].opener = event.actor

@@ -54,6 +54,9 @@ public struct Graph: ~Copyable, Sendable {
     /// Whether records were lost, and no snapshot has followed yet.
     public internal(set) var needsSnapshot = false
 
+    /// When a process exited that held an open device or a container, and no snapshot has shown
+    /// since who holds it now; nil if there is none.
+    public internal(set) var holdersUnknownSince: UInt64?
     /// Processes that used VFIO and have exited.
     var exited: Set<ProcessKey> = []
     var requests = RequestProgress()
