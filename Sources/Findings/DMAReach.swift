@@ -35,7 +35,7 @@ extension Graph {
     /// Whether somebody may have the device open: not if it is on its way to the last close, and not
     /// if its opener has exited. A snapshot puts another holder in the place of an opener that has.
     private func canBeCommanded(_ device: Device) -> Bool {
-        // Without a snapshot, a device that was never seen open may have been open from the beginning.
+        // Without a snapshot, a device that was never seen open may have been open all the time.
         guard device.isOpen else { return device.provenance == .inferred && knownSince == nil }
         return !device.isRemoved && !device.isClosing && !hasExited(device.opener)
     }

@@ -56,7 +56,7 @@ import Testing
         it.advance(to: 2000)
         it.at(3000, .deviceLastClose(DeviceUse(device: gpu)))
         it.advance(to: 4000)
-        // With the GPU closed, no device of the container can start a DMA: the first becomes latent.
+        // With the GPU closed, no device of the container can start a DMA: the first is latent.
         #expect(it.findings.map(\.device) == [nic, gpu, nic])
         #expect(it.findings.map(\.iova) == [0x2000, 0x1000, 0x2000])
         it.unmap(5000, iova: 0x1000)

@@ -7,6 +7,7 @@ import re
 import iommufd_checks
 import name_checks
 import snapshot_checks
+import teardown_checks
 from steps import Steps, brief, difference, ends, exported, frame
 
 
@@ -42,6 +43,7 @@ def judges():
         ("late-start", ["late-start"], snapshot_checks.late_start),
         ("full", ["full"], snapshot_checks.full),
         ("hidden", ["hidden-by-bar"], snapshot_checks.hidden),
+        ("teardown", ["teardown-exit", "teardown-one-open"], teardown_checks.teardown),
         ("kept-bar", ["kept-bar"], snapshot_checks.kept_bar),
         ("exec-kept", ["exec-kept", "exit-kept"], snapshot_checks.exec_kept),
         ("snapshot", ["snapshot-idle"], snapshot_checks.snapshot_idle),
