@@ -2,8 +2,8 @@
 import Events
 import MappingGraph
 
-/// Whether the devices of a container can start a DMA through its mappings now. It tells a leak from
-/// a teardown, however slow that is.
+/// Whether the devices of a container can start a DMA through its mappings now. It tells a leak
+/// from a teardown, however slow that is.
 public enum DMAReach: Sendable, Equatable {
     /// A device of the container is open, or it is not known that none is.
     case possible
@@ -32,8 +32,9 @@ extension Graph {
         return isEnding(container) ? .ending : .latent
     }
 
-    /// Whether somebody may have the device open: not if it is on its way to the last close, and not
-    /// if its opener has exited. A snapshot puts another holder in the place of an opener that has.
+    /// Whether somebody may have the device open: not if it is on its way to the last close, and
+    /// not if its opener has exited. A snapshot puts another holder in the place of an opener that
+    /// has.
     private func canBeCommanded(_ device: Device) -> Bool {
         // Without a snapshot, a device that was never seen open may have been open all the time.
         guard device.isOpen else { return device.provenance == .inferred && knownSince == nil }

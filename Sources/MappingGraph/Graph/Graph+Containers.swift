@@ -112,6 +112,7 @@ extension Graph {
         }
         groups[number, default: Group(number)].container = slots[slot].container.id
         groups[number]!.provenance = .observed
+        groups[number]!.detachedFrom = nil
         slots[slot].container.groups.insert(number)
         snapshot?.groups.insert(number)
         if let iommu = unlinkedGroups.removeValue(forKey: number), slots[slot].container.iommu != iommu {
@@ -132,6 +133,7 @@ extension Graph {
         guard let slot = groups[number]?.container.map({ Int($0.number) - 1 }) ?? byKey[key] else { return applied }
         applied.container = slots[slot].container.id
         slots[slot].container.groups.remove(number)
+        groups[number, default: Group(number)].detachedFrom = applied.container
         groups[number]?.container = nil
         groups[number]?.provenance = .observed
         retireIfDead(slot)

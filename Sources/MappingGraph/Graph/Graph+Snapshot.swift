@@ -160,6 +160,13 @@ extension Graph {
             }
             return applied
         }
+        // vfio_group_detach_container clears the pointer last (5.10: __vfio_group_unset_container).
+        if let from = groups[number]?.detachedFrom, snapshot?.isResync != true,
+            byKey[key].map({ slots[$0].container.id }) == from
+        {
+            applied.container = from
+            return applied
+        }
         let slot: Int
         if let known = byKey[key] {
             slot = known

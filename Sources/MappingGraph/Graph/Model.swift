@@ -52,6 +52,9 @@ public struct Group: Sendable {
     public var container: ContainerID?
     public var openDescriptors: UInt32
     public var opener: Actor?
+    /// The container that it was last detached from. The kernel still shows the group in it until
+    /// all mappings are removed, which can take long.
+    var detachedFrom: ContainerID?
     /// How its place in a container is known.
     public var provenance: Provenance
 }

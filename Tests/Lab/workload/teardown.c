@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Teardowns that take far longer than the debounce, because 30,000 scattered pages of RAM are
+ * Teardowns that take far longer than the debounce, because 40,000 scattered pieces of RAM are
  * unmapped before the BAR; and their near misses, in which a device of the container can still do
  * DMA.
  */
@@ -16,28 +16,35 @@
 #include <unistd.h>
 
 #define RAM_BASE 0x1000000ull
-#define PAGES 30000
-#define WINDOW 0xf800000ull /* above the RAM: mappings are removed in ascending order */
+#define PIECES 40000
+#define PIECE (8 * PAGE)
+#define STRIDE (16 * PAGE)
+#define WINDOW 0xf800000ull  /* edu's addresses have 28 bits */
+#define ABOVE 0x100000000ull /* above the RAM: mappings are removed in ascending order */
 #define SIZE 0x200000ull
 #define WORD 0x5eed0001u
 
-/* A container with edu and ivshmem open, ivshmem's BAR mapped, and `pages` pages of RAM. */
-static struct engine begin(struct container *c, volatile uint32_t **bar, unsigned pages)
+/* A container with edu and ivshmem open, ivshmem's BAR mapped, and `pieces` pieces of RAM. */
+static struct engine begin(struct container *c, volatile uint32_t **bar, unsigned pieces)
 {
-	char *ram = ram_new(PAGE);
+	char *ram = ram_new(PIECE);
 
 	*c = container_with("c1", &edu);
 	struct engine e = edu_start(c);
 
+	/* The page in which DMA shows is an heir's, too. */
+	dma_unmap(c, EDU_RAM, PAGE);
+	e.ram = shared_new(-1, PAGE);
+	dma_map(c, e.ram, EDU_RAM, PAGE);
 	group_attach(&ivshmem, c);
 	device_open(&ivshmem);
 	*bar = bar_new(&ivshmem, IVSHMEM_BAR, 0, SIZE);
 	(*bar)[4] = WORD;
-	for (unsigned i = 0; i < pages; i++)
-		if (dma_map_quietly(c, ram, RAM_BASE + 2ull * i * PAGE, PAGE,
+	for (unsigned i = 0; i < pieces; i++)
+		if (dma_map_quietly(c, ram, RAM_BASE + (uint64_t)i * STRIDE, PIECE,
 				    VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE))
 			give_up("map RAM", 0);
-	dma_map(c, (void *)*bar, WINDOW, SIZE);
+	dma_map(c, (void *)*bar, pieces ? ABOVE : WINDOW, SIZE);
 	return e;
 }
 
@@ -60,7 +67,7 @@ static void end_by(int signal)
 		struct container c;
 		volatile uint32_t *bar;
 
-		begin(&c, &bar, PAGES);
+		begin(&c, &bar, PIECES);
 		oracle("ending", "\"signal\":%d,\"t_after\":%lu", signal, boot_ns());
 		if (signal)
 			raise(signal);
@@ -95,7 +102,8 @@ void teardown_one_open(void)
 			while (getppid() == child)
 				usleep(1000);
 			sleep(1);
-			edu_reads(&e, WINDOW + 16, WORD, "device read the old mapping after release");
+			edu_reads(&e, WINDOW + 16, WORD,
+				  "device read the old mapping after release");
 			sleep(2);
 			oracle("heir-ends", "\"t_after\":%lu", boot_ns());
 			_exit(0);

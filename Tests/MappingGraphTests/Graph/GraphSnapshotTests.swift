@@ -9,6 +9,25 @@ import Testing
 private let k1 = ContainerID(1), k2 = ContainerID(2)
 
 @Suite struct GraphSnapshotTests {
+    /// The kernel shows a group in its container until the last mapping of it is removed.
+    @Test func aGroupThatIsBeingDetached() {
+        var graph = Graph.traced()
+        graph.beginWalk(50, finding: 0x1000, 0x2000, 0x3000)
+        graph.endWalk(60, mappings: 3)
+        graph.apply(70, .deviceLastClose(DeviceUse(device: gpu, group: gpuGroup)))
+        graph.apply(71, .groupDetach(gpuGroup, c1))
+        graph.apply(72, .mappingRemoved(MappingRemoved(iommu: i1, iova: 0x1000, size: 0x1000, cause: .teardown)))
+        graph.apply(80, .snapshotBegin, by: host)
+        let found = graph.apply(81, .snapshotGroup(gpuGroup, c1), by: host)
+        #expect(found.container == k1 && found.affects == .nothing)
+        graph.apply(82, .snapshotContainer(c1, iommu: i1, type: 3), by: host)
+        graph.apply(83, .snapshotEnd, by: host)
+        #expect(graph.lastSnapshot?.differences == 0 && graph.groups[gpuGroup]?.container == nil)
+        // It is attached again: then a snapshot that shows it elsewhere counts.
+        graph.apply(90, .groupAttach(gpuGroup, c1))
+        #expect(graph.groups[gpuGroup]?.container == k1)
+    }
+
     // MARK: A host that was never traced
 
     @Test func neverTraced() throws {
