@@ -215,6 +215,8 @@ def prepare_all(lab, wanted):
             kernels.append(prepare_built(apt, lab) if series == IOMMUFD else prepare(apt, lab, series))
         except LabError as problem:
             problems.append(str(problem))
+        except OSError as problem:
+            problems.append(f"Linux {series}: {problem}")
         except subprocess.CalledProcessError as failure:
             problems.append(f"Linux {series}: {failure.cmd[0]} failed: {' '.join(failure.stderr.split())}")
     return kernels, problems
