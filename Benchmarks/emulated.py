@@ -85,7 +85,7 @@ def run(
     """Boots the kernel with the peers in its initramfs and runs a shell command. Returns the JSON
     objects that the command printed, one on each line, and the kernel's release.
     """
-    [kernel], problems = kernels.prepare_all(LAB, [series])
+    [kernel], problems, _ = kernels.prepare_all(LAB, [series])
     directory, image, disk = (
         LAB / out,
         LAB / f"initramfs-{out}.cpio",

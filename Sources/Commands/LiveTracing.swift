@@ -13,7 +13,7 @@ import Pipeline
 package final class LiveTracing: Producer {
     /// Records of two CPUs can reach the ring out of order by this much (nanoseconds). So event
     /// time follows the clock at this distance.
-    private static let slack: UInt64 = 100_000_000
+    static let slack: UInt64 = 100_000_000
     /// After the command has ended, tracing continues for the debounce and this much longer
     /// (nanoseconds), so that what the command left behind can become a finding.
     private static let linger: UInt64 = 200_000_000

@@ -7,8 +7,6 @@ import Pipeline
 /// Produces the present state of this host, as the events of one snapshot.
 package struct SnapshotProducer: Producer {
     private let tracer = Tracer(toolVersion: toolVersion)
-    /// Records of two CPUs can reach the ring out of order by this much, nanoseconds.
-    private static let slack: UInt64 = 100_000_000
 
     package init() {}
 
@@ -44,12 +42,14 @@ package struct SnapshotProducer: Producer {
     private func waitForConditions<Observer: ~Copyable>(
         _ pipeline: UnsafeMutablePointer<Pipeline<Observer>>, until limit: UInt64
     ) {
-        let end = min(limit, pipeline.pointee.lastTime + pipeline.pointee.longestDebounce + Self.slack)
+        let end = min(limit, pipeline.pointee.lastTime + pipeline.pointee.longestDebounce + LiveTracing.slack)
         while pipeline.pointee.engine.nextDeadline <= end {
             let now = UInt64(vs_boot_time())
-            if now >= pipeline.pointee.engine.nextDeadline + Self.slack || now >= end + Self.slack { break }
+            if now >= pipeline.pointee.engine.nextDeadline + LiveTracing.slack || now >= end + LiveTracing.slack {
+                break
+            }
             tracer.drain(milliseconds: 50)
-            pipeline.pointee.advance(to: UInt64(vs_boot_time()) - Self.slack)
+            pipeline.pointee.advance(to: UInt64(vs_boot_time()) - LiveTracing.slack)
         }
     }
 }

@@ -49,9 +49,4 @@ extension Graph {
             return hasExited(group.opener)
         }
     }
-
-    private func hasExited(_ actor: Actor?) -> Bool {
-        guard let actor, actor != Actor() else { return false }
-        return hasExited(actor.process)
-    }
 }

@@ -4,9 +4,7 @@ import MappingGraph
 
 /// What can be in force although the graph does not show it, one sentence each: silence must never
 /// mean unseen. O(uses of iommufd).
-///
-/// - Parameter counts: whether what this process does with iommufd matters to the caller.
-package func unseen(_ graph: borrowing Graph, counts: (ProcessKey) -> Bool = { _ in true }) -> [String] {
+func unseen(_ graph: borrowing Graph) -> [String] {
     var defects: [String] = []
     let unknown = graph.unknownTargets
     if unknown > 0 {
@@ -14,14 +12,14 @@ package func unseen(_ graph: borrowing Graph, counts: (ProcessKey) -> Bool = { _
             "it is unknown where \(unknown) mapping\(unknown == 1 ? " leads" : "s lead"), which existed before tracing "
                 + "began: the IOMMU's page tables could not be read (vfioscope doctor shows why)")
     }
-    for use in graph.iommufdUses where counts(use.opener.process) { defects.append(sentence(use, graph)) }
-    return defects
+    return defects + unseenUses(graph) { _ in true }
 }
 
-/// The defects of those uses of iommufd that do not count.
-package func unseen(_ graph: borrowing Graph, outside counts: (ProcessKey) -> Bool) -> [String] {
+/// The uses of iommufd by the processes that `isWanted` accepts, as they stand among the defects of
+/// the evidence. O(uses).
+package func unseenUses(_ graph: borrowing Graph, by isWanted: (ProcessKey) -> Bool) -> [String] {
     var defects: [String] = []
-    for use in graph.iommufdUses where !counts(use.opener.process) { defects.append(sentence(use, graph)) }
+    for use in graph.iommufdUses where isWanted(use.opener.process) { defects.append(sentence(use, graph)) }
     return defects
 }
 

@@ -73,7 +73,7 @@ struct Run: ParsableCommand {
         decided?.explain(pipeline.policyUse, reportsUnused: true)
         // What others do through iommufd makes the host's evidence incomplete, not the command's.
         var own = evidence
-        let others = unseen(pipeline.graph, outside: { countsAll || tree.contains($0) })
+        let others = unseenUses(pipeline.graph) { !countsAll && !tree.contains($0) }
         own.defects.removeAll { others.contains($0) }
         for other in others { printLine("vfioscope: \(other) (not the command's: --scope host counts it)") }
         let verdict = Verdict(

@@ -13,7 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from errors import LabError
+from errors import LabError, Unavailable
 
 SOURCE = "linux-source-7.3"
 CONFIG = Path(__file__).resolve().parent / "iommufd.config"
@@ -42,7 +42,7 @@ def build(apt, lab, target):
     try:
         package = apt.download(SOURCE, lab / "debs", "all")
     except (subprocess.CalledProcessError, AttributeError) as failure:
-        raise LabError(f"{SOURCE} is not available, from which the kernel with iommufd is built") from failure
+        raise Unavailable(f"{SOURCE} is not available, from which the kernel with iommufd is built") from failure
     run(scratch, "dpkg-deb", "-x", package, "deb")
     run(scratch, "tar", "xf", f"deb/usr/src/{SOURCE}.tar.xz")
     run(tree, "make", f"KCONFIG_ALLCONFIG={CONFIG}", "allnoconfig")

@@ -4,3 +4,7 @@
 
 class LabError(Exception):
     """The lab cannot run: why, in one sentence for the user."""
+
+
+class Unavailable(LabError):
+    """The archive no longer has a package."""

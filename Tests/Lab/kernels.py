@@ -15,7 +15,7 @@ from pathlib import Path
 
 import built_kernel
 import modules
-from errors import LabError
+from errors import LabError, Unavailable
 
 # Series, and the suites in which Debian carries it. Suites of the security archive are used where
 # reachable.
@@ -189,7 +189,7 @@ def prepare(apt, lab, series):
             stamp.write_text(wanted)
         listed = {kind: [target / n for n in (target / kind).read_text().split()] for kind in ("order", "late")}
         return Kernel(series, release, source, target / "vmlinuz", listed["order"], listed["late"])
-    raise LabError(f"Linux {series}: no kernel package in {', '.join(MATRIX[series])}")
+    raise Unavailable(f"Linux {series}: no kernel package in {', '.join(MATRIX[series])}")
 
 
 def prepare_built(apt, lab):
@@ -206,17 +206,19 @@ def prepare_built(apt, lab):
 
 
 def prepare_all(lab, wanted):
-    """The kernels that are available, and a sentence for each that is not."""
+    """The kernels that are available, a sentence for each that is not, and one for each that could
+    not be built.
+    """
     apt = PrivateApt(lab / "apt")
     apt.update()
-    kernels, problems = [], []
+    kernels, problems, failures = [], [], []
     for series in wanted:
         try:
             kernels.append(prepare_built(apt, lab) if series == IOMMUFD else prepare(apt, lab, series))
-        except LabError as problem:
+        except Unavailable as problem:
             problems.append(str(problem))
-        except OSError as problem:
-            problems.append(f"Linux {series}: {problem}")
+        except (LabError, OSError) as problem:
+            (failures if series == IOMMUFD else problems).append(f"Linux {series}: {problem}")
         except subprocess.CalledProcessError as failure:
             problems.append(f"Linux {series}: {failure.cmd[0]} failed: {' '.join(failure.stderr.split())}")
-    return kernels, problems
+    return kernels, problems, failures

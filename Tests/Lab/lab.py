@@ -173,9 +173,11 @@ def main():
         finished = recheck(options, series, scenarios, tool)
     else:
         _lock = one_at_a_time()  # held until the process ends
-        available, problems = kernels.prepare_all(LAB, series)
+        available, problems, failures = kernels.prepare_all(LAB, series)
         for problem in problems:
             print(f"lab: {problem}")
+        if kernels.IOMMUFD in series:
+            tally.check(kernels.IOMMUFD, "its kernel is built, or its source is gone", not failures, failures)
         if set(series) >= set(kernels.MATRIX):
             found = [kernel for kernel in available if kernel.series in kernels.MATRIX]
             tally.check("matrix", f"at least {LEAST_KERNELS} kernels are available", len(found) >= LEAST_KERNELS)

@@ -33,7 +33,7 @@ def load(steps, name, status):
 def slow(steps, name, status):
     check, oracle, lines, device, _ = load(steps, name, status)
     closed = next((line["t"] for line in lines if line.get("action") == "last-close" and line["device"] == device), 0)
-    window = [line["t"] for line in lines if line["type"] == "unmap" and line["iova"] == "0x100000000"]
+    window = [line["t"] for line in lines if line["type"] == "unmap" and line["iova"] == "0x1000000000"]
     took = (window[-1] - closed) if window and closed else 0
     check("the mapping outlived its device by more than the debounce", took > DEBOUNCE, took)
     ended = next(line["t_after"] for line in oracle if line["op"] == "ended")

@@ -129,6 +129,12 @@ extension Graph {
     /// Whether a process that used VFIO was seen to exit. O(1).
     public func hasExited(_ process: ProcessKey) -> Bool { exited.contains(process) }
 
+    /// Whether it is known who an actor is, and that its process has exited. O(1).
+    public func hasExited(_ actor: Actor?) -> Bool {
+        guard let actor, actor != Actor() else { return false }
+        return exited.contains(actor.process)
+    }
+
     /// The creator of a mapping, see `Mapping.owner`.
     public func actor(at index: UInt32) -> Actor { actors[index] }
 

@@ -68,12 +68,10 @@ extension Graph {
     /// Whether something is still held of what an exited process held: its teardown takes long, or
     /// another process has it. O(devices + containers).
     public var awaitsHolders: Bool {
-        devices.values.contains { device in
-            device.isOpen && (device.opener.map { $0 != Actor() && exited.contains($0.process) } ?? false)
-        }
-            || slots.contains { slot in
-                slot.container.isAlive && slot.container.closed == nil && !slot.index.isEmpty
-                    && (slot.container.opener.map { exited.contains($0.process) } ?? false)
+        devices.values.contains { $0.isOpen && hasExited($0.opener) }
+            || slots.contains {
+                $0.container.isAlive && $0.container.closed == nil && !$0.index.isEmpty
+                    && hasExited($0.container.opener)
             }
     }
 

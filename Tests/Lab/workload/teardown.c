@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Teardowns that take far longer than the debounce, because 40,000 scattered pieces of RAM are
+ * Teardowns that take far longer than the debounce, because 60,000 scattered pieces of RAM are
  * unmapped before the BAR; and their near misses, in which a device of the container can still do
  * DMA.
  */
@@ -15,12 +15,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define RAM_BASE 0x1000000ull
-#define PIECES 40000
-#define PIECE (8 * PAGE)
-#define STRIDE (16 * PAGE)
-#define WINDOW 0xf800000ull  /* edu's addresses have 28 bits */
-#define ABOVE 0x100000000ull /* above the RAM: mappings are removed in ascending order */
+#define RAM_BASE 0x100000000ull /* above the window of interrupts at 0xfee00000 */
+#define PIECES 60000
+#define PIECE (16 * PAGE)
+#define STRIDE (32 * PAGE)
+#define WINDOW 0xf800000ull   /* edu's addresses have 28 bits */
+#define ABOVE 0x1000000000ull /* above the RAM: mappings are removed in ascending order */
 #define SIZE 0x200000ull
 #define WORD 0x5eed0001u
 
